@@ -1,0 +1,1 @@
+"""Everything that makes Kyso a service: HTTP, ledger, jobs, sandbox, command line."""

@@ -1,0 +1,1 @@
+"""Keys live here: PKCS#11 tokens, the keeper that holds their PIN, permits. Knows bytes, never documents."""

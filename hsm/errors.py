@@ -1,0 +1,80 @@
+"""What can go wrong with a key, each with a stable code and the one who must act.
+
+Words for people stand in `api/locale`; the docstring here is the developer's. `facts` fill the words' placeholders and
+never hold a PIN or key bytes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Actor = Literal["caller", "official", "operator", "developer"]
+
+
+class HsmError(Exception):
+    """A key could not be used."""
+
+    code: ClassVar[str] = "key-error"
+    actor: ClassVar[Actor] = "operator"
+
+    def __init__(self, detail: str = "", **facts: str | int) -> None:
+        super().__init__(detail or (type(self).__doc__ or "").split("\n", 1)[0])
+        self.facts = facts
+
+
+class KeyNotFound(HsmError):
+    """No key of this name is on the token."""
+
+    code = "key-not-found"
+    actor = "caller"
+
+
+class MechanismNotSupported(HsmError):
+    """The token cannot sign with this key and mechanism."""
+
+    code = "mechanism-not-supported"
+    actor = "caller"
+
+
+class PermitRefused(HsmError):
+    """The permit is not authentic, has expired, was used before or is about something else."""
+
+    code = "permit-refused"
+    actor = "developer"
+
+
+class ShapeRefused(HsmError):
+    """The bytes are not signed attributes, a SignedInfo or a TSTInfo's signed attributes."""
+
+    code = "shape-refused"
+    actor = "developer"
+
+
+class TokenLocked(HsmError):
+    """The token refused its PIN, or too few tries are left to risk one."""
+
+    code = "token-locked"
+
+
+class TokenNotAvailable(HsmError):
+    """The token is not there, or its module failed."""
+
+    code = "token-not-available"
+
+
+class KeeperNotAvailable(HsmError):
+    """The keeper does not answer; it is being started anew."""
+
+    code = "keeper-not-available"
+
+
+class SigningInterrupted(HsmError):
+    """The keeper went away while the key was in use: whether it signed is not known."""
+
+    code = "signing-interrupted"
+
+
+class SignatureCheckFailed(HsmError):
+    """The token returned a signature that its own public key does not verify."""
+
+    code = "token-signature-wrong"

@@ -1,0 +1,1 @@
+"""Makes signatures: prepare, sign elsewhere, complete. Never holds a private key."""

@@ -1,0 +1,1 @@
+"""Judges documents by EN 319 102-1. Never holds a private key."""
