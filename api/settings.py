@@ -1,0 +1,315 @@
+"""Settings: what the operator decides, read once at start from `kyso.toml` and the environment.
+
+Not here: anything that changes while the appliance runs (callers, keys, documents) and any secret; a PIN is named by
+the file or credential that holds it, and read by the keeper alone. A key that this file does not know is refused, so
+that a slip of the pen never leaves a limit unset; every key has a default that is safe, so that new code starts with an
+old file. `KYSO_PORT` and `KYSO_<SECTION>__<KEY>` in the environment come before the file.
+
+>>> import tempfile
+>>> settings = load(Path(tempfile.mkdtemp()))
+>>> settings.server.port, settings.signing.chain_check
+(8080, 'required')
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes in a Unix socket's path (sun_path of Linux, without the closing NUL)."""
+LONGEST_SOCKET_NAME = 48
+"""Room kept for `/keeper-NAME.admin.sock` behind the run directory."""
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")]
+Shape = Literal["signed-attributes", "signed-info", "tst-attributes", "bare-digest"]
+
+
+class SettingsUnusable(Exception):  # noqa: N818 - named like the errors of the four packages
+    """The settings cannot be read; the message names the file, the key and what is wrong with it."""
+
+    code: ClassVar[str] = "settings-unusable"
+    actor: ClassVar[str] = "operator"
+
+    def __init__(self, detail: str = "", **facts: str | int) -> None:
+        super().__init__(detail or (type(self).__doc__ or "").split("\n", 1)[0])
+        self.facts = facts
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Server(_Section):
+    """`[server]`: where and how HTTP is answered."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback wants a TLS proxy in front."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """TCP port; `KYSO_PORT` comes first. 0 takes a free one (tests)."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Number of api processes that share the listening socket."""
+    threads: int = Field(default=32, ge=2, le=512)
+    """Requests that one api process works on at the same time; more of them wait."""
+    language: Literal["vi", "en"] = "vi"
+    """Language of sentences for callers whose Accept-Language names neither."""
+    log: Literal["json", "text"] = "json"
+    """Form of the log lines on standard error."""
+
+
+class Module(_Section):
+    """`[modules.NAME]`: one PKCS#11 module and the token in it; each has a keeper of its own."""
+
+    library: Path
+    """Path of the module's shared library. Only this file names it, never a call or the environment."""
+    token: str = Field(min_length=1, max_length=32)
+    """Label of the token (CK_TOKEN_INFO.label)."""
+    pin_file: Path | None = None
+    """File that holds the PIN, absolute or relative to KYSO_HOME; only the keeper reads it."""
+    pin_credential: str | None = None
+    """Name of a systemd credential that holds the PIN, instead of `pin_file`."""
+    sessions: int = Field(default=0, ge=0, le=256)
+    """PKCS#11 sessions to keep open; 0 takes as many as the keeper finds sensible."""
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Variables for the keeper's process alone; `{home}` stands for KYSO_HOME."""
+    call_limit: float = Field(default=30.0, gt=0, le=600)
+    """Seconds that one call into the module may take before the keeper is killed and started anew."""
+
+
+class Key(_Section):
+    """`[keys.REF]`: what differs from the defaults for one key."""
+
+    shapes: tuple[Shape, ...] = ("signed-attributes", "signed-info")
+    """What the keeper signs with this key. A timestamp authority's key lists `tst-attributes` alone."""
+    timestamp_authorities: tuple[str, ...] | None = None
+    """URLs of timestamp authorities for this key's signatures, in order; None takes those of `[timestamping]`."""
+
+
+class Timestamping(_Section):
+    """`[timestamping]`: whom to ask for timestamps."""
+
+    authorities: tuple[str, ...] = ()
+    """URLs (RFC 3161 over HTTP), tried in order. Without one, B-T is refused."""
+    policy: str | None = None
+    """Policy OID to ask for; None takes the authority's own."""
+    timeout: float = Field(default=120.0, gt=0, le=600)
+    """Seconds to wait for one authority's answer."""
+
+
+class Authority(_Section):
+    """`[authority]`: the RFC 3161 authority behind `POST /tsa`."""
+
+    key: str
+    """Ref of the key that signs timestamps."""
+    policy: str = Field(pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$")
+    """OID of the policy that tokens are issued under."""
+    require_synchronised_clock: bool = False
+    """True refuses to issue while the kernel says that its clock is not synchronised."""
+    accuracy_ms: int = Field(default=1000, ge=1, le=1000)
+    """Accuracy stated in tokens, in milliseconds."""
+
+
+class Signing(_Section):
+    """`[signing]`: what is checked before a key is used."""
+
+    chain_check: Literal["required", "warn"] = "required"
+    """`required` refuses a certificate without a path to a trust anchor; `warn` signs and logs."""
+    revocation_unknown: Literal["warn", "refuse"] = "warn"
+    """What to do when no revocation answer can be had. A certificate known as revoked is always refused."""
+    certificate_cache: float = Field(default=300.0, ge=0, le=3600)
+    """Seconds that a certificate found good is not checked again; 0 checks it for every signature."""
+    completion_retry: float = Field(default=86_400.0, ge=60)
+    """Seconds for which a signature that still lacks its timestamp is retried."""
+
+
+class Fetch(_Section):
+    """`[fetch]`: what may be asked of the outside."""
+
+    allowed: tuple[str, ...] = ()
+    """Hosts for OCSP, CRL and certificates: `host`, `host:port`, or `.suffix` for all below it. Timestamp authorities
+    are allowed by being configured."""
+    private: tuple[str, ...] = ()
+    """`host:port` entries that may resolve to a loopback or private address."""
+    seconds: float = Field(default=5.0, gt=0, le=60)
+    """Time limit of one fetch; timestamps have their own (`timestamping.timeout`)."""
+    bytes_: int = Field(default=10 * MIB, alias="bytes", ge=KIB, le=100 * MIB)
+    """Largest answer that is read."""
+
+
+class Limits(_Section):
+    """`[limits]`: what one call may cost."""
+
+    upload_bytes: int = Field(default=GIB, ge=KIB)
+    """Largest document, in bytes."""
+    document_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """Wall time that a worker may spend on one step of one document."""
+    document_memory: int = Field(default=GIB, ge=128 * MIB)
+    """Address space of a document worker, in bytes."""
+    workers: int = Field(default=8, ge=1, le=256)
+    """Document workers that one api process uses at the same time."""
+    documents_per_worker: int = Field(default=200, ge=1)
+    """Documents of one and the same caller that a worker serves before it is replaced."""
+
+
+class Settings(BaseSettings):
+    """The whole of `kyso.toml`, and the places that follow from `home`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="KYSO_", env_nested_delimiter="__", use_attribute_docstrings=True
+    )
+
+    home: Path
+    """KYSO_HOME: the folder that holds all state."""
+    server: Server = Server()
+    modules: dict[Name, Module] = Field(default_factory=dict)
+    keys: dict[str, Key] = Field(default_factory=dict)
+    timestamping: Timestamping = Timestamping()
+    authority: Authority | None = None
+    signing: Signing = Signing()
+    fetch: Fetch = Fetch()
+    limits: Limits = Limits()
+    database: str = ""
+    """URL of the database; empty is SQLite in `KYSO_HOME/kyso.db`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the program says comes before the environment, the environment before the file."""
+        assert isinstance(init_settings, InitSettingsSource)
+        file = Path(init_settings.init_kwargs["home"]) / "kyso.toml"
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    # Places. Whoever writes there makes the folder; `make_folders` makes them all.
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home / 'kyso.db'}"
+
+    @property
+    def blobs(self) -> Path:
+        return self.home / "blobs"
+
+    @property
+    def tmp(self) -> Path:
+        """Uploads and unfinished outputs; on the same file system as `blobs`, so that a rename finishes them."""
+        return self.home / "tmp"
+
+    @property
+    def trust(self) -> Path:
+        """Trust anchors, one or more certificates a file."""
+        return self.home / "trust"
+
+    @property
+    def intermediates(self) -> Path:
+        return self.trust / "intermediates"
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def run_dir(self) -> Path:
+        """The private folder of sockets: below KYSO_HOME, or a short path in /tmp where that would be too long."""
+        here = self.home / "run"
+        if len(os.fsencode(here)) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+            return here
+        mark = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(f"/tmp/kyso-{os.getuid()}-{mark}")  # noqa: S108 - 0700 and checked by make_folders
+
+    @property
+    def workers_socket(self) -> Path:
+        return self.run_dir / "workers.sock"
+
+    @property
+    def permit_secret_file(self) -> Path:
+        """Where the supervisor leaves the secret of permits (32 bytes) for the api; made anew at every start."""
+        return self.run_dir / "permit.secret"
+
+    def keeper_socket(self, module: str) -> Path:
+        return self.run_dir / f"keeper-{module}.sock"
+
+    def keeper_admin_socket(self, module: str) -> Path:
+        return self.run_dir / f"keeper-{module}.admin.sock"
+
+    def use_log(self, module: str) -> Path:
+        return self.log / f"keeper-{module}.uses"
+
+    def module_environment(self, module: str) -> dict[str, str]:
+        """The keeper's variables with `{home}` filled in."""
+        return {
+            name: value.replace("{home}", str(self.home)) for name, value in self.modules[module].environment.items()
+        }
+
+    def pin_source(self, module: str) -> dict[str, str] | None:
+        """Where the keeper finds the PIN: {"file": path}, {"credential": name} or nothing."""
+        chosen = self.modules[module]
+        if chosen.pin_credential is not None:
+            return {"credential": chosen.pin_credential}
+        return None if chosen.pin_file is None else {"file": str(self.home / chosen.pin_file)}
+
+    def authorities_for(self, key: str) -> tuple[str, ...]:
+        """URLs of the timestamp authorities that serve this key's signatures."""
+        special = self.keys.get(key)
+        if special is not None and special.timestamp_authorities is not None:
+            return special.timestamp_authorities
+        return self.timestamping.authorities
+
+    def make_folders(self) -> None:
+        """Make every folder of the state, private to this user; refuse a run directory that is somebody else's."""
+        for folder in (self.home, self.blobs, self.tmp, self.trust, self.intermediates, self.secrets, self.log):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run_dir.mkdir(mode=0o700, exist_ok=True)
+        facts = self.run_dir.lstat()
+        if not self.run_dir.is_dir() or self.run_dir.is_symlink() or facts.st_uid != os.getuid():
+            raise SettingsUnusable(f"{self.run_dir} is not a folder of this user")
+        if facts.st_mode & 0o077:
+            self.run_dir.chmod(0o700)
+
+
+def load(home: Path | None = None) -> Settings:
+    """The settings of `home` (default: KYSO_HOME, then ./var); raises SettingsUnusable with a line for each fault."""
+    root = (home or Path(os.environ.get("KYSO_HOME") or "var")).absolute()
+    given: dict[str, Any] = {"home": root}
+    if port := os.environ.get("KYSO_PORT"):
+        given["server"] = {"port": port}
+    try:
+        return Settings(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsUnusable(f"{root / 'kyso.toml'}: {error}") from None
+    except ValidationError as error:
+        raise SettingsUnusable("\n".join(_faults(root / "kyso.toml", error))) from None
+    except OSError as error:
+        raise SettingsUnusable(f"{root / 'kyso.toml'}: {error.strerror}") from None
+
+
+def _faults(file: Path, error: ValidationError) -> list[str]:
+    """One line a fault: where it stands and what is wrong, without the value, which could be a secret."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in fault["loc"])
+        what = "this key is not known" if fault["type"] == "extra_forbidden" else fault["msg"]
+        lines.append(f"{file}: {where}: {what}")
+    return lines
