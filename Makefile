@@ -1,0 +1,61 @@
+# Kyso from a fresh Debian 12 or Ubuntu: `make run`. Every target sees to the set-up it needs.
+
+PYTHON    ?= python3
+KYSO_HOME ?= var
+KYSO_PORT ?= 8080
+export PYTHON KYSO_HOME KYSO_PORT
+
+PY    := .venv/bin/python
+UV    := .venv/bin/uv --quiet --no-progress
+READY := .venv/.ready
+
+.PHONY: help run demo test bench check lock clean system system-test
+
+help:
+	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
+	@echo "make demo   the same, ending after the sample; results in $(KYSO_HOME)/demo"
+	@echo "make test   every test        make check  linters, types, import contracts"
+	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove environment and state"
+
+run: system $(READY)
+	@$(PY) docker/demo/run.py --serve
+
+demo: system $(READY)
+	@$(PY) docker/demo/run.py
+
+test: system-test $(READY)
+	@$(PY) -m pytest
+
+bench: system-test $(READY)
+	@$(PY) tests/benchmarks/run.py
+
+check: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+system:
+	@docker/setup.sh run
+
+system-test:
+	@docker/setup.sh test
+
+# uv comes by pip against its own hash; it then makes the environment equal to the lock. Bytecode is written
+# here, once, so that a start does not wait for it.
+$(READY): requirements-uv.lock requirements-dev.lock pyproject.toml | system
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(UV) pip sync --python $(PY) --require-hashes --compile-bytecode requirements-dev.lock
+	@$(UV) pip install --python $(PY) --no-deps --no-build-isolation --offline --editable .
+	@touch $@
+
+# No addresses in the lock files: a mirror serves as well as the index itself.
+LOCK := $(UV) pip compile --upgrade --generate-hashes --universal --python-version 3.11 --custom-compile-command "make lock"
+lock: $(READY)
+	@$(LOCK) pyproject.toml -o requirements.lock >/dev/null
+	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock >/dev/null
+	@echo uv | $(LOCK) --constraints requirements-dev.lock - -o requirements-uv.lock >/dev/null
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis var

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs the Debian or Ubuntu packages that Kyso needs, and only those that are missing.
+#
+#   docker/setup.sh run     what the appliance itself needs
+#   docker/setup.sh test    that, and the independent readers and the compiler that the tests use
+#
+# It changes nothing else on the machine. With nothing missing it ends in a few milliseconds and asks for no rights.
+set -euo pipefail
+
+declare -A packages=(
+  # python3-venv: the virtual environment · softhsm2: the demo's PKCS#11 module · fonts-liberation2: stamps in Vietnamese
+  # libseccomp2: the sandbox's system-call filter
+  [run]="python3-venv softhsm2 fonts-liberation2 libseccomp2"
+  # poppler-utils, mupdf-tools, qpdf, openssl, xmlsec1: second opinions · opensc: pkcs11-tool · gcc with libp11-kit-dev:
+  # a PKCS#11 module that fails on demand
+  [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev"
+)
+
+case "${1:-run}" in
+  run) wanted="${packages[run]}" ;;
+  test) wanted="${packages[run]} ${packages[test]}" ;;
+  *) echo "usage: $0 run|test" >&2; exit 64 ;;
+esac
+
+fail() { echo "kyso: $*" >&2; exit 69; }
+
+# A Python from elsewhere than Debian brings its own venv, and Debian's package would not help it.
+provided() {
+  case "$1" in
+    python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
+    softhsm2) [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util >/dev/null ;;
+    fonts-liberation2) compgen -G '/usr/share/fonts/truetype/liberation2/LiberationSerif-Regular.ttf' >/dev/null ;;
+    *) [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;
+  esac
+}
+
+"${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+  fail "Python 3.11 or newer is needed; install it, or name it: make PYTHON=python3.12 run"
+command -v dpkg-query >/dev/null ||
+  fail "this is neither Debian nor Ubuntu. Install by hand what these packages bring, then call make again: $wanted"
+
+missing=()
+for package in $wanted; do
+  provided "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || fail "run as root, once: apt-get install ${missing[*]}"
+  as_root=(sudo)
+fi
+command -v apt-get >/dev/null || fail "apt-get is not here; install by hand: ${missing[*]}"
+
+echo "kyso: installing Debian packages: ${missing[*]}"
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+quietly() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1; }
+quietly apt-get -q update || { tail -5 "$log" >&2; echo "kyso: the package lists could not be renewed; going on" >&2; }
+quietly apt-get -q -y --no-install-recommends install "${missing[@]}" ||
+  { tail -20 "$log" >&2; fail "these packages could not be installed: ${missing[*]}"; }
