@@ -1,0 +1,365 @@
+"""RFC 3161 timestamp tokens: read one, check that it is intact, ask what it is about.
+
+Integrity only. Whether the authority is trusted (chain, revocation, policy) is for `verify.chain` and `verify.engine`;
+whether the certificate is made for timestamps is a finding that the caller weighs (`purpose_findings`), because tokens
+in the field carry certificates that RFC 3161 §2.3 would refuse.
+
+    token = read(der)
+    check(token)                                               # raises TimestampInvalid
+    if matches(token, lambda name: hashlib.new(name, signature_value).digest()):
+        print(token.time, token.tsa_name, purpose_findings(token))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from asn1crypto import algos, cms, tsp, x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from verify.errors import VerifyError
+
+MAX_SIZE = 1 << 20
+"""Bytes of a token; real ones have 2 to 10 KB, those with embedded revocation lists some 100 KB."""
+
+MAX_CERTIFICATES = 64
+
+DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    "sha1": hashes.SHA1(),  # noqa: S303  old tokens are read; the policy decides what SHA-1 is worth
+    "sha224": hashes.SHA224(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+    "sha3_256": hashes.SHA3_256(),
+    "sha3_384": hashes.SHA3_384(),
+    "sha3_512": hashes.SHA3_512(),
+}
+"""The digests that a token may use anywhere, by the names of hashlib."""
+
+
+class TimestampUnreadable(VerifyError):
+    """The bytes are no RFC 3161 timestamp token."""
+
+    code = "timestamp-unreadable"
+
+
+class TimestampInvalid(VerifyError):
+    """The token is not what its authority signed; fact `reason` says which check failed."""
+
+    code = "timestamp-invalid"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail, reason=reason)
+
+
+@dataclass(frozen=True)
+class TimestampToken:
+    """What a token says; `check` says whether to believe that its authority said so.
+
+    `der` is the ContentInfo. `imprint_algorithm` and `digest_algorithm` are names of hashlib; the first is the digest
+    of what was stamped, the second that of the token's own signature. `tsa` is the DER of the signer's certificate, None
+    when the token does not carry it. `accuracy` None means that the authority makes no promise.
+    """
+
+    der: bytes
+    time: datetime
+    serial: int
+    policy: str
+    nonce: int | None
+    accuracy: timedelta | None
+    imprint_algorithm: str
+    imprint: bytes
+    tsa: bytes | None
+    certificates: tuple[bytes, ...]
+    tsa_name: str | None
+    digest_algorithm: str
+
+
+def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
+    """The token in `der` (a ContentInfo, nothing behind it). Raises TimestampUnreadable.
+
+    `known` are further certificates (DER) among which the signer's is looked for: a request without certReq is
+    answered without certificates.
+    """
+    with _unreadable():
+        signed_data, signer, info = _open(der)
+        own = tuple(
+            choice.chosen.dump() for choice in signed_data["certificates"] or () if choice.name == "certificate"
+        )
+        if len(own) > MAX_CERTIFICATES:
+            raise TimestampUnreadable("the token carries too many certificates", certificates=len(own))
+        time = info["gen_time"].native
+        imprint = info["message_imprint"]
+        tsa = _find_signer(signer, (*own, *known))
+        named = info["tsa"].chosen if info["tsa"].native is not None else None
+        return TimestampToken(
+            der=der,
+            time=time.astimezone(UTC),
+            serial=info["serial_number"].native,
+            policy=info["policy"].dotted,
+            nonce=info["nonce"].native,
+            accuracy=_accuracy(info["accuracy"]),
+            imprint_algorithm=imprint["hash_algorithm"]["algorithm"].native,
+            imprint=imprint["hashed_message"].native,
+            tsa=tsa,
+            certificates=own,
+            tsa_name=_name(x509.Certificate.load(tsa).subject if tsa else named),
+            digest_algorithm=signer["digest_algorithm"]["algorithm"].native,
+        )
+
+
+def check(token: TimestampToken) -> None:
+    """Raise TimestampInvalid unless the authority's key signed exactly this token (RFC 3161 §2.4.2, RFC 5652 §5.6).
+
+    1. Digests are known and the imprint is as long as its digest.
+    2. The signer's certificate is there.
+    3. The signed attributes bind content type and content.
+    4. They bind the signer's certificate (ESSCertID or ESSCertIDv2).
+    5. The signature value verifies with that certificate's key.
+    6. No critical extension is left unread.
+    """
+    with _unreadable():
+        signed_data, signer, info = _open(token.der)
+        content = bytes(signed_data["encap_content_info"]["content"])
+
+        # 1
+        for name in (token.imprint_algorithm, token.digest_algorithm):
+            if name not in DIGESTS:
+                raise TimestampInvalid("algorithm", f"the token uses the digest {name}")
+        if len(token.imprint) != DIGESTS[token.imprint_algorithm].digest_size:
+            raise TimestampInvalid("imprint", "the imprint is not as long as its digest")
+
+        # 2
+        if token.tsa is None:
+            raise TimestampInvalid("certificate-missing", "the signer's certificate is not in the token")
+        certificate = x509.Certificate.load(token.tsa, strict=True)
+
+        # 3
+        attributes = _attributes(signer)
+        if _single(attributes, "content_type").native != "tst_info":
+            raise TimestampInvalid("content-type", "the content-type attribute is not id-ct-TSTInfo")
+        digest = hashlib.new(token.digest_algorithm, content).digest()
+        if not hmac.compare_digest(_single(attributes, "message_digest").native, digest):
+            raise TimestampInvalid("message-digest", "the message-digest attribute differs from the content's digest")
+
+        # 4
+        _check_certificate_id(attributes, certificate)
+
+        # 5
+        _check_value(signer, certificate)
+
+        # 6
+        for extension in info["extensions"] or ():
+            if extension["critical"].native:
+                raise TimestampInvalid("extension", "the token has a critical extension that is not understood")
+
+
+def matches(token: TimestampToken, digest_of: Callable[[str], bytes]) -> bool:
+    """Whether the token is about the data whose digest `digest_of(name)` returns; `name` is one of DIGESTS."""
+    if token.imprint_algorithm not in DIGESTS:
+        return False
+    return hmac.compare_digest(digest_of(token.imprint_algorithm), token.imprint)
+
+
+def purpose_findings(token: TimestampToken) -> tuple[str, ...]:
+    """Why the signer's certificate is not the one that RFC 3161 §2.3 asks for; empty when it is.
+
+    `certificate_purpose_findings` lists the codes; here `tsa-name-differs` may join them: the token names an authority
+    that its certificate does not (§2.4.2).
+    """
+    if token.tsa is None:
+        return ("certificate-missing",)
+    findings = certificate_purpose_findings(token.tsa)
+    with _unreadable():
+        _, _, info = _open(token.der)
+        certificate = x509.Certificate.load(token.tsa)
+        if info["tsa"].native is not None:
+            names = certificate.subject_alt_name_value or ()
+            named = info["tsa"].chosen
+            if named != certificate.subject and all(named != other.chosen for other in names):
+                findings += ("tsa-name-differs",)
+    return findings
+
+
+def certificate_purpose_findings(certificate: bytes) -> tuple[str, ...]:
+    """The same for a certificate (DER): `eku-missing`, `eku-not-timestamping`, `eku-not-sole`, `eku-not-critical`,
+    `key-usage-wrong` (key usage present without digitalSignature or nonRepudiation)."""
+    findings: list[str] = []
+    with _unreadable():
+        parsed = x509.Certificate.load(certificate, strict=True)
+        usages = parsed.extended_key_usage_value
+        if usages is None:
+            findings.append("eku-missing")
+        else:
+            if "time_stamping" not in usages.native:
+                findings.append("eku-not-timestamping")
+            elif len(usages) != 1:
+                findings.append("eku-not-sole")
+            if "extended_key_usage" not in parsed.critical_extensions:
+                findings.append("eku-not-critical")
+        key_usage = parsed.key_usage_value
+        if key_usage is not None and not key_usage.native & {"digital_signature", "non_repudiation"}:
+            findings.append("key-usage-wrong")
+    return tuple(findings)
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """Everything that a parser may raise becomes TimestampUnreadable."""
+    try:
+        yield
+    except VerifyError:
+        raise
+    except (
+        Exception
+    ) as error:  # asn1crypto raises ValueError, TypeError, KeyError, OverflowError and more on hostile DER
+        raise TimestampUnreadable(f"the timestamp token cannot be read: {type(error).__name__}") from error
+
+
+def _open(der: bytes) -> tuple[cms.SignedData, cms.SignerInfo, tsp.TSTInfo]:
+    """The three layers of a token, each of the type and version that RFC 3161 §2.4.2 names."""
+    if len(der) > MAX_SIZE:
+        raise TimestampUnreadable("the token is too large", size=len(der))
+    outer = cms.ContentInfo.load(der, strict=True)
+    if outer["content_type"].native != "signed_data":
+        raise TimestampUnreadable("the token is no CMS SignedData")
+    signed_data = outer["content"]
+    encapsulated = signed_data["encap_content_info"]
+    if encapsulated["content_type"].native != "tst_info":
+        raise TimestampUnreadable("the content is no TSTInfo")
+    if len(signed_data["signer_infos"]) != 1:
+        raise TimestampUnreadable("the token has not exactly one signer", signers=len(signed_data["signer_infos"]))
+    info = tsp.TSTInfo.load(bytes(encapsulated["content"]), strict=True)
+    if info["version"].native != "v1":
+        raise TimestampUnreadable("the TSTInfo is not version 1")
+    return signed_data, signed_data["signer_infos"][0], info
+
+
+def _find_signer(signer: cms.SignerInfo, certificates: tuple[bytes, ...]) -> bytes | None:
+    """The certificate that the SignerInfo names; of several, the one that the signing-certificate attribute means."""
+    named = [der for der in certificates if _is_named(signer["sid"], der)]
+    for der in named:
+        try:
+            _check_certificate_id(_attributes(signer), x509.Certificate.load(der))
+        except TimestampInvalid:
+            continue
+        return der
+    return named[0] if named else None
+
+
+def _is_named(sid: cms.SignerIdentifier, der: bytes) -> bool:
+    try:
+        certificate = x509.Certificate.load(der, strict=True)
+        if sid.name == "issuer_and_serial_number":
+            wanted = sid.chosen
+            return bool(
+                certificate.serial_number == wanted["serial_number"].native and certificate.issuer == wanted["issuer"]
+            )
+        return bool(certificate.key_identifier == sid.chosen.native)
+    except Exception:  # noqa: BLE001  a broken certificate beside the signer's is nobody's signer
+        return False
+
+
+def _attributes(signer: cms.SignerInfo) -> dict[str, list[cms.CMSAttribute]]:
+    attributes: dict[str, list[cms.CMSAttribute]] = {}
+    for attribute in signer["signed_attrs"] or ():
+        attributes.setdefault(attribute["type"].native, []).append(attribute)
+    return attributes
+
+
+def _single(attributes: dict[str, list[cms.CMSAttribute]], name: str) -> cms.Any:
+    """The one value of an attribute that must be there once with one value (RFC 5652 §11, RFC 5035 §5.4)."""
+    found = attributes.get(name, [])
+    if len(found) != 1 or len(found[0]["values"]) != 1:
+        raise TimestampInvalid(name.replace("_", "-"), f"the attribute {name} is not there exactly once")
+    return found[0]["values"][0]
+
+
+def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certificate: x509.Certificate) -> None:
+    """ESSCertID (RFC 2634, SHA-1) and ESSCertIDv2 (RFC 5035): whichever is there must mean this certificate."""
+    present = [name for name in ("signing_certificate_v2", "signing_certificate") if name in attributes]
+    if not present:
+        raise TimestampInvalid("signing-certificate", "no attribute binds the signer's certificate")
+    for name in present:
+        identifier = _single(attributes, name)["certs"][0]  # the first means the signer, RFC 5035 §5.4
+        algorithm = identifier["hash_algorithm"]["algorithm"].native if name.endswith("v2") else "sha1"
+        if algorithm not in DIGESTS:
+            raise TimestampInvalid("algorithm", f"the certificate is bound by the digest {algorithm}")
+        digest = hashlib.new(algorithm, certificate.dump()).digest()
+        if not hmac.compare_digest(identifier["cert_hash"].native, digest):
+            raise TimestampInvalid("signing-certificate", "the bound certificate is not the signer's")
+        issuer_serial = identifier["issuer_serial"]
+        if issuer_serial.native is not None and (
+            issuer_serial["serial_number"].native != certificate.serial_number
+            or all(name.chosen != certificate.issuer for name in issuer_serial["issuer"])
+        ):
+            raise TimestampInvalid("signing-certificate", "the bound issuer and serial are not the signer's")
+
+
+def _check_value(signer: cms.SignerInfo, certificate: x509.Certificate) -> None:
+    """Verify the signature value over the signed attributes, as they stand, with the certificate's key."""
+    try:
+        key = load_der_public_key(certificate.public_key.dump())
+        _verify(key, signer=signer, tbs=signer["signed_attrs"].untag().dump())
+    except InvalidSignature:
+        raise TimestampInvalid("signature", "the signature value does not verify with the signer's key") from None
+    except VerifyError:
+        raise
+    except Exception as error:  # an algorithm, parameter or key that the libraries do not know: each has its own error
+        raise TimestampInvalid("algorithm", f"the signature cannot be checked: {type(error).__name__}") from error
+
+
+def _verify(key: PublicKeyTypes, *, signer: cms.SignerInfo, tbs: bytes) -> None:
+    value = signer["signature"].native
+    algorithm: algos.SignedDigestAlgorithm = signer["signature_algorithm"]
+    match algorithm.signature_algo, key:
+        case "rsassa_pkcs1v15", rsa.RSAPublicKey():
+            key.verify(value, tbs, padding.PKCS1v15(), _signature_digest(signer))
+        case "rsassa_pss", rsa.RSAPublicKey():
+            parameters = algorithm["parameters"]
+            mgf_digest = DIGESTS[parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native]
+            pss = padding.PSS(padding.MGF1(mgf_digest), parameters["salt_length"].native)
+            key.verify(value, tbs, pss, _signature_digest(signer))
+        case "ecdsa", ec.EllipticCurvePublicKey():
+            key.verify(value, tbs, ec.ECDSA(_signature_digest(signer)))
+        case "ed25519", ed25519.Ed25519PublicKey():
+            key.verify(value, tbs)
+        case "ed448", ed448.Ed448PublicKey():
+            key.verify(value, tbs)
+        case other, _:
+            raise TimestampInvalid("algorithm", f"the signer's key cannot have made a signature of kind {other}")
+
+
+def _signature_digest(signer: cms.SignerInfo) -> hashes.HashAlgorithm:
+    """The digest that the signature algorithm names; plain rsaEncryption names none and means the SignerInfo's own
+    (RFC 3370 §3.2)."""
+    algorithm = signer["signature_algorithm"]
+    plain = algorithm["algorithm"].native == "rsassa_pkcs1v15"
+    return DIGESTS[signer["digest_algorithm"]["algorithm"].native if plain else algorithm.hash_algo]
+
+
+def _accuracy(accuracy: tsp.Accuracy) -> timedelta | None:
+    if accuracy.native is None:
+        return None
+    return timedelta(
+        seconds=accuracy["seconds"].native or 0,
+        milliseconds=accuracy["millis"].native or 0,
+        microseconds=accuracy["micros"].native or 0,
+    )
+
+
+def _name(name: object) -> str | None:
+    """The common name where there is one: it is for people; the certificate is there for everything else."""
+    if not isinstance(name, x509.Name):
+        return None if name is None else str(getattr(name, "native", name))
+    common = name.native.get("common_name")
+    return common if isinstance(common, str) else str(name.human_friendly)
