@@ -1,0 +1,178 @@
+"""The one door of the signer: prepare → sign → complete. Every signature takes these three steps.
+
+1. `prepare` lays out the output file with a gap for the signature and returns what is to be signed;
+2. somebody who holds the key signs `Prepared.tbs` — not this package's business;
+3. `complete` puts the value in, obtains the timestamp that the level asks for, and checks its own output.
+
+`restore` lays the output out again from the original, on another node or after a restart. The output file is the
+caller's: it becomes a document only when `complete` returns; after any exception it is to be thrown away.
+
+>>> with open("a.pdf", "rb") as source, open("out.tmp", "w+b") as out:            # doctest: +SKIP
+...     prepared = prepare(source, order, out=out, original_sha256=digest, nonce=secrets.randbits(64))
+...     value = SignatureValue(key.sign(prepared.tbs), order.mechanism)
+...     signed = complete(prepared, value, out=out, fetcher=fetcher)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime
+from typing import BinaryIO
+
+from signer import pades, selfcheck
+from signer import timestamp as timestamps
+from signer.cms import SignedDataTemplate
+from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, ValueRefused
+from signer.model import Prepared, SignatureValue, Signed, SignOrder
+from signer.selfcheck import Prefixes
+from verify import pdf
+from verify.document import Limits
+from verify.errors import DocumentBroken
+from verify.fetcher import Fetcher
+
+TIMESTAMP_ROOM = 16 * 1024
+"""Bytes reserved for a timestamp token at B-T; tokens in the field measure 2 to 8 kB with their chain."""
+
+_laid_out: dict[tuple[int, int, bytes], Prefixes] = {}
+"""Digests of the last output laid out by this process, by file and digest, so that `complete` in the same process need
+not read a large file twice. It holds one entry; any other process reads the file."""
+
+
+def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha256: str, nonce: int) -> Prepared:
+    """Lay out `out` (an empty file open for reading and writing) as the document with a gap, and say what to sign.
+
+    `source` is an open file, read in constant memory; `original_sha256` (hex) is what the caller believes it to be.
+    `nonce` (64 random bits) goes into the timestamp request. Raises SignerError or VerifyError.
+    """
+    if order.signing_time.tzinfo is None:
+        raise OrderInvalid("the signing time has no time zone", reason="signing-time")
+    if order.level == "B-T" and not order.timestamp_authorities:
+        raise NoTimestampAuthority
+    template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
+    room = template.size(timestamp_room=TIMESTAMP_ROOM if order.level == "B-T" else 0)
+    size = source.seek(0, os.SEEK_END)
+    _refuse_bytes_before_header(source)
+    reader = pdf.open_reader(source, limits=Limits())
+    revision = pades.append_signature(reader, order, size=size, contents_size=room, digest=template.digest)
+
+    _lay_out(source, revision.appended, size=size, out=out)
+    prefixes = Prefixes.read(
+        out,
+        original_size=size,
+        original_sha256=original_sha256,
+        gap_start=revision.gap_start,
+        algorithm=template.digest,
+    )
+    digest = prefixes.byte_range_digest(out, gap_end=revision.gap_end, size=size + len(revision.appended))
+    _remember(out, digest, prefixes)
+    return Prepared(
+        order=order,
+        tbs=template.signed_attrs(digest),
+        appended=revision.appended,
+        original_size=size,
+        original_sha256=original_sha256,
+        gap_start=revision.gap_start,
+        gap_end=revision.gap_end,
+        document_digest=digest,
+        digest_algorithm=template.digest,
+        field=revision.field,
+        nonce=nonce,
+    )
+
+
+def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
+    """Lay out `out` as `prepare` did. Raises PreparedMismatch if `source` is another document."""
+    size = source.seek(0, os.SEEK_END)
+    if size != prepared.original_size:
+        raise PreparedMismatch
+    _lay_out(source, prepared.appended, size=size, out=out)
+    prefixes = Prefixes.read(
+        out,
+        original_size=size,
+        original_sha256=prepared.original_sha256,
+        gap_start=prepared.gap_start,
+        algorithm=prepared.digest_algorithm,
+    )
+    _remember(out, prepared.document_digest, prefixes)
+
+
+def complete(prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetcher: Fetcher) -> Signed:
+    """Put the value into `out` as `prepare` or `restore` left it, lift to the level ordered, check, and let go.
+
+    Repeatable with the same arguments until it returns. Raises ValueRefused if the value is not the certificate's
+    signature over `prepared.tbs`, TimestampUnavailable, SelfCheckFailed.
+    """
+    order = prepared.order
+    template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
+    if value.mechanism != order.mechanism:
+        raise ValueRefused("the value was made by another mechanism", mechanism=value.mechanism)
+    template.verify(prepared.tbs, value=value.bytes_)
+    token: bytes | None = None
+    proven: datetime | None = None
+    if order.level == "B-T":
+        stamp = timestamps.obtain(
+            imprint=hashlib.new(template.digest, value.bytes_).digest(),
+            digest=template.digest,
+            authorities=order.timestamp_authorities,
+            nonce=prepared.nonce,
+            policy=order.timestamp_policy,
+            fetcher=fetcher,
+        )
+        token, proven = stamp.der, stamp.time
+    _fill_gap(out, prepared, template.signed_data(prepared.tbs, value=value.bytes_, timestamp=token))
+    key = _identity(out, prepared.document_digest)
+    sha256 = selfcheck.check(out, prepared, prefixes=_laid_out.pop(key, None))
+    return Signed(
+        level=order.level,
+        sha256=sha256,
+        size=prepared.original_size + len(prepared.appended),
+        field=prepared.field,
+        signing_time=order.signing_time,
+        timestamp=proven,
+        warnings=prepared.warnings,
+    )
+
+
+def _refuse_bytes_before_header(source: BinaryIO) -> None:
+    """Offsets in such a file count from the header in some readers and from the first byte in others: what one of
+    them shows is not what another has signed."""
+    source.seek(0)
+    if source.read(5) != b"%PDF-":
+        raise DocumentBroken("there are bytes before the PDF header", reason="bytes-before-header")
+
+
+def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> None:
+    room = prepared.gap_end - prepared.gap_start - 2
+    contents = signed_data.hex().encode("ascii")
+    if len(contents) > room:
+        raise OrderInvalid(
+            "the signature does not fit its gap", reason="gap-too-small", needed=len(contents), room=room
+        )
+    out.seek(prepared.gap_start + 1)
+    out.write(contents.ljust(room, b"0"))
+    out.flush()
+
+
+def _lay_out(source: BinaryIO, appended: bytes, *, size: int, out: BinaryIO) -> None:
+    """Original, then the revision; the kernel copies, and shares blocks where the file system can."""
+    out.seek(0)
+    out.truncate()
+    left, offset = size, 0
+    while left and (count := os.copy_file_range(source.fileno(), out.fileno(), left, offset, offset)):
+        left, offset = left - count, offset + count
+    if left:
+        raise PreparedMismatch("the document became shorter while it was read")
+    out.seek(size)
+    out.write(appended)
+    out.flush()
+
+
+def _identity(out: BinaryIO, digest: bytes) -> tuple[int, int, bytes]:
+    status = os.fstat(out.fileno())
+    return status.st_dev, status.st_ino, digest
+
+
+def _remember(out: BinaryIO, digest: bytes, prefixes: Prefixes) -> None:
+    _laid_out.clear()
+    _laid_out[_identity(out, digest)] = prefixes
