@@ -17,7 +17,7 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -27,6 +27,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from api.errors import ApiError
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in a Unix socket's path (sun_path of Linux, without the closing NUL)."""
@@ -38,15 +40,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")]
 Shape = Literal["signed-attributes", "signed-info", "tst-attributes", "bare-digest"]
 
 
-class SettingsUnusable(Exception):  # noqa: N818 - named like the errors of the four packages
+class SettingsUnusable(ApiError):
     """The settings cannot be read; the message names the file, the key and what is wrong with it."""
 
-    code: ClassVar[str] = "settings-unusable"
-    actor: ClassVar[str] = "operator"
-
-    def __init__(self, detail: str = "", **facts: str | int) -> None:
-        super().__init__(detail or (type(self).__doc__ or "").split("\n", 1)[0])
-        self.facts = facts
+    code = "settings-unusable"
 
 
 class _Section(BaseModel):

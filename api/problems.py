@@ -1,0 +1,199 @@
+"""The only place that knows HTTP statuses: an error of any package becomes a problem document (RFC 9457).
+
+Not here: words (`api/locale`) and the errors themselves. A code of a known error class must stand in `STATUS` (a test
+walks all classes); an error that nobody expected tells the outside its request id and nothing else.
+
+>>> from hsm.errors import KeyNotFound
+>>> found = problem(KeyNotFound(key="seal"), language="en", request_id="r1")
+>>> found.status, found.body["code"], found.body["actor"]
+(404, 'key-not-found', 'caller')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import locale
+from api.errors import ApiError
+from api.refusals import InternalError
+from hsm.errors import HsmError
+from signer.errors import SignerError
+from verify.errors import VerifyError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: Mapping[str, int] = {
+    # the document: it was understood as a request, and refused for what it is
+    "document-empty": 422,
+    "document-not-recognised": 422,
+    "document-broken": 422,
+    "document-too-large": 413,
+    "document-too-complex": 422,
+    "document-too-costly": 422,
+    "document-crashed-worker": 422,
+    "document-encrypted": 422,
+    "verify-error": 422,
+    "stale-document": 409,
+    "upload-too-large": 413,
+    "name-invalid": 422,
+    # the order
+    "signer-error": 422,
+    "order-invalid": 422,
+    "field-not-found": 422,
+    "field-already-signed": 409,
+    "place-outside-page": 422,
+    "signing-forbidden": 422,
+    "text-not-showable": 422,
+    "no-timestamp-authority": 422,
+    "mechanism-not-supported": 422,
+    "value-refused": 422,
+    "prepared-mismatch": 409,
+    # keys and certificates: the request is sound, the key cannot serve it
+    "key-not-found": 404,
+    "key-without-certificate": 422,
+    "certificate-expired": 422,
+    "certificate-not-yet-valid": 422,
+    "certificate-revoked": 422,
+    "certificate-untrusted": 422,
+    "certificate-mismatch": 422,
+    "certificate-status-unknown": 503,
+    # the caller
+    "not-authenticated": 401,
+    "not-permitted": 403,
+    "not-found": 404,
+    "not-allowed-method": 405,
+    "not-acceptable": 406,
+    "media-type-not-supported": 415,
+    "request-invalid": 400,
+    "request-too-large": 413,
+    "document-not-ready": 409,
+    "idempotency-key-reused": 409,
+    "request-in-progress": 409,
+    # operation
+    "key-error": 503,
+    "token-locked": 503,
+    "token-not-available": 503,
+    "keeper-not-available": 503,
+    "signing-interrupted": 503,
+    "signature-in-doubt": 503,
+    "token-signature-wrong": 503,
+    "timestamp-unavailable": 503,
+    "fetch-failed": 503,
+    "fetch-refused": 503,
+    "sandbox-not-available": 503,
+    "database-unavailable": 503,
+    "database-version-unknown": 503,
+    "ledger-unavailable": 503,
+    "ledger-broken": 503,
+    "claim-lost": 409,
+    "busy": 503,
+    "api-error": 503,
+    # mistakes of ours or of the set-up: nothing the caller could change
+    "permit-refused": 500,
+    "shape-refused": 500,
+    "self-check-failed": 500,
+    "trust-unusable": 500,
+    "policy-unusable": 500,
+    "settings-unusable": 500,
+    "blob-missing": 500,
+    "internal-error": 500,
+}
+
+BY_ACTOR: Mapping[str, int] = {"caller": 422, "official": 409, "operator": 503, "developer": 500}
+"""For a code that came from another process and is not in the table (an older or newer worker)."""
+
+RETRY_AFTER: Mapping[str, int] = {
+    "request-in-progress": 2,
+    "document-not-ready": 5,
+    "claim-lost": 1,
+    "keeper-not-available": 2,
+    "sandbox-not-available": 2,
+    "signing-interrupted": 5,
+    "busy": 2,
+    "database-unavailable": 5,
+    "ledger-unavailable": 5,
+    "timestamp-unavailable": 30,
+    "certificate-status-unknown": 60,
+    "token-not-available": 10,
+}
+"""Seconds after which the same call may well succeed."""
+
+EXTENSIONS = ("signature",)
+"""Facts that are lifted to members of the problem of their own (RFC 9457 §3.2), because programs act on them."""
+
+KNOWN_BASES = (ApiError, HsmError, SignerError, VerifyError)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem document and the headers that go with it."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    def response(self) -> Response:
+        return Response(msgspec.json.encode(self.body), self.status, self.headers, MEDIA_TYPE)
+
+
+def status_of(code: str, *, actor: str) -> int:
+    return STATUS.get(code) or BY_ACTOR.get(actor, 500)
+
+
+def problem(error: Exception, *, language: locale.Language, request_id: str) -> Problem:
+    """The problem document of an error; anything that is not an error of the four packages is `internal-error`."""
+    if not isinstance(error, KNOWN_BASES):
+        error = InternalError()
+    code, actor = error.code, error.actor
+    status = status_of(code, actor=actor)
+    facts: dict[str, Any] = dict(error.facts)
+    words = locale.problem(code, language=language, facts={**facts, "request_id": request_id})
+    body: dict[str, Any] = {
+        "type": f"urn:kyso:problem:{code}",
+        "title": words.title,
+        "status": status,
+        "detail": words.detail,
+        "code": code,
+        "actor": actor,
+        "instance": f"urn:kyso:request:{request_id}",
+    }
+    for name in EXTENSIONS:
+        if name in facts:
+            body[name] = facts.pop(name)
+    if actor == "caller" and (reason := _reason(error)):
+        facts.setdefault("reason", reason)
+    # What only a developer can mend is in the log, under the request id, and not in the answer.
+    body["facts"] = {} if actor == "developer" else facts
+    return Problem(status, body, _headers(code, status))
+
+
+def _reason(error: Exception) -> str | None:
+    """The developer's sentence where it says more than its class does: which key of the order, which page."""
+    text = str(error)
+    return None if text == (type(error).__doc__ or "").split("\n", 1)[0] else text[:500]
+
+
+def _headers(code: str, status: int) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="kyso"'
+    if code in RETRY_AFTER:
+        headers["Retry-After"] = str(RETRY_AFTER[code])
+    return headers
+
+
+def respond(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed, in the caller's language."""
+    found = problem(
+        error,
+        language=locale.choose(request.headers.get("accept-language"), default=request.app.state.language),
+        request_id=request.scope.get("kyso.request_id", "-"),
+    )
+    request.scope["kyso.code"] = found.body["code"]
+    return found.response()

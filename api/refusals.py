@@ -1,0 +1,81 @@
+"""What only the HTTP face and the use cases refuse: the rest of `api.errors`, kept beside it.
+
+Every class has a stable code; its words stand in `api/locale`, its HTTP status in `api.problems`.
+"""
+
+from __future__ import annotations
+
+from api.errors import ApiError
+
+
+class NameInvalid(ApiError):
+    """A name has control characters or is too long."""
+
+    code = "name-invalid"
+    actor = "caller"
+
+
+class RequestTooLarge(ApiError):
+    """The body of a call that takes no document is larger than it may be."""
+
+    code = "request-too-large"
+    actor = "caller"
+
+
+class MediaTypeNotSupported(ApiError):
+    """The body is not of the type that this call takes."""
+
+    code = "media-type-not-supported"
+    actor = "caller"
+
+
+class NotAcceptable(ApiError):
+    """The answer is not offered in a type that Accept names."""
+
+    code = "not-acceptable"
+    actor = "caller"
+
+
+class MethodNotAllowed(ApiError):
+    """The address does not take this method."""
+
+    code = "not-allowed-method"
+    actor = "caller"
+
+
+class DocumentNotReady(ApiError):
+    """The signature has no signed document (yet)."""
+
+    code = "document-not-ready"
+    actor = "caller"
+
+
+class KeyWithoutCertificate(ApiError):
+    """The key has no certificate on its token, so that there is nobody it could sign for."""
+
+    code = "key-without-certificate"
+
+
+class CertificateStatusUnknown(ApiError):
+    """No revocation answer could be had, and the settings refuse to sign without one."""
+
+    code = "certificate-status-unknown"
+
+
+class SignatureInDoubt(ApiError):
+    """Whether the key was used is not known; nothing is signed again by itself."""
+
+    code = "signature-in-doubt"
+
+
+class Busy(ApiError):
+    """As many requests as allowed are being worked on."""
+
+    code = "busy"
+
+
+class InternalError(ApiError):
+    """Something unexpected happened; the outside learns the request id and nothing else."""
+
+    code = "internal-error"
+    actor = "developer"
