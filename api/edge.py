@@ -1,0 +1,123 @@
+"""The outermost layer of the HTTP face: request id, access log, security headers, limits of body size, last net.
+
+One ASGI middleware instead of five, because each layer costs every request. It looks at no body but its length; routes
+that take a document stream it themselves (`api.uploads`) and are named in `STREAMED`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems, telemetry
+from api.refusals import RequestTooLarge
+
+REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+SMALL_BODY = 16 * 1024
+"""Bytes of body for a call that takes no document; RFC 3161 requests are far smaller."""
+STREAMED = frozenset({"/v1/signatures", "/v1/verifications"})
+
+CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+class Edge:
+    """Wraps the application; an error that nobody answered becomes `internal-error`."""
+
+    def __init__(self, app: ASGIApp, *, metrics: telemetry.Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.log = telemetry.logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        scope["kyso.request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *SECURITY_HEADERS,
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request=request_id):
+            try:
+                await self.app(scope, _bounded(scope, receive), send_with_headers)
+            except _BodyTooLarge:
+                response = problems.respond(Request(scope), RequestTooLarge(limit=SMALL_BODY))
+                await response(scope, receive, send_with_headers)
+            except Exception:
+                self.log.exception("unexpected error")
+                if status:  # too late to answer: let the server cut the connection
+                    raise
+                response = problems.respond(Request(scope), RuntimeError())
+                await response(scope, receive, send_with_headers)
+            finally:
+                self._account(scope, status, time.perf_counter() - started)
+
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", "-")  # the pattern, not the address: ids are not labels
+        self.metrics.requests.labels(path, str(status)).inc()
+        self.metrics.seconds.labels(path).observe(seconds)
+        facts: dict[str, Any] = {
+            "method": scope["method"],
+            "path": scope["path"][:200],
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        for name in ("caller", "code", "signature"):
+            if (value := scope.get(f"kyso.{name}")) is not None:
+                facts[name] = value
+        self.log.info("request", **facts)
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's X-Request-Id where it is harmless, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.match(value):
+            return str(value.decode())
+    return secrets.token_hex(8)
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """`receive` with the limit of a small body, for every route that does not stream."""
+    if scope["method"] in ("GET", "HEAD") or scope["path"] in STREAMED:
+        return receive
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > SMALL_BODY:
+            raise _BodyTooLarge
+        return message
+
+    return bounded

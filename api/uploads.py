@@ -1,0 +1,244 @@
+"""Takes a multipart upload off the wire: the document straight into a file, its SHA-256 on the way.
+
+One document a request, never a second copy, never the whole of it in memory. Fields beside it (`order`, `options`) are
+bounded and kept as bytes. Whatever ends badly (too large, malformed, the caller hangs up) leaves no file behind. It
+doesn't look at what the document is: that is the worker's matter.
+
+The events of the multipart parser, RFC 7578, in their order:
+
+1. a part begins: its headers say which name it has and whether it is a file;
+2. the document's bytes go to the file and to the digest; a field's bytes to its buffer, each within its limit;
+3. the closing boundary must have come, or the upload is not whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from api.errors import RequestInvalid, UploadTooLarge
+from api.refusals import MediaTypeNotSupported, NameInvalid
+
+FIELD_BYTES = 64 * 1024
+"""Largest field beside the document."""
+MAX_PARTS = 16
+NAME_BYTES = 255
+"""Longest file name, in bytes of UTF-8 (NAME_MAX of Linux)."""
+OVERHEAD = MAX_PARTS * (FIELD_BYTES + 8 * 1024)
+"""What a request may hold beside its document: fields, headers, boundaries."""
+
+ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
+"""How browsers and HTTP libraries write a control character in a file name (WHATWG form-data encoding)."""
+
+
+@dataclass
+class Upload:
+    """A received document: its open file, at position 0, and what was sent beside it.
+
+    The file lies in `path` until `keep_at` moves it elsewhere or the upload is closed.
+    """
+
+    file: BinaryIO
+    path: Path
+    name: str
+    sha256: str
+    size: int
+    fields: dict[str, bytes] = field(default_factory=dict)
+    kept: bool = False
+
+    def keep_at(self, target: Path) -> None:
+        """Make the file durable under another path of the same file system, without copying it."""
+        os.fsync(self.file.fileno())
+        self.path.rename(target)
+        self.kept = True
+
+    def close(self) -> None:
+        """Close the file, and delete it unless it was kept."""
+        self.file.close()
+        if not self.kept:
+            self.path.unlink(missing_ok=True)
+
+
+async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[str, ...] = ()) -> Upload:
+    """Read a `multipart/form-data` body; the caller closes the upload.
+
+    Raises MediaTypeNotSupported, UploadTooLarge, NameInvalid, or RequestInvalid (not well-formed, `document` or one of
+    the fields in `needs` missing, a part twice).
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise MediaTypeNotSupported(expected="multipart/form-data")
+    if int(_digits(request.headers.get("content-length"))) > limit + OVERHEAD:
+        raise UploadTooLarge(limit=limit)
+    with _temporary(folder) as (file, path):
+        reader = _Reader(options[b"boundary"], file, limit=limit)
+        try:
+            async for chunk in request.stream():
+                reader.feed(chunk)
+        except ClientDisconnect:
+            raise RequestInvalid("the connection ended before the upload did") from None
+        reader.finish(needs)
+        file.seek(0)
+        return Upload(file, path, reader.name, reader.digest.hexdigest(), reader.size, reader.fields)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new private file that survives only if the block does."""
+    path = folder / f"upload-{secrets.token_hex(16)}"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = os.fdopen(descriptor, "w+b", buffering=0)
+    try:
+        yield file, path
+    except BaseException:
+        file.close()
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _digits(text: str | None) -> str:
+    return text if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else "0"
+
+
+class _Reader:
+    """The parser's callbacks and what they have gathered so far."""
+
+    def __init__(self, boundary: bytes, file: BinaryIO, *, limit: int) -> None:
+        self.file = file
+        self.limit = limit
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.name = ""
+        self.fields: dict[str, bytes] = {}
+        self._parts = 0
+        self._seen_document = False
+        self._in_document = False
+        self._field = ""
+        self._buffer = bytearray()
+        self._header = bytearray()
+        self._header_value = bytearray()
+        self._disposition = b""
+        self._ended = False
+        try:
+            self.parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._on_header,
+                    "on_header_value": self._on_value,
+                    "on_header_end": self._header_done,
+                    "on_headers_finished": self._headers_done,
+                    "on_part_data": self._data,
+                    "on_part_end": self._part_done,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            raise RequestInvalid("the multipart boundary is too long") from None
+
+    def feed(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        try:
+            self.parser.write(chunk)
+        except FormParserError:
+            raise RequestInvalid("the multipart body is malformed") from None
+
+    def finish(self, needs: tuple[str, ...]) -> None:
+        # 3. whole, and with everything that this call takes
+        if not self._ended:
+            raise RequestInvalid("the multipart body ends before its closing boundary")
+        if not self._seen_document:
+            raise RequestInvalid("the part `document` is missing", part="document")
+        for need in needs:
+            if need not in self.fields:
+                raise RequestInvalid(f"the part `{need}` is missing", part=need)
+
+    # 1. headers
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise RequestInvalid("too many parts")
+        self._disposition = b""
+        self._buffer = bytearray()
+
+    def _on_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _header_done(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header.clear()
+        self._header_value.clear()
+
+    def _headers_done(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        if kind != b"form-data" or b"name" not in options:
+            raise RequestInvalid("a part has no name")
+        part = options[b"name"].decode("utf-8", "replace")
+        self._in_document = part == "document"
+        if self._in_document:
+            if self._seen_document:
+                raise RequestInvalid("the part `document` is there twice", part="document")
+            self._seen_document = True
+            self.name = clean_name(options.get(b"filename", b""))
+        elif part in self.fields or not part.isidentifier() or len(part) > 64:
+            raise RequestInvalid("a part is there twice, or its name is not known")
+        self._field = part
+
+    # 2. content
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if not self._in_document:
+            if len(self._buffer) + end - start > FIELD_BYTES:
+                raise RequestInvalid(f"the part `{self._field}` is larger than {FIELD_BYTES} bytes", part=self._field)
+            self._buffer += data[start:end]
+            return
+        self.size += end - start
+        if self.size > self.limit:
+            raise UploadTooLarge(limit=self.limit)
+        view = memoryview(data)[start:end]
+        self.digest.update(view)
+        while view:
+            view = view[self.file.write(view) :]
+
+    def _part_done(self) -> None:
+        if not self._in_document:
+            self.fields[self._field] = bytes(self._buffer)
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def clean_name(raw: bytes) -> str:
+    """The base name of a file name off the wire, in NFC; raises NameInvalid for what could deceive a reader.
+
+    >>> clean_name("C:\\\\Hồ sơ\\\\giấy.pdf".encode())
+    'giấy.pdf'
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise NameInvalid("the file name is not UTF-8", name="?") from None
+    base = unicodedata.normalize("NFC", re.split(r"[/\\]", text)[-1]).strip()
+    # Cc are controls, Cf include the marks that turn writing direction round, Cs are lone surrogates.
+    shown = "".join("?" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in base)
+    if shown != base or ESCAPED_CONTROL.search(base) or len(base.encode("utf-8", "replace")) > NAME_BYTES:
+        raise NameInvalid("control characters or too long", name=shown[:80])
+    return "document" if base in ("", ".", "..") else base
