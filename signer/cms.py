@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from signer import der
 from signer.errors import OrderInvalid, ValueRefused
@@ -49,7 +50,7 @@ class SignedDataTemplate:
 
     mechanism: str
     digest: str
-    public_key: x509.base.CertificatePublicKeyTypes
+    public_key: CertificatePublicKeyTypes
     value_size: int
     _sid: bytes
     _fixed_attributes: tuple[bytes, ...]
@@ -90,7 +91,7 @@ class SignedDataTemplate:
                 attribute(_SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(cert_id))),
                 attribute(_ALGORITHM_PROTECTION, protection),
             ),
-            _certificates=der.context(0, *dict.fromkeys(embedded)),
+            _certificates=der.context(0, *sorted(set(embedded))),
         )
 
     def signed_attrs(self, message_digest: bytes) -> bytes:
@@ -136,7 +137,7 @@ class SignedDataTemplate:
         verify_value(self.public_key, value, tbs=tbs, mechanism=self.mechanism)
 
 
-def verify_value(public_key: x509.base.CertificatePublicKeyTypes, value: bytes, *, tbs: bytes, mechanism: str) -> None:
+def verify_value(public_key: CertificatePublicKeyTypes, value: bytes, *, tbs: bytes, mechanism: str) -> None:
     """Raise ValueRefused unless `value`, made by `mechanism`, verifies over `tbs` with `public_key`."""
     digest = _HASHES[der.mechanism_digest(mechanism)]
     try:
@@ -154,7 +155,7 @@ def verify_value(public_key: x509.base.CertificatePublicKeyTypes, value: bytes, 
         raise ValueRefused from error
 
 
-def _value_size(public_key: x509.base.CertificatePublicKeyTypes, *, mechanism: str) -> int:
+def _value_size(public_key: CertificatePublicKeyTypes, *, mechanism: str) -> int:
     """The largest signature value in bytes, also the check that key and mechanism go together."""
     match public_key, mechanism.partition("_")[0]:
         case rsa.RSAPublicKey(), "rsassa":

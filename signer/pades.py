@@ -12,6 +12,7 @@ import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.form_tools import annot_width_height, get_single_field_annot
@@ -73,7 +74,7 @@ def append_signature(
     spec = None
     if order.place is not None:
         _check_place(writer, order.place)
-        spec = SigFieldSpec(name, on_page=order.place.page - 1, box=order.place.box)
+        spec = SigFieldSpec(name, on_page=order.place.page - 1, box=cast("tuple[int, int, int, int]", order.place.box))
     embedder = PdfCMSEmbedder(new_field_spec=spec)
     try:
         steps = embedder.write_cms(name, writer)
@@ -195,7 +196,7 @@ def _check_place(writer: IncrementalPdfFileWriter, place: Place) -> None:
         raise PlaceOutsidePage(page=place.page) from error
     visible = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
     try:
-        x1, y1, x2, y2 = (float(edge) for edge in visible)
+        x1, y1, x2, y2 = (float(edge) for edge in cast("generic.ArrayObject", visible))
     except (TypeError, ValueError) as error:
         raise PlaceOutsidePage("the page has no size", page=place.page) from error
     if (
@@ -211,7 +212,7 @@ def _inherited(node: generic.DictionaryObject, key: str) -> generic.PdfObject | 
     """An inheritable page attribute (ISO 32000-1 §7.7.3.4); bounded, as a hostile tree may be its own parent."""
     for _ in range(_PAGE_TREE_DEPTH):
         if key in node:
-            return node[key]
+            return cast("generic.PdfObject", node[key])
         parent = node.get("/Parent")
         if not isinstance(parent, generic.DictionaryObject):
             return None

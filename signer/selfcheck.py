@@ -17,6 +17,7 @@ What is checked, in order:
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -153,11 +154,14 @@ def _absorb(state: _Hash, file: BinaryIO, *, start: int, end: int) -> _Hash:
 
 
 def _chunks(file: BinaryIO, *, start: int, end: int) -> Iterator[memoryview]:
+    """The bytes [start, end), past Python's buffer: what is checked is what the file holds."""
     buffer = memoryview(bytearray(min(_CHUNK, max(end - start, 1))))
-    file.seek(start)
+    file.flush()
+    raw = io.FileIO(file.fileno(), closefd=False)
+    raw.seek(start)
     left = end - start
     while left:
-        count = file.readinto(buffer[:left])
+        count = raw.readinto(buffer[:left])
         if not count:
             raise SelfCheckFailed("the file is shorter than it should be")
         yield buffer[:count]
