@@ -1,0 +1,238 @@
+"""The database: opened, brought up to date, read, and written so that an answer means durable.
+
+Not an ORM and not a repository: the modules beside it (`signatures`, `idempotency`, `callers`, …) are functions that
+take a connection first, and `read` and `write` run them. `write` commits several threads' work in one transaction
+(group commit): while one thread waits for the disk the others queue up, and the next one takes them all along.
+
+>>> import tempfile
+>>> from api.store import callers
+>>> database = open_database(f"sqlite:///{tempfile.mkdtemp()}/kyso.db")
+>>> secret = database.write(callers.create, name="workflow", role="client", keys=("seal-*",))
+>>> database.read(callers.find, secret).may_use("seal-1")
+True
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.errors import DatabaseUnavailable
+from api.store import schema
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another process's transaction."""
+BATCH = 64
+"""Pieces of work in one transaction at most, so that nobody waits long for the others."""
+RETRIABLE = frozenset({"40001", "40P01"})
+"""PostgreSQL: serialisation failure and deadlock; the same transaction may succeed the next time."""
+TRIES = 4
+
+
+@dataclass
+class _Work:
+    """One thread's piece of a transaction, and what came of it."""
+
+    run: Callable[[sa.Connection], Any]
+    result: Any = None
+    error: BaseException | None = None
+    finished: bool = field(default=False)
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Database:
+    """One engine with its pool. Made by `open_database`; shared by all threads of a process, never across a fork."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._waiting: list[_Work] = []
+        self._waiting_lock = threading.Lock()
+        self._writer_lock = threading.Lock()
+        self._writer = 0  # the thread that holds it
+
+    def read(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work(connection, …)` in a transaction that only reads. Raises DatabaseUnavailable."""
+        with _translated(), self.engine.connect() as connection:
+            return work(connection, *args, **kwargs)
+
+    def write(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `work(connection, …)`, once it is durable. Raises what `work` raises, or DatabaseUnavailable.
+
+        `work` may run more than once, each time after a rollback: it must do nothing outside the connection.
+        If it raises, nothing of it is stored. If the connection is lost during the commit itself, DatabaseUnavailable
+        is raised although the transaction may have been stored: whoever writes must be able to find that out, or not
+        care.
+        """
+        if self._writer == threading.get_ident():
+            raise RuntimeError("a write inside a write: pass the connection on instead")
+        mine = _Work(lambda connection: work(connection, *args, **kwargs))
+        with self._waiting_lock:
+            self._waiting.append(mine)
+        with self._writer_lock:
+            if not mine.finished:  # else the thread before took it along
+                self._writer = threading.get_ident()
+                try:
+                    self._commit(self._take())
+                finally:
+                    self._writer = 0
+        return mine.outcome()  # type: ignore[no-any-return]  # _Work is untyped, `run` returns T
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _take(self) -> list[_Work]:
+        """All that waits. The caller's own piece is always among it: pieces leave in the order they came, whole."""
+        with self._waiting_lock:
+            taken, self._waiting = self._waiting, []
+        return taken
+
+    def _commit(self, everyone: list[_Work]) -> None:
+        """Run and commit all pieces, each batch in one transaction; whatever happens, every piece has an outcome."""
+        try:
+            for start in range(0, len(everyone), BATCH):
+                self._commit_together(everyone[start : start + BATCH])
+        finally:
+            for work in everyone:
+                if not work.finished:
+                    work.error, work.finished = DatabaseUnavailable("the writing thread was interrupted"), True
+
+    def _commit_together(self, batch: list[_Work]) -> None:
+        if len(batch) > 1:
+            try:
+                with _translated(), self._transaction() as connection:
+                    results = [work.run(connection) for work in batch]
+            except DatabaseUnavailable as error:
+                if error.facts.get("sqlstate") not in RETRIABLE:  # it is not about one of them: nobody tries again
+                    for work in batch:
+                        work.error, work.finished = DatabaseUnavailable(str(error), **error.facts), True
+                    return
+            except Exception:  # noqa: BLE001, S110 - one piece failed and took the others with it: each for itself, then
+                pass
+            else:
+                for work, result in zip(batch, results, strict=True):
+                    work.result, work.finished = result, True
+                return
+        for work in batch:
+            self._commit_alone(work)
+
+    def _commit_alone(self, work: _Work) -> None:
+        for attempt in range(1, TRIES + 1):
+            try:
+                with _translated(), self._transaction() as connection:
+                    work.result = work.run(connection)
+            except DatabaseUnavailable as error:
+                if error.facts.get("sqlstate") in RETRIABLE and attempt < TRIES:
+                    time.sleep(0.01 * attempt)
+                    continue
+                work.error = error
+            except Exception as error:  # noqa: BLE001 - raised again in the thread whose work it is
+                work.error = error
+            break
+        work.finished = True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        with (
+            self.engine.connect() as plain,
+            plain.execution_options(kyso_writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors as DatabaseUnavailable; without SQL and parameters, which may hold personal data.
+
+    A violated constraint or a wrong statement is not translated: it is a fault of the program.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError) as error:
+        sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+        raise DatabaseUnavailable(f"database: {error.orig}", reason=str(error.orig), sqlstate=sqlstate) from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("no free database connection", reason="pool") from error
+
+
+def open_database(url: str, *, busy_seconds: float = BUSY_SECONDS, migrate: bool = True) -> Database:
+    """Connect to `url` (sqlite:///… or postgresql+psycopg://…) and bring the schema up to date.
+
+    Raises DatabaseUnavailable, or DatabaseVersionUnknown when a newer program has been here. Safe when several
+    processes start at once.
+    """
+    engine = _sqlite(url, busy_seconds) if url.startswith("sqlite") else _postgresql(url, busy_seconds)
+    database = Database(engine)
+    if migrate:
+        with _translated():
+            schema.migrate(engine, database._transaction)
+    return database
+
+
+def _postgresql(url: str, busy_seconds: float) -> sa.Engine:
+    # READ COMMITTED; whoever must not run beside another locks the row it is about.
+    return sa.create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c lock_timeout={int(busy_seconds * 1000)} -c synchronous_commit=on"},
+    )
+
+
+def _sqlite(url: str, busy_seconds: float) -> sa.Engine:
+    # isolation_level None: the driver leaves transactions to us, as its own begin too late to hold a lock.
+    engine = sa.create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_reset_on_return="rollback",
+        connect_args={"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(driver_connection: Any, _record: Any) -> None:
+        _wal(driver_connection, busy_seconds)
+        driver_connection.execute("PRAGMA synchronous=FULL")  # WAL: an fsync before each commit returns
+        driver_connection.execute("PRAGMA foreign_keys=ON")
+        driver_connection.execute("PRAGMA trusted_schema=OFF")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A writer takes the lock at once: a transaction that turns from reader to writer cannot wait, only fail.
+        writes = connection.get_execution_options().get("kyso_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _wal(driver_connection: Any, busy_seconds: float) -> None:
+    """Write-ahead log; kept in the file, so that it is set once. SQLite does not wait for the lock here: we do."""
+    if driver_connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            driver_connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

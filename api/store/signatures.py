@@ -1,0 +1,215 @@
+"""Records of signatures: everything that is needed to finish one after a crash, on any node.
+
+    preparing ──▶ signing ──▶ completing ──▶ signed
+        │            │ │          │
+        └─▶ refused ◀┘ └─▶ in-doubt ──▶ completing   (the keeper's own log knew the value after all)
+
+`preparing` has order and document; `signing` also what was prepared and the ledger number under which the key may be
+used; `completing` also the signature value, so that the key is never used again. A record is worked on by whoever holds
+it: `create` and `claim` give a `Hold` for a limited time, each step is made under that hold, and after it lapses
+another process may claim. A step of the one who lost it raises ClaimLost and changes nothing.
+
+>>> import tempfile
+>>> from api.store.database import open_database
+>>> database = open_database(f"sqlite:///{tempfile.mkdtemp()}/kyso.db")
+>>> hold = database.write(create, caller="c", order="{}", document_sha256="00", document_blob="b")
+>>> database.write(to_signing, hold, prepared=b"p", ledger_number=1)
+>>> database.write(claim, hold.id) is None      # held
+True
+>>> database.read(get, hold.id).state
+'signing'
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, NewType, cast
+
+import sqlalchemy as sa
+
+from api.errors import ClaimLost
+from api.store.tables import signature as table
+
+SignatureId = NewType("SignatureId", str)
+State = Literal["preparing", "signing", "completing", "signed", "refused", "in-doubt"]
+UNFINISHED: tuple[State, ...] = ("preparing", "signing", "completing")
+LEASE = 180.0
+"""Seconds a hold lasts: longer than a slow timestamp authority takes (131 s were seen), and renewable."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The right to work on a record until it lapses."""
+
+    id: SignatureId
+    token: str
+
+
+@dataclass(frozen=True)
+class SignatureRecord:
+    """`order` and `result` are JSON texts, `prepared` and `value` bytes, as the workflow wrote them."""
+
+    id: SignatureId
+    caller: str
+    state: State
+    order: str
+    document_sha256: str
+    document_blob: str
+    prepared: bytes | None
+    value: bytes | None
+    ledger_number: int | None
+    result: str | None
+    signed_blob: str | None
+    error_code: str | None
+    created_at: float
+    updated_at: float
+
+
+def new_id() -> SignatureId:
+    """An id that cannot be guessed."""
+    return SignatureId("sig_" + secrets.token_hex(16))
+
+
+def create(
+    connection: sa.Connection,
+    *,
+    caller: str,
+    order: str,
+    document_sha256: str,
+    document_blob: str,
+    id: SignatureId | None = None,  # noqa: A002 - the column's name
+    lease: float = LEASE,
+) -> Hold:
+    """A new record in state `preparing`, held by the caller of this function."""
+    now = time.time()
+    hold = Hold(id or new_id(), secrets.token_hex(8))
+    connection.execute(
+        table.insert().values(
+            id=hold.id,
+            caller=caller,
+            state="preparing",
+            order_json=order,
+            document_sha256=document_sha256,
+            document_blob=document_blob,
+            created_at=now,
+            updated_at=now,
+            holder=hold.token,
+            held_until=now + lease,
+        )
+    )
+    return hold
+
+
+def get(
+    connection: sa.Connection,
+    id: SignatureId | str,  # noqa: A002
+) -> SignatureRecord | None:
+    """The record, or None."""
+    row = connection.execute(sa.select(table).where(table.c.id == id)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def by_ledger_number(connection: sa.Connection, number: int) -> SignatureRecord | None:
+    """The record whose key use the INTENT line `number` stands for."""
+    row = connection.execute(sa.select(table).where(table.c.ledger_number == number)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def claim(
+    connection: sa.Connection,
+    id: SignatureId | str,  # noqa: A002
+    *,
+    states: tuple[State, ...] = UNFINISHED,
+    lease: float = LEASE,
+) -> Hold | None:
+    """Take over a record whose hold lapsed or was released; None when it is held, or in none of `states`."""
+    now = time.time()
+    hold = Hold(SignatureId(id), secrets.token_hex(8))
+    change = (
+        table.update()
+        .where(table.c.id == id, table.c.state.in_(states), table.c.held_until <= now)
+        .values(holder=hold.token, held_until=now + lease)
+    )
+    return hold if connection.execute(change).rowcount == 1 else None
+
+
+def unfinished(connection: sa.Connection, *, limit: int = 100) -> tuple[SignatureId, ...]:
+    """Records that nobody works on any more and that are not at their end: for recovery, oldest hold first."""
+    chosen = (
+        sa.select(table.c.id)
+        .where(table.c.state.in_(UNFINISHED), table.c.held_until <= time.time())
+        .order_by(table.c.held_until)
+        .limit(limit)
+    )
+    return tuple(SignatureId(row.id) for row in connection.execute(chosen))
+
+
+def renew(connection: sa.Connection, hold: Hold, *, lease: float = LEASE) -> None:
+    """Hold it for another `lease` seconds from now."""
+    _step(connection, hold, UNFINISHED, held_until=time.time() + lease)
+
+
+def release(connection: sa.Connection, hold: Hold) -> None:
+    """Let go without a change of state, so that a job or another process can go on at once."""
+    _step(connection, hold, (*UNFINISHED, "in-doubt"), held_until=0.0, holder=None)
+
+
+def to_signing(connection: sa.Connection, hold: Hold, *, prepared: bytes, ledger_number: int) -> None:
+    """The document is prepared and the INTENT line written: from now on the key may be used, once."""
+    _step(connection, hold, ("preparing",), state="signing", prepared=prepared, ledger_number=ledger_number)
+
+
+def to_completing(connection: sa.Connection, hold: Hold, *, value: bytes) -> None:
+    """The signature value is there."""
+    _step(connection, hold, ("signing", "in-doubt"), state="completing", value=value)
+
+
+def to_signed(connection: sa.Connection, hold: Hold, *, result: str, signed_blob: str) -> None:
+    """Finished: the signed file is stored. The hold ends."""
+    _finish(connection, hold, ("completing",), state="signed", result_json=result, signed_blob=signed_blob)
+
+
+def to_refused(connection: sa.Connection, hold: Hold, *, error_code: str, result: str | None = None) -> None:
+    """Ended without a signature, for a reason that trying again does not change. The hold ends."""
+    _finish(connection, hold, UNFINISHED, state="refused", error_code=error_code, result_json=result)
+
+
+def to_in_doubt(connection: sa.Connection, hold: Hold, *, error_code: str) -> None:
+    """Whether the key was used is not known: only a person or the keeper's log can tell. The hold ends."""
+    _finish(connection, hold, ("signing",), state="in-doubt", error_code=error_code)
+
+
+def _finish(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **values: Any) -> None:
+    _step(connection, hold, states, held_until=0.0, holder=None, **values)
+
+
+def _step(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **values: Any) -> None:
+    """One change, made by the database only if the hold is still ours and the record in one of `states`."""
+    change = (
+        table.update()
+        .where(table.c.id == hold.id, table.c.holder == hold.token, table.c.state.in_(states))
+        .values(updated_at=time.time(), **values)
+    )
+    if connection.execute(change).rowcount != 1:
+        raise ClaimLost(f"signature {hold.id} is held by another or is past this step", signature=hold.id)
+
+
+def _record(row: sa.Row[Any]) -> SignatureRecord:
+    return SignatureRecord(
+        id=SignatureId(row.id),
+        caller=row.caller,
+        state=cast(State, row.state),
+        order=row.order_json,
+        document_sha256=row.document_sha256,
+        document_blob=row.document_blob,
+        prepared=row.prepared,
+        value=row.value,
+        ledger_number=row.ledger_number,
+        result=row.result_json,
+        signed_blob=row.signed_blob,
+        error_code=row.error_code,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

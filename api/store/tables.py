@@ -1,0 +1,117 @@
+"""The tables, as SQLAlchemy Core metadata: one schema for SQLite and PostgreSQL.
+
+What the program expects to find; how a database gets there is `api/store/migrations`, and a test proves that both
+agree. Times are Unix seconds, JSON is text (its bytes are hashed or compared), digests in text are lower-case hex.
+
+>>> sorted(metadata.tables)
+['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'signature']
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""A 64-bit whole number; on SQLite the only type that makes a primary key the row's own address."""
+
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("number", Number, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),  # canonical JSON: what is hashed, and the only truth of the row
+    sa.Column("leaf_hash", sa.LargeBinary(32), nullable=False),
+    # Copies out of `line`, for searching; `Ledger.verify` compares them with it.
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("intent", Number),
+    sa.Column("signature", sa.Text),
+    sa.Column("document", sa.Text),
+    sa.Column("key", sa.Text),
+    sa.Column("caller", sa.Text),
+    sa.Index("ledger_intent", "intent"),
+    sa.Index("ledger_signature", "signature"),
+    sa.Index("ledger_document", "document"),
+)
+
+ledger_head = sa.Table(
+    "ledger_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1
+    sa.Column("size", Number, nullable=False),
+    sa.Column("frontier", sa.LargeBinary, nullable=False),
+    sa.Column("settled", Number, nullable=False),  # every INTENT up to here is closed
+)
+
+signature = sa.Table(
+    "signature",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("caller", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("order_json", sa.Text, nullable=False),
+    sa.Column("document_sha256", sa.Text, nullable=False),
+    sa.Column("document_blob", sa.Text, nullable=False),
+    sa.Column("prepared", sa.LargeBinary),
+    sa.Column("value", sa.LargeBinary),
+    sa.Column("ledger_number", Number),
+    sa.Column("result_json", sa.Text),
+    sa.Column("signed_blob", sa.Text),
+    sa.Column("error_code", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("holder", sa.Text),  # token of the process that works on it
+    sa.Column("held_until", sa.Double, nullable=False),
+    sa.Index("signature_ledger_number", "ledger_number"),
+    # Few records are unfinished at any moment: the index that recovery reads stays small.
+    sa.Index(
+        "signature_unfinished",
+        "held_until",
+        sqlite_where=sa.text("state IN ('preparing', 'signing', 'completing')"),
+        postgresql_where=sa.text("state IN ('preparing', 'signing', 'completing')"),
+    ),
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("caller", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text),
+    sa.Column("answer_json", sa.Text),  # set once the request is done
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("holder", sa.Text),
+    sa.Column("held_until", sa.Double, nullable=False),
+    sa.Index("idempotency_created_at", "created_at"),
+)
+
+caller = sa.Table(
+    "caller",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("keys_json", sa.Text, nullable=False),
+    sa.Column("secret_sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("revoked_at", sa.Double),
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("payload_json", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, done, failed
+    sa.Column("unique_key", sa.Text, unique=True),  # NULL once it is done or failed
+    sa.Column("due", sa.Double, nullable=False),  # not before; while it runs: the end of its lease
+    sa.Column("holder", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("max_tries", sa.Integer, nullable=False),
+    sa.Column("last_error", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double),
+    sa.Index("job_due", "due", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")),
+)
