@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from asn1crypto import algos, cms, tsp, x509
+from asn1crypto import algos, cms, core, tsp, x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -100,7 +100,7 @@ def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
         time = info["gen_time"].native
         imprint = info["message_imprint"]
         tsa = _find_signer(signer, (*own, *known))
-        named = info["tsa"].chosen if info["tsa"].native is not None else None
+        named = info["tsa"].chosen if _is_present(info["tsa"]) else None
         return TimestampToken(
             der=der,
             time=time.astimezone(UTC),
@@ -129,6 +129,8 @@ def check(token: TimestampToken) -> None:
     """
     with _unreadable():
         signed_data, signer, info = _open(token.der)
+        # raw, before anything is read: asn1crypto may encode anew what it has looked into
+        tbs = b"\x31" + signer["signed_attrs"].dump()[1:]
         content = bytes(signed_data["encap_content_info"]["content"])
 
         # 1
@@ -141,7 +143,7 @@ def check(token: TimestampToken) -> None:
         # 2
         if token.tsa is None:
             raise TimestampInvalid("certificate-missing", "the signer's certificate is not in the token")
-        certificate = x509.Certificate.load(token.tsa, strict=True)
+        certificate = token.tsa
 
         # 3
         attributes = _attributes(signer)
@@ -155,7 +157,7 @@ def check(token: TimestampToken) -> None:
         _check_certificate_id(attributes, certificate)
 
         # 5
-        _check_value(signer, certificate)
+        _check_value(signer, certificate, tbs=tbs)
 
         # 6
         for extension in info["extensions"] or ():
@@ -182,7 +184,7 @@ def purpose_findings(token: TimestampToken) -> tuple[str, ...]:
     with _unreadable():
         _, _, info = _open(token.der)
         certificate = x509.Certificate.load(token.tsa)
-        if info["tsa"].native is not None:
+        if _is_present(info["tsa"]):
             names = certificate.subject_alt_name_value or ()
             named = info["tsa"].chosen
             if named != certificate.subject and all(named != other.chosen for other in names):
@@ -249,7 +251,7 @@ def _find_signer(signer: cms.SignerInfo, certificates: tuple[bytes, ...]) -> byt
     named = [der for der in certificates if _is_named(signer["sid"], der)]
     for der in named:
         try:
-            _check_certificate_id(_attributes(signer), x509.Certificate.load(der))
+            _check_certificate_id(_attributes(signer), der)
         except TimestampInvalid:
             continue
         return der
@@ -284,8 +286,9 @@ def _single(attributes: dict[str, list[cms.CMSAttribute]], name: str) -> cms.Any
     return found[0]["values"][0]
 
 
-def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certificate: x509.Certificate) -> None:
+def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certificate: bytes) -> None:
     """ESSCertID (RFC 2634, SHA-1) and ESSCertIDv2 (RFC 5035): whichever is there must mean this certificate."""
+    parsed = x509.Certificate.load(certificate, strict=True)
     present = [name for name in ("signing_certificate_v2", "signing_certificate") if name in attributes]
     if not present:
         raise TimestampInvalid("signing-certificate", "no attribute binds the signer's certificate")
@@ -294,22 +297,22 @@ def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certifi
         algorithm = identifier["hash_algorithm"]["algorithm"].native if name.endswith("v2") else "sha1"
         if algorithm not in DIGESTS:
             raise TimestampInvalid("algorithm", f"the certificate is bound by the digest {algorithm}")
-        digest = hashlib.new(algorithm, certificate.dump()).digest()
+        digest = hashlib.new(algorithm, certificate).digest()
         if not hmac.compare_digest(identifier["cert_hash"].native, digest):
             raise TimestampInvalid("signing-certificate", "the bound certificate is not the signer's")
         issuer_serial = identifier["issuer_serial"]
-        if issuer_serial.native is not None and (
-            issuer_serial["serial_number"].native != certificate.serial_number
-            or all(name.chosen != certificate.issuer for name in issuer_serial["issuer"])
+        if _is_present(issuer_serial) and (
+            issuer_serial["serial_number"].native != parsed.serial_number
+            or all(name.chosen != parsed.issuer for name in issuer_serial["issuer"])
         ):
             raise TimestampInvalid("signing-certificate", "the bound issuer and serial are not the signer's")
 
 
-def _check_value(signer: cms.SignerInfo, certificate: x509.Certificate) -> None:
-    """Verify the signature value over the signed attributes, as they stand, with the certificate's key."""
+def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> None:
+    """Verify the signature value over `tbs`, the signed attributes as they stand, with the certificate's key."""
     try:
-        key = load_der_public_key(certificate.public_key.dump())
-        _verify(key, signer=signer, tbs=signer["signed_attrs"].untag().dump())
+        key = load_der_public_key(x509.Certificate.load(certificate).public_key.dump())
+        _verify(key, signer=signer, tbs=tbs)
     except InvalidSignature:
         raise TimestampInvalid("signature", "the signature value does not verify with the signer's key") from None
     except VerifyError:
@@ -347,8 +350,12 @@ def _signature_digest(signer: cms.SignerInfo) -> hashes.HashAlgorithm:
     return DIGESTS[signer["digest_algorithm"]["algorithm"].native if plain else algorithm.hash_algo]
 
 
+def _is_present(field: core.Asn1Value) -> bool:
+    return not isinstance(field, core.Void)
+
+
 def _accuracy(accuracy: tsp.Accuracy) -> timedelta | None:
-    if accuracy.native is None:
+    if not _is_present(accuracy):
         return None
     return timedelta(
         seconds=accuracy["seconds"].native or 0,
