@@ -1,0 +1,196 @@
+"""The log itself: append, read, verify, export.
+
+An append is durable when it returns: line, leaf hash and the new frontier are one transaction, together with whatever
+else the caller wants stored at that moment (`also`), and several threads' appends share one (`Database.write`). If the
+answer of the database is lost in mid-commit, LedgerUnavailable is raised and the line may exist all the same: an INTENT
+without a use, which recovery closes; the wrong way round (a use without a line) cannot happen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+
+from api.errors import DatabaseUnavailable, LedgerBroken, LedgerUnavailable
+from api.ledger.line import CLOSING, Kind, Line, canonical, columns, decode, encode
+from api.ledger.merkle import Frontier, LedgerState, leaf_hash
+from api.ledger.proof import Proof
+from api.store.database import Database
+from api.store.tables import ledger as table
+from api.store.tables import ledger_head as head_table
+
+PAGE = 1000
+"""Lines fetched at once when all are read."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def append_within(connection: sa.Connection, kind: Kind, facts_json: str, *, at: datetime) -> int:
+    """Append inside a transaction of `Database.write`; the number counts only once that has returned.
+
+    `facts_json` comes from `canonical`. The head's row is locked until the commit: lines have no gaps."""
+    head = _head(connection, chosen=sa.select(head_table).with_for_update())
+    number = head.size + 1
+    text = encode(number, at=at, kind=kind, facts_json=facts_json)
+    leaf = leaf_hash(text.encode())
+    frontier = head.add(leaf)
+    facts = json.loads(facts_json)
+    connection.execute(table.insert().values(number=number, line=text, leaf_hash=leaf, kind=kind, **columns(facts)))
+    connection.execute(head_table.update().values(size=number, frontier=frontier.to_bytes()))
+    return number
+
+
+class Ledger:
+    """The one ledger of a database. Safe for any number of threads and processes."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._clock = clock
+
+    def append(
+        self, kind: Kind, facts: Mapping[str, Any], *, also: Callable[[sa.Connection, int], None] | None = None
+    ) -> int:
+        """Append a line and return its number, once it is durable. Raises LedgerUnavailable; ValueError for odd facts.
+
+        `also(connection, number)` is run in the same transaction; what it raises undoes the line and is raised here.
+        """
+        facts_json = canonical(facts)
+        at = self._clock()
+
+        def work(connection: sa.Connection) -> int:
+            number = append_within(connection, kind, facts_json, at=at)
+            if also is not None:
+                also(connection, number)
+            return number
+
+        try:
+            return self._database.write(work)
+        except DatabaseUnavailable as error:
+            raise LedgerUnavailable(f"the ledger cannot be written: {error}", **error.facts) from error
+
+    def state(self) -> LedgerState:
+        """Size and root as the head says, unproved."""
+        return self._database.read(_head).state()
+
+    def read(
+        self,
+        *,
+        since: int = 0,
+        limit: int = 100,
+        kind: Kind | None = None,
+        caller: str | None = None,
+        key: str | None = None,
+        signature: str | None = None,
+        document: str | None = None,
+    ) -> tuple[Line, ...]:
+        """Up to `limit` lines with numbers above `since`, in order, that fit all filters given."""
+        filters = {"kind": kind, "caller": caller, "key": key, "signature": signature, "document": document}
+        chosen = sa.select(table.c.line).where(table.c.number > since).order_by(table.c.number).limit(limit)
+        for column, value in filters.items():
+            if value is not None:
+                chosen = chosen.where(table.c[column] == value)
+        return self._database.read(lambda connection: tuple(decode(row.line) for row in connection.execute(chosen)))
+
+    def open_intents(self) -> tuple[Line, ...]:
+        """INTENT lines of which no line says what became of them, oldest first: what recovery has to look at.
+
+        Also those whose use is under way right now. How far all are settled is noted, so that this stays quick.
+        """
+
+        def work(connection: sa.Connection) -> tuple[tuple[Line, ...], int, int]:
+            head = connection.execute(sa.select(head_table.c.size, head_table.c.settled)).one()
+            closing = table.alias("closing")
+            closed = sa.exists().where(closing.c.intent == table.c.number, closing.c.kind.in_(CLOSING))
+            chosen = (
+                sa.select(table.c.line)
+                .where(table.c.number > head.settled, table.c.number <= head.size, table.c.kind == "INTENT", ~closed)
+                .order_by(table.c.number)
+            )
+            found = tuple(decode(row.line) for row in connection.execute(chosen))
+            return found, head.settled, found[0].number - 1 if found else head.size
+
+        found, known, settled = self._database.read(work)
+        if settled >= known + PAGE:  # not for a handful of lines: it is a write
+            note = head_table.update().where(head_table.c.settled < settled).values(settled=settled)
+            self._database.write(lambda connection: connection.execute(note).rowcount)
+        return found
+
+    def verify(self, *, known: tuple[LedgerState, ...] = ()) -> LedgerState:
+        """Recompute everything from the lines' text and return the state that was proved. Raises LedgerBroken.
+
+        `known` are states noted earlier, elsewhere: the ledger must begin with each of them.
+        """
+        return self._database.read(_verify, known)
+
+    def export(self, file: BinaryIO) -> LedgerState:
+        """Write the lines as they were hashed, one a line, and the state at the end (`verify_export` checks it)."""
+
+        def work(connection: sa.Connection) -> LedgerState:
+            state = _head(connection).state()
+            for row in _rows(connection, state.size):
+                file.write(row.line.encode() + b"\n")
+            return state
+
+        state = self._database.read(work)
+        file.write(json.dumps({"root": state.root, "size": state.size}, separators=(",", ":")).encode() + b"\n")
+        return state
+
+
+def _head(connection: sa.Connection, *, chosen: sa.Select[Any] = sa.select(head_table)) -> Frontier:
+    row = connection.execute(chosen).one_or_none()
+    if row is None:
+        raise LedgerBroken("the ledger has no head")
+    try:
+        return Frontier.from_bytes(row.size, row.frontier)
+    except ValueError as error:
+        raise LedgerBroken(f"the ledger's head: {error}") from None
+
+
+def _rows(connection: sa.Connection, size: int) -> Iterator[sa.Row[Any]]:
+    """All lines up to `size`, in order, without holding them all."""
+    last = 0
+    while True:
+        page = connection.execute(
+            sa.select(table).where(table.c.number > last, table.c.number <= size).order_by(table.c.number).limit(PAGE)
+        ).all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        last = page[-1].number
+
+
+def _verify(connection: sa.Connection, known: tuple[LedgerState, ...]) -> LedgerState:
+    """1 the numbers run without gap to the head; 2 each text is canonical, its hash and columns are copies of it;
+    3 the hashes make the head's frontier; 4 and, on the way, each known state; 5 nothing open is marked as settled."""
+    most = sa.select(sa.func.max(table.c.number)).scalar_subquery()
+    row = connection.execute(sa.select(head_table.c.settled, sa.func.coalesce(most, 0).label("most"))).one_or_none()
+    head = _head(connection)
+    # 1 (the head may have grown since the statement before, it cannot have shrunk)
+    if row is None or row.most > head.size:
+        raise LedgerBroken("there are lines behind the ledger's head", line=head.size + 1)
+    proof = Proof(known)
+    still_open: set[int] = set()
+    for found in _rows(connection, head.size):
+        line = proof.add(found.line, expected=found.number)  # 1, 2, 4
+        if proof.leaf != found.leaf_hash:
+            raise LedgerBroken(f"line {line.number} was edited", line=line.number)
+        copies = {"kind": line.kind, **columns(line.facts)}
+        if any(copies[name] != getattr(found, name) for name in copies):
+            raise LedgerBroken(f"the index of line {line.number} was edited", line=line.number)
+        if line.kind == "INTENT" and line.number <= row.settled:
+            still_open.add(line.number)
+        elif line.kind in CLOSING:
+            still_open.discard(line.facts.get("intent", 0))
+    if proof.frontier.size < head.size:
+        raise LedgerBroken(f"lines are missing behind {proof.frontier.size}", line=proof.frontier.size + 1)
+    if proof.frontier != head:  # 3
+        raise LedgerBroken("the lines do not make the ledger's root")
+    if still_open:  # 5
+        raise LedgerBroken(f"line {min(still_open)} is open and counted as settled", line=min(still_open))
+    return proof.finish()
