@@ -1,0 +1,203 @@
+"""What comes in over HTTP, as pydantic models: strict, bounded, and with the examples that OpenAPI shows.
+
+Only here and in `api.settings` is pydantic used. What goes out is built from frozen values by hand (`api.render`), so
+that an answer costs no validation of what we made ourselves; the models of answers exist for OpenAPI alone.
+
+>>> order = parse_order(b'{"key": "seal", "level": "B-T"}')
+>>> order.key, order.level, order.format
+('seal', 'B-T', 'PAdES')
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from api.errors import RequestInvalid
+from api.refusals import NameInvalid
+from hsm.keys import Mechanism
+from signer.errors import OrderInvalid
+from signer.model import Format, Level, Place, Stamp
+
+
+class _Control(ValueError):
+    pass
+
+
+def _no_controls(text: str) -> str:
+    """Cc are controls; Cf holds the marks that turn the direction of writing, with which a name can deceive."""
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in text):
+        raise _Control("control characters")
+    return unicodedata.normalize("NFC", text)
+
+
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_controls)]
+Hex256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-20_000, le=20_000)]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class PlaceOrder(_Input):
+    """Where a new signature field goes."""
+
+    page: int = Field(ge=1, le=1_000_000)
+    """Page, counted from 1."""
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+    """Left, bottom, right, top in points (1/72 inch), from the lower left corner of the page."""
+
+
+class StampOrder(_Input):
+    """What a reader sees in the field."""
+
+    lines: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=20)
+    """Lines of text; none takes name, organisation and signing time from the certificate."""
+    border: bool = True
+    """Whether a thin frame is drawn round the stamp."""
+    language: Literal["vi", "en"] = "vi"
+    """Language of the lines that are taken from the certificate."""
+
+
+class OrderRequest(_Input):
+    """The part `order` of `POST /v1/signatures`."""
+
+    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_no_controls)]
+    """Name of the key, as in `GET /v1/keys`."""
+    format: Format = "PAdES"
+    level: Level = "B-B"
+    """B-B: the bare signature; B-T: with a timestamp."""
+    mechanism: Mechanism | None = None
+    """Signature algorithm; None takes the key's default."""
+    field: Line | None = None
+    """Name of the signature field: an empty one, or a new one; None takes the only empty field, else a new one."""
+    place: PlaceOrder | None = None
+    """Where a new field goes; None makes it invisible."""
+    stamp: StampOrder | None = None
+    """What the field shows; a field with a place and no stamp gets the plain one."""
+    name: Line | None = None
+    """Name of the signer as the signature dictionary states it; None takes the certificate's."""
+    reason: Line | None = None
+    location: Line | None = None
+    contact: Line | None = None
+    head: Hex256 | None = None
+    """Expected SHA-256 of the document; another document is refused as stale."""
+
+    def canonical(self) -> bytes:
+        """One fixed form of the order, to which an Idempotency-Key is bound."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False).encode()
+
+    def signer_place(self) -> Place | None:
+        return None if self.place is None else Place(self.place.page, self.place.box)
+
+    def signer_stamp(self) -> Stamp | None:
+        """A field that is seen is never empty: with a place and no stamp it gets the plain one."""
+        if self.stamp is not None:
+            return Stamp(self.stamp.lines, self.stamp.border, self.stamp.language)
+        return None if self.place is None else Stamp()
+
+
+class VerifyOptions(_Input):
+    """The part `options` of `POST /v1/verifications`."""
+
+    at: Annotated[str, Field(max_length=40)] | None = None
+    """Time to judge at (ISO 8601 with offset); None is now."""
+    policy: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "default"
+    """Name of the validation policy."""
+    offline: bool = False
+    """True asks nobody: only revocation data in the document and in the trust folder is used."""
+
+
+def parse_order(raw: bytes) -> OrderRequest:
+    """The order, or OrderInvalid with the part of it that is wrong; NameInvalid for control characters in it."""
+    try:
+        return OrderRequest.model_validate_json(raw)
+    except ValidationError as error:
+        where, what, control = _first(error)
+        if control:
+            raise NameInvalid(f"{where} has control characters", name=where) from None
+        raise OrderInvalid(f"{where}: {what}" if where else what, field=where) from None
+
+
+def parse_options(raw: bytes | None) -> VerifyOptions:
+    """The options of a verification, or RequestInvalid."""
+    try:
+        return VerifyOptions() if raw is None else VerifyOptions.model_validate_json(raw)
+    except ValidationError as error:
+        where, what, _ = _first(error)
+        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
+
+
+def _first(error: ValidationError) -> tuple[str, str, bool]:
+    """Where the first fault stands, what it is, and whether it is a control character; never the value itself."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    control = isinstance(fault.get("ctx", {}).get("error"), _Control)
+    what = "not known, or not supported by this version" if fault["type"] == "extra_forbidden" else fault["msg"]
+    return where, what, control
+
+
+# --- answers, for OpenAPI ---------------------------------------------------------------------------------------------
+
+
+class SignatureAnswer(BaseModel):
+    """A signature and how far it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "sig_6f1c…",
+                    "status": "signed",
+                    "sha256": "9f86d081…",
+                    "level": "B-T",
+                    "field": "ChuKy1",
+                    "signed_at": "2026-11-22T09:00:00+07:00",
+                    "timestamp": "2026-11-22T09:00:01+07:00",
+                    "document": "/v1/signatures/sig_6f1c…/document",
+                    "warnings": [],
+                }
+            ]
+        }
+    )
+
+    id: str
+    status: Literal["preparing", "signing", "completing", "signed", "refused", "in-doubt"]
+    sha256: str | None = None
+    level: str | None = None
+    field: str | None = None
+    signed_at: str | None = None
+    timestamp: str | None = None
+    document: str | None = None
+    code: str | None = None
+    warnings: list[str] = []
+
+
+class ProblemAnswer(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    actor: Literal["caller", "official", "operator", "developer"]
+    instance: str
+    facts: dict[str, Any]
+
+
+class KeyAnswer(BaseModel):
+    """A key as its caller sees it."""
+
+    ref: str
+    label: str
+    algorithm: str
+    key_size: int
+    mechanisms: list[str]
+    subject: str | None
+    issuer: str | None
+    not_after: str | None
