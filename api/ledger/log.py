@@ -26,6 +26,12 @@ from api.store.tables import ledger_head as head_table
 PAGE = 1000
 """Lines fetched at once when all are read."""
 
+# Built once: SQLAlchemy then finds the compiled statement without looking at the expression again.
+HEAD = sa.select(head_table.c.size, head_table.c.frontier)
+HEAD_TO_CHANGE = HEAD.with_for_update()
+NEW_LINE = table.insert()
+NEW_HEAD = head_table.update().values(size=sa.bindparam("new_size"), frontier=sa.bindparam("new_frontier"))
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -35,14 +41,14 @@ def append_within(connection: sa.Connection, kind: Kind, facts_json: str, *, at:
     """Append inside a transaction of `Database.write`; the number counts only once that has returned.
 
     `facts_json` comes from `canonical`. The head's row is locked until the commit: lines have no gaps."""
-    head = _head(connection, chosen=sa.select(head_table).with_for_update())
+    head = _head(connection, chosen=HEAD_TO_CHANGE)
     number = head.size + 1
     text = encode(number, at=at, kind=kind, facts_json=facts_json)
     leaf = leaf_hash(text.encode())
     frontier = head.add(leaf)
     facts = json.loads(facts_json)
-    connection.execute(table.insert().values(number=number, line=text, leaf_hash=leaf, kind=kind, **columns(facts)))
-    connection.execute(head_table.update().values(size=number, frontier=frontier.to_bytes()))
+    connection.execute(NEW_LINE, {"number": number, "line": text, "leaf_hash": leaf, "kind": kind, **columns(facts)})
+    connection.execute(NEW_HEAD, {"new_size": number, "new_frontier": frontier.to_bytes()})
     return number
 
 
@@ -142,7 +148,7 @@ class Ledger:
         return state
 
 
-def _head(connection: sa.Connection, *, chosen: sa.Select[Any] = sa.select(head_table)) -> Frontier:
+def _head(connection: sa.Connection, *, chosen: sa.Select[Any] = HEAD) -> Frontier:
     row = connection.execute(chosen).one_or_none()
     if row is None:
         raise LedgerBroken("the ledger has no head")
