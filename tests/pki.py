@@ -94,6 +94,10 @@ class Authority(Signer):
         certificate = self._issue(name, private, not_before=not_before, not_after=not_after, timestamping=timestamping)
         return Signer(certificate, private, self._own_chain())
 
+    def certify(self, name: str, public_key) -> x509.Certificate:
+        """A certificate for a key that somebody else holds."""
+        return _build(name, public_key, issuer=self.certificate.subject, signing_key=self.key)
+
     def _issue(self, name: str, private, **options) -> x509.Certificate:
         return _build(name, private.public_key(), issuer=self.certificate.subject, signing_key=self.key, **options)
 
