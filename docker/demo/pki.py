@@ -69,6 +69,11 @@ def certificate(arch: PKIArchitecture, name: str) -> bytes:
     return arch.get_cert(CertLabel(name)).dump()
 
 
+def pem_of(arch: PKIArchitecture, name: str) -> bytes:
+    """One certificate, PEM."""
+    return pem.armor("CERTIFICATE", certificate(arch, name))
+
+
 class Responder(Animator):
     """certomancer's server with times in whole seconds, as RFC 5280 §4.1.2.5.2 wants them (RFC 6960 takes it over)."""
 

@@ -1,0 +1,95 @@
+"""The demo's `kyso.toml` and SoftHSM configuration, as text.
+
+The file is written anew when the port changes, but only while it still is what this module wrote: an edited one is the
+operator's and stays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LIBRARIES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+)
+
+_KYSO_TOML = """\
+# Written by the demo set-up. Edit it freely: an edited file is never overwritten; delete it to have it written anew.
+
+[server]
+port = {port}
+
+[modules.demo]
+library = "{library}"
+token = "kyso-demo"
+pin_file = "secrets/demo.pin"
+environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
+
+# A token whose PIN file is wrong, to show what a locked token looks like. The right PIN is in demo/locked-right.pin.
+[modules.locked]
+library = "{library}"
+token = "kyso-locked"
+pin_file = "secrets/locked.pin"
+environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
+
+[keys.demo-tsa]
+shapes = ["tst-attributes"]
+
+# An authority that does not answer: nothing listens on port 9.
+[keys.demo-tsa-down]
+timestamp_authorities = ["http://127.0.0.1:9/tsa"]
+
+[timestamping]
+authorities = ["http://127.0.0.1:{port}/tsa"]
+
+[authority]
+key = "demo-tsa"
+policy = "1.3.6.1.4.1.99999.1"
+
+[signing]
+chain_check = "required"
+revocation_unknown = "warn"
+
+[fetch]
+allowed = ["127.0.0.1:{pki_port}"]
+private = ["127.0.0.1:{port}", "127.0.0.1:{pki_port}", "127.0.0.1:9"]
+"""
+
+_SOFTHSM2_CONF = """\
+directories.tokendir = {tokens}
+objectstore.backend = file
+log.level = ERROR
+slots.removable = false
+"""
+
+
+def library() -> str:
+    """Where this machine keeps SoftHSM."""
+    for path in LIBRARIES:
+        if Path(path).exists():
+            return path
+    raise SystemExit("kyso: libsofthsm2.so is not here; run docker/setup.sh run")
+
+
+def kyso_toml(*, port: int) -> str:
+    """The settings of a demo on `port`, its PKI one port further."""
+    return _KYSO_TOML.format(port=port, pki_port=port + 1, library=library())
+
+
+def softhsm2_conf(home: Path) -> str:
+    """SoftHSM's own settings: the tokens live below `home`."""
+    return _SOFTHSM2_CONF.format(tokens=home / "softhsm")
+
+
+def write(home: Path, *, port: int, former_port: int | None) -> None:
+    """Write both files, and leave an edited `kyso.toml` alone."""
+    toml = home / "kyso.toml"
+    wanted = kyso_toml(port=port)
+    ours = {kyso_toml(port=number) for number in (port, former_port) if number is not None}
+    if not toml.exists() or (toml.read_text("utf-8") in ours and toml.read_text("utf-8") != wanted):
+        toml.write_text(wanted, "utf-8")
+    (home / "softhsm").mkdir(mode=0o700, exist_ok=True)
+    conf = home / "softhsm2.conf"
+    if not conf.exists() or conf.read_text("utf-8") != softhsm2_conf(home):
+        conf.write_text(softhsm2_conf(home), "utf-8")

@@ -1,0 +1,148 @@
+"""Makes a demo appliance in KYSO_HOME: tokens, keys, certificates, trust, API keys, the sample.
+
+Run again it does only what is missing, so that data and keys stay. Certificates are issued anew (over the same keys)
+when the port, the PKI's definition or the season has changed, because addresses and dates stand in them. Keys are made
+and certificates imported through the keeper's management socket, as `kyso key` does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import home as demo_home
+import pki
+import sample
+from identities import AUTHORITY, IDENTITIES, Identity
+
+from api import settings as kyso_settings
+from api.cli.appliance import keeper_admin
+from api.store import callers
+from api.store.database import open_database
+from hsm.token import TokenAdmin
+
+ROLES = ("client", "administrator", "operator", "auditor")
+REISSUE_AFTER = 180 * 86_400.0
+"""Seconds after which certificates are issued anew, long before any of them changes its meaning."""
+
+
+def _fingerprint(port: int) -> str:
+    return hashlib.sha256(f"{port}\n".encode() + pki.DEFINITION.read_bytes()).hexdigest()
+
+
+def _state(home: Path) -> dict[str, object]:
+    try:
+        found = json.loads((home / "demo" / "setup.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_set_up(home: Path, *, port: int) -> bool:
+    """True when nothing is left to do."""
+    state = _state(home)
+    at = state.get("at")
+    return (
+        state.get("fingerprint") == _fingerprint(port)
+        and state.get("home") == str(home)
+        and isinstance(at, float)
+        and time.time() - at < REISSUE_AFTER
+    )
+
+
+def set_up(home: Path, *, port: int) -> None:
+    """Bring `home` to a demo that can be served on `port`."""
+    demo = home / "demo"
+    demo.mkdir(mode=0o700, parents=True, exist_ok=True)
+    former = _state(home).get("port")
+    demo_home.write(home, port=port, former_port=former if isinstance(former, int) else None)
+    _pins(home)
+    settings = kyso_settings.load(home)
+    settings.make_folders()
+
+    everyone = (*IDENTITIES, AUTHORITY)
+    public_keys: dict[str, bytes] = {}
+    for module in ("demo", "locked"):
+        with _admin(settings, module) as admin:
+            public_keys.update(_keys(admin, [identity for identity in everyone if identity.module == module]))
+    now = datetime.now(UTC)
+    pki.prepare(demo / "pki", url=f"http://127.0.0.1:{port + 1}", now=now, public_keys=public_keys)
+    arch = pki.architecture(demo / "pki")
+    for module in ("demo", "locked"):
+        with _admin(settings, module) as admin:
+            for identity in everyone:
+                if identity.module == module:
+                    chain = ("stranger",) if identity.code == "certificate-untrusted" else ("issuing",)
+                    admin.import_certificate(
+                        identity.ref,
+                        pki.certificate(arch, identity.ref),
+                        tuple(pki.certificate(arch, name) for name in chain),
+                    )
+    _trust(settings, root=pki.pem_of(arch, "root"), issuing=pki.pem_of(arch, "issuing"))
+    _api_keys(settings)
+    if not (demo / "giay-gioi-thieu.pdf").exists():
+        sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
+    state = {"fingerprint": _fingerprint(port), "home": str(home), "port": port, "at": time.time()}
+    (demo / "setup.json").write_text(json.dumps(state) + "\n", "utf-8")
+
+
+def _pins(home: Path) -> None:
+    """PINs, made once: the right ones, the security officers', and the wrong one of the locked token."""
+    (home / "secrets").mkdir(mode=0o700, exist_ok=True)
+    for path in (
+        home / "secrets" / "demo.pin",
+        home / "demo" / "demo-so.pin",
+        home / "demo" / "locked-right.pin",
+        home / "demo" / "locked-so.pin",
+        home / "secrets" / "locked.pin",
+    ):
+        if not path.exists():
+            pki.write_private(path, f"{secrets.randbelow(10**8):08d}".encode())
+
+
+@contextmanager
+def _admin(settings: kyso_settings.Settings, module: str) -> Iterator[TokenAdmin]:
+    """The management socket of a keeper that runs for the set-up alone; the token is initialised if it is new."""
+    demo = settings.home / "demo"
+    right = settings.home / "secrets" / "demo.pin" if module == "demo" else demo / "locked-right.pin"
+    with keeper_admin(settings, module, pin_file=right) as admin:
+        if admin.status().state == "unprovisioned":
+            admin.initialise(
+                settings.modules[module].token, so_pin={"file": str(demo / f"{module}-so.pin")}, pin={"file": str(right)}
+            )
+        yield admin
+
+
+def _keys(admin: TokenAdmin, identities: list[Identity]) -> dict[str, bytes]:
+    """The public keys (DER SubjectPublicKeyInfo) by ref; keys that are missing are made."""
+    present = {key.ref: key for key in admin.keys()}
+    return {
+        identity.ref: (present.get(identity.ref) or admin.create_key(identity.ref, identity.algorithm)).public_key
+        for identity in identities
+    }
+
+
+def _trust(settings: kyso_settings.Settings, *, root: bytes, issuing: bytes) -> None:
+    (settings.trust / "demo-root.pem").write_bytes(root)
+    (settings.intermediates / "demo-issuing.pem").write_bytes(issuing)
+    (settings.home / "demo" / "ca.pem").write_bytes(root)
+
+
+def _api_keys(settings: kyso_settings.Settings) -> None:
+    """An API key for each role, made anew where its file is missing."""
+    database = open_database(settings.database_url)
+    try:
+        for role in ROLES:
+            path = settings.home / "demo" / f"{role}.key"
+            if not path.exists():
+                keys = ("demo-*",) if role in ("client", "administrator") else ()
+                secret = database.write(callers.create, name=f"demo {role}", role=role, keys=keys)
+                pki.write_private(path, secret.encode() + b"\n")
+    finally:
+        database.close()

@@ -1,0 +1,159 @@
+"""The demo's walk through the HTTP API: one signature, its verdict, the whole form, and an answer for each identity.
+
+Everything here goes over HTTP, as a client's program would; what it leaves in `KYSO_HOME/demo` is what the service
+answered. `Say` prints; nothing else is written to the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pypdfium2
+from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
+from rich.markup import escape
+
+from api.cli.console import RenderableType, t, table
+
+Say = Callable[[RenderableType], None]
+
+SAMPLE = "giay-gioi-thieu.pdf"
+SIGNED = "giay-gioi-thieu.signed.pdf"
+FORM = "giay-gioi-thieu.all-boxes.pdf"
+NEXT_BOXES = {
+    "demo-official-ec": "o2_dang_uy_bo_phan",
+    "demo-official-2": "o3_dang_uy_co_so",
+    "demo-seal": "o3_dau",
+}
+"""Who signs where after box 1, in this order: the person first, the seal last."""
+DOTS_PER_INCH = 110
+
+
+class WalkFailed(Exception):
+    """The service did not answer as the demo expects."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service said to one order: the signed bytes, or the problem."""
+
+    status: int
+    level: str | None
+    document: bytes | None
+    code: str | None
+    sentence: str
+
+
+class Service:
+    """The few calls of the API that the demo needs."""
+
+    def __init__(self, url: str, *, api_key: str, language: str) -> None:
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {api_key}", "Accept-Language": language},
+            timeout=150,
+        )
+
+    def sign(self, document: bytes, **order: object) -> Answer:
+        response = self._http.post(
+            "/v1/signatures",
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+            files={"document": (SAMPLE, document, "application/pdf")},
+            data={"order": json.dumps({"format": "PAdES", "level": "B-T", **order})},
+        )
+        body = response.json()
+        if response.status_code != httpx.codes.CREATED:
+            return Answer(response.status_code, None, None, body.get("code"), body.get("detail", ""))
+        signed = self._http.get(body["document"])
+        signed.raise_for_status()
+        return Answer(response.status_code, body["level"], signed.content, None, "")
+
+    def verify(self, document: bytes, *, name: str) -> dict[str, object]:
+        response = self._http.post("/v1/verifications", files={"document": (name, document, "application/pdf")})
+        response.raise_for_status()
+        return response.json()
+
+
+def render(document: Path) -> list[Path]:
+    """Draw each page of a document of our own as a PNG beside it."""
+    drawn = []
+    with pypdfium2.PdfDocument(document) as pdf:
+        pdf.init_forms()  # without this PDFium leaves out what is seen of form fields, signatures among them
+        for number in range(len(pdf)):
+            path = document.with_suffix(f".{number + 1}.png")
+            pdf[number].render(scale=DOTS_PER_INCH / 72, may_draw_forms=True).to_pil().save(path)
+            drawn.append(path)
+    return drawn
+
+
+def _keep(folder: Path, name: str, content: bytes, report: dict[str, object]) -> None:
+    document = folder / name
+    document.write_bytes(content)
+    document.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    render(document)
+
+
+def _sample(service: Service, folder: Path, *, say: Say, language: str) -> bytes:
+    """Sign box 1 at B-T with a visible stamp, verify, keep what came back."""
+    began = time.perf_counter()
+    answer = service.sign((folder / SAMPLE).read_bytes(), key=SIGNER, field="o1_chi_uy", stamp={})
+    if answer.document is None:
+        raise WalkFailed(f"{answer.status} {answer.code}: {answer.sentence}")
+    took = (time.perf_counter() - began) * 1000
+    report = service.verify(answer.document, name=SIGNED)
+    _keep(folder, SIGNED, answer.document, report)
+    say(f"[green]✓[/] {t('đã ký', 'signed')} {SIGNED}: {SIGNER}, {answer.level}, {took:.0f} ms")
+    _say_verdict(report, say=say, language=language)
+    if report["verdict"] != "TOTAL_PASSED":
+        raise WalkFailed(str(report["verdict"]))
+    return answer.document
+
+
+def _say_verdict(report: dict[str, object], *, say: Say, language: str) -> None:
+    summary = report["summary"]
+    assert isinstance(summary, dict)
+    mark = "[green]✓[/]" if report["verdict"] == "TOTAL_PASSED" else "[red]✗[/]"
+    say(f"{mark} {t('kiểm tra', 'verified')}: [bold]{report['verdict']}[/] – {escape(summary[language])}")
+
+
+def _row(identity: Identity, answer: Answer) -> tuple[str, str, str, str]:
+    expected = answer.code == identity.code
+    mark = "[green]✓[/]" if expected else "[red]✗[/]"
+    outcome = f"{mark} {answer.status} {answer.level or answer.code or ''}"
+    return identity.ref, t(identity.vi, identity.en), outcome, escape(answer.sentence)
+
+
+def walk(home: Path, *, url: str, say: Say, language: str) -> None:
+    """The whole walk; raises WalkFailed when the service answers otherwise than the demo's identities promise."""
+    folder = home / "demo"
+    service = Service(url, api_key=(folder / "client.key").read_text("utf-8").strip(), language=language)
+    form = _sample(service, folder, say=say, language=language)
+
+    answers = table(t("khóa", "key"), t("là", "is"), t("kết quả", "answer"), t("việc cần làm", "what to do"))
+    surprises = []
+    original = (folder / SAMPLE).read_bytes()
+    for identity in IDENTITIES:
+        box = NEXT_BOXES.get(identity.ref)
+        document = form if box else original
+        answer = service.sign(document, key=identity.ref, field=box or "o1_chi_uy", stamp={})
+        if box and answer.document:
+            form = answer.document
+        if answer.code != identity.code:
+            surprises.append(f"{identity.ref}: {answer.status} {answer.code}")
+        answers.add_row(*_row(identity, answer))
+    answers.add_row(AUTHORITY.ref, t(AUTHORITY.vi, AUTHORITY.en), f"POST {url}/tsa", "")
+
+    report = service.verify(form, name=FORM)
+    _keep(folder, FORM, form, report)
+    say("")
+    say(answers)
+    say("")
+    say(f"{t('cả bốn người ký trên một văn bản', 'all four signers on one document')}: {FORM}")
+    _say_verdict(report, say=say, language=language)
+    if surprises:
+        raise WalkFailed("; ".join(surprises))
