@@ -78,3 +78,56 @@ class SignatureCheckFailed(HsmError):
     """The token returned a signature that its own public key does not verify."""
 
     code = "token-signature-wrong"
+
+
+class CertificateMismatch(HsmError):
+    """The certificate is about another public key than the one on the token."""
+
+    code = "certificate-mismatch"
+    actor = "caller"
+
+
+class CertificateUnreadable(HsmError):
+    """The file is not an X.509 certificate in DER or PEM."""
+
+    code = "certificate-unreadable"
+    actor = "caller"
+
+
+class KeyExists(HsmError):
+    """A key of this name is on the token already."""
+
+    code = "key-exists"
+    actor = "caller"
+
+
+class SubjectInvalid(HsmError):
+    """The subject is not a distinguished name (RFC 4514)."""
+
+    code = "subject-invalid"
+    actor = "caller"
+
+
+class TokenExists(HsmError):
+    """A token of this name exists already, or no slot is free for a new one."""
+
+    code = "token-exists"
+
+
+class PinUnreadable(HsmError):
+    """The PIN cannot be read from where the configuration says, or others can read it too."""
+
+    code = "pin-unreadable"
+
+
+class UseLogBroken(HsmError):
+    """The log of uses was changed, or cannot be written; no key is used until that is explained."""
+
+    code = "use-log-broken"
+
+
+class RequestMalformed(HsmError):
+    """The keeper does not understand the request."""
+
+    code = "keeper-request-malformed"
+    actor = "developer"

@@ -32,9 +32,7 @@ class Permit:
     mac: bytes
 
 
-def _mac(
-    secret: bytes, *, key: str, mechanism: str, tbs_digest: bytes, ledger_number: int, expires_at: float
-) -> bytes:
+def _mac(secret: bytes, *, key: str, mechanism: str, tbs_digest: bytes, ledger_number: int, expires_at: float) -> bytes:
     name = key.encode()
     message = b"".join(
         (
