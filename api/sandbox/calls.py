@@ -1,0 +1,109 @@
+"""The arguments and answers of the operations that a worker offers: light values, for both sides of the channel.
+
+The client needs no library that reads documents to make a call; `ops` holds the other half. Files travel beside the
+arguments, in the order given here.
+
+| operation | arguments | files | answer |
+|---|---|---|---|
+| `prepare` | `Prepare` | document, empty output | `signer.model.Prepared` |
+| `restore` | `Restore` | document, empty output | `None` |
+| `complete` | `Complete` | output as prepared or restored | `signer.model.Signed` |
+| `verify` | `Verify` | document | `verify.report.Report` |
+| `judge_certificate` | `JudgeCertificate` | – | `verify.engine.CertificateReport` |
+| `timestamp` | `Timestamp` | – | `Timestamped` |
+| `render` | `Render` | document | `Rendered` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from signer.model import Prepared, SignatureValue, SignOrder
+
+
+@dataclass(frozen=True)
+class TrustBytes:
+    """What is trusted, as DER: the fields of `verify.trust.Trust`, without importing what reads certificates."""
+
+    anchors: tuple[bytes, ...]
+    intermediates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepare:
+    order: SignOrder
+    original_sha256: str
+    nonce: int
+
+
+@dataclass(frozen=True)
+class Restore:
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class Complete:
+    prepared: Prepared
+    value: SignatureValue
+
+
+@dataclass(frozen=True)
+class Verify:
+    """`policy` is a name: the worker knows the policies that were there when the fork server started."""
+
+    name: str
+    trust: TrustBytes
+    policy: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class JudgeCertificate:
+    certificate: bytes
+    chain: tuple[bytes, ...]
+    trust: TrustBytes
+    policy: str
+    at: datetime
+    purpose: Literal["signing", "timestamping"]
+
+
+@dataclass(frozen=True)
+class Timestamp:
+    """`nonce` has at most 64 bits; the same call with the same nonce asks the same question."""
+
+    imprint: bytes
+    digest: str
+    authorities: tuple[str, ...]
+    nonce: int
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Timestamped:
+    """`serial` is hexadecimal, for it may be longer than 64 bits."""
+
+    der: bytes
+    time: datetime
+    serial: str
+    policy: str
+    tsa: str | None
+
+
+@dataclass(frozen=True)
+class Render:
+    """`page` counts from 1; `longest` is the most pixels that either side may have."""
+
+    page: int = 1
+    longest: int = 1600
+
+
+@dataclass(frozen=True)
+class Rendered:
+    png: bytes
+    width: int
+    height: int
+    pages: int
