@@ -1,0 +1,164 @@
+"""What happened to a PDF after a signature: `changes` of the report.
+
+Built on pyHanko's difference analysis of one revision against the next; on top of it stand the cases it misses or
+cannot finish: bytes that belong to no revision, a signature dictionary replaced later, exceptions inside the analysis,
+and the cost. Each step between two revisions is analysed once and serves all signatures before it, so that the cost is
+linear in revisions. Not a visual comparison.
+
+    history = History(reader, layout=layout, file=file, limits=limits)
+    changes = history.since(revision, end=end, permission=permission, locked=spec)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pyhanko.pdf_utils.generic import Reference
+from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
+from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, ModificationLevel, SuspiciousModification
+from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
+
+from verify.document import Limits
+from verify.errors import DocumentTooComplex
+from verify.pdf import UNEXPECTED
+from verify.report import Changes
+from verify.revisions import Layout
+
+logging.getLogger("pyhanko").setLevel(logging.CRITICAL)  # findings go into the report, not into a log
+
+_NAMES = {
+    ModificationLevel.LTA_UPDATES: "evidence-or-timestamp-added",
+    ModificationLevel.FORM_FILLING: "form-filled-or-signed",
+    ModificationLevel.ANNOTATIONS: "annotated",
+    ModificationLevel.OTHER: "changed",
+}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one revision did to the one before it."""
+
+    kind: str  # "allowed", "suspicious" or "forbidden"
+    level: ModificationLevel
+    fields: frozenset[str]
+    detail: str
+
+
+class _Metered(HistoricalResolver):
+    """A view of one revision that stops when following references costs too much."""
+
+    def __init__(self, reader: PdfFileReader, revision: int, budget: _Budget) -> None:
+        super().__init__(reader, revision)
+        self._budget = budget
+
+    def __call__(self, ref: Reference) -> object:
+        self._budget.spend()
+        return super().__call__(ref)
+
+
+class _Budget:
+    def __init__(self, *, steps: int, seconds: float) -> None:
+        self._steps = steps
+        self._until = time.process_time() + seconds
+
+    def spend(self) -> None:
+        self._steps -= 1
+        if self._steps < 0 or (self._steps % 256 == 0 and time.process_time() > self._until):
+            raise DocumentTooComplex(reason="comparison")
+
+
+class History:
+    """The revisions of one document and what each did. Answers are kept, so one instance serves all signatures."""
+
+    def __init__(self, reader: PdfFileReader, *, layout: Layout, file: BinaryIO, limits: Limits) -> None:
+        self._reader = reader
+        self._layout = layout
+        self._file = file
+        self._budget = _Budget(steps=limits.comparisons, seconds=limits.seconds)
+        self._views: dict[int, _Metered] = {}
+        self._steps: dict[tuple[int, bool], _Step] = {}
+
+    def since(
+        self,
+        revision: int | None,
+        *,
+        end: int,
+        permission: MDPPerm | None,
+        locked: FieldMDPSpec | None,
+        replaced: bool,
+    ) -> Changes:
+        """What later revisions did to the bytes [0, end), which hold `revision` in full.
+
+        `permission` and `locked` are what the signature's DocMDP and FieldMDP ask for (ISO 32000-1 §12.8.2);
+        `replaced` says that its dictionary was written again afterwards.
+        """
+        # 1. The signature covers a whole number of revisions.
+        if revision is None or self._layout.cut_by(end=end):
+            return Changes(modified=True, kind="forbidden", details=("revision-not-covered",))
+        # 2. What follows belongs to revisions.
+        stray = self._layout.unaccounted(self._file, end=end)
+        if stray is not None:
+            return Changes(modified=True, kind="forbidden", details=(stray,))
+        if replaced:
+            return Changes(modified=True, kind="forbidden", details=("signature-dictionary-replaced",))
+        later = range(revision + 1, len(self._layout.revisions))
+        if not later:
+            return Changes()
+        # 3. Each of them does only what is permitted.
+        return self._judge(later, permission=permission, locked=locked)
+
+    def _judge(self, later: range, *, permission: MDPPerm | None, locked: FieldMDPSpec | None) -> Changes:
+        details: list[str] = []
+        suspicious = False
+        for number in later:
+            step = self._step(number, certified=permission is not None)
+            details.append(f"revision {number}: {step.detail}")
+            if step.kind == "forbidden" or _exceeds(step.level, permission):
+                return Changes(modified=True, kind="forbidden", details=tuple(details))
+            touched = sorted(name for name in step.fields if locked is not None and locked.is_locked(name))
+            if touched:
+                details.append(f"revision {number}: locked-field-changed {touched[0]}")
+                return Changes(modified=True, kind="forbidden", details=tuple(details))
+            suspicious = suspicious or step.kind == "suspicious"
+        return Changes(modified=False, kind="suspicious" if suspicious else "allowed", details=tuple(details))
+
+    def _step(self, number: int, *, certified: bool) -> _Step:
+        key = (number, certified)
+        if key not in self._steps:
+            self._steps[key] = self._analyse(number, certified=certified)
+        return self._steps[key]
+
+    def _analyse(self, number: int, *, certified: bool) -> _Step:
+        try:
+            result = DEFAULT_DIFF_POLICY.apply(
+                old=self._view(number - 1),
+                new=self._view(number),
+                doc_mdp=MDPPerm.FILL_FORMS if certified else None,  # levels are compared here, not there
+            )
+        except SuspiciousModification as error:
+            return _Step("forbidden", ModificationLevel.OTHER, frozenset(), f"undefined-change {_first_line(error)}")
+        except (DocumentTooComplex, RecursionError, MemoryError) as error:
+            return _Step("suspicious", ModificationLevel.NONE, frozenset(), f"not-compared {type(error).__name__}")
+        except UNEXPECTED as error:
+            return _Step("suspicious", ModificationLevel.NONE, frozenset(), f"not-compared {type(error).__name__}")
+        level = result.modification_level
+        return _Step("allowed", level, frozenset(result.changed_form_fields), _NAMES.get(level, "no-visible-change"))
+
+    def _view(self, number: int) -> _Metered:
+        if number not in self._views:
+            self._views[number] = _Metered(self._reader, number, self._budget)
+        return self._views[number]
+
+
+def _exceeds(level: ModificationLevel, permission: MDPPerm | None) -> bool:
+    """DocMDP 1 allows evidence and timestamps, 2 also forms and signatures, 3 also annotations (§12.8.2.2)."""
+    if level == ModificationLevel.OTHER:
+        return True
+    return permission is not None and level.value > permission.value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:200]

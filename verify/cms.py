@@ -1,0 +1,312 @@
+"""CMS SignedData (RFC 5652): read one, and check its one signature by ourselves.
+
+Not pyHanko's check: this one says which step failed, knows SHA-3 and EdDSA, and takes the digest of the signed content
+from outside, so that a document of any size is digested in constant memory. No chain, no trust.
+
+    message = read(der)                                   # raises CmsUnreadable
+    integrity = check(message, digest_of=digest_of_content)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asn1crypto import cms, core, crl, ocsp, parser, x509
+from asn1crypto import pdf as asn1_pdf
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from verify import algorithms
+from verify.errors import VerifyError
+from verify.found import Binding, Evidence, Integrity
+from verify.report import Algorithms
+
+assert asn1_pdf  # registers the Adobe attributes with asn1crypto.cms
+
+MAX_CERTIFICATES = 256
+MAX_ELEMENTS = 20_000
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, EOFError)
+"""What asn1crypto raises on hostile input; its lazy parsing lets any access raise."""
+
+
+class CmsUnreadable(VerifyError):
+    """The signature is no CMS SignedData that can be read."""
+
+    code = "cms-unreadable"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """One SignedData with its first signer; `attributes` are the signed ones by name, None when there are none."""
+
+    der: bytes
+    content_type: str
+    content: bytes | None
+    signers: int
+    digest_algorithm: str | None
+    signature: algorithms.Mechanism | None
+    signature_oid: str
+    value: bytes
+    signed_attributes: bytes | None
+    """DER of the SET OF, as it must have been digested (RFC 5652 §5.4)."""
+    attributes: dict[str, tuple[Any, ...]]
+    repeated: tuple[str, ...]
+    """Names of signed attributes that occur twice or have no single value, where one is the rule."""
+    signature_timestamps: tuple[bytes, ...]
+    content_timestamps: tuple[bytes, ...]
+    archive_timestamps: tuple[bytes, ...]
+    signer: bytes | None
+    binding: Binding
+    claimed_time: datetime | None
+    evidence: Evidence
+
+
+def read(der: bytes) -> Signed:
+    """Parse; zero bytes behind the structure are padding. Raises CmsUnreadable."""
+    try:
+        return _read(der)
+    except UNREADABLE as error:
+        raise CmsUnreadable(reason=type(error).__name__) from error
+
+
+def _read(der: bytes) -> Signed:
+    _check_integers(der)
+    info = cms.ContentInfo.load(der)
+    if info["content_type"].native != "signed_data":
+        raise CmsUnreadable(reason="content-type")
+    data = info["content"]
+    signers = data["signer_infos"]
+    if len(signers) == 0:
+        raise CmsUnreadable(reason="no-signer")
+    signer = signers[0]
+    certificates = _certificates(data)
+    attributes, repeated = _attributes(signer)
+    unsigned = _unsigned(signer)
+    certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=certificates)
+    encapsulated = data["encap_content_info"]
+    content = encapsulated["content"]
+    digest = algorithms.digest_name(signer["digest_algorithm"]["algorithm"].dotted)
+    oid = signer["signature_algorithm"]["algorithm"].dotted
+    return Signed(
+        der=info.dump(),
+        content_type=encapsulated["content_type"].native,
+        content=None if isinstance(content, core.Void) or content.native is None else bytes(content),
+        signers=len(signers),
+        digest_algorithm=digest,
+        signature=algorithms.mechanism(signer["signature_algorithm"], digest=digest),
+        signature_oid=oid,
+        value=signer["signature"].native,
+        signed_attributes=_der_set(signer),
+        attributes=attributes,
+        repeated=repeated,
+        signature_timestamps=tuple(v.dump() for v in unsigned.get("signature_time_stamp_token", ())),
+        content_timestamps=tuple(v.dump() for v in attributes.get("content_time_stamp", ())),
+        archive_timestamps=tuple(v.dump() for v in unsigned.get("archive_time_stamp_v3", ())),
+        signer=certificate,
+        binding=binding,
+        claimed_time=_signing_time(attributes),
+        evidence=_evidence(data, attributes=attributes, certificates=certificates),
+    )
+
+
+def _check_integers(der: bytes) -> None:
+    """Refuses INTEGERs with superfluous octets (X.690 §8.3.2): parsers disagree on what such a structure says."""
+    todo = [(0, len(der), False)]
+    for _ in range(MAX_ELEMENTS):
+        if not todo:
+            return
+        start, end, nested = todo.pop()
+        if start >= end:
+            continue
+        (class_, method, tag, header, content, trailer), used = parser._parse(der, end, start)  # noqa: SLF001
+        if nested:
+            todo.append((used, end, True))
+        body = start + len(header)
+        if method == 1:
+            todo.append((body, body + len(content), True))
+        elif class_ == 0 and tag in {2, 10} and len(content) > 1 and _is_padded(content):
+            raise CmsUnreadable("an integer has superfluous octets", reason="integer-encoding")
+
+
+def _is_padded(octets: bytes) -> bool:
+    return (octets[0] == 0 and octets[1] < 0x80) or (octets[0] == 0xFF and octets[1] >= 0x80)
+
+
+def check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity:
+    """EN 319 102-1 §5.2.7. `digest_of` gives the digest of the detached content by the name of the algorithm.
+
+    1. Algorithms are known, and the certificate that names the key is there.
+    2. The message-digest attribute equals the digest of the content (or, without attributes, that is what was signed).
+    3. The content-type attribute names the content's type.
+    4. The signature value verifies over the signed attributes in DER.
+    """
+    try:
+        return _check(message, digest_of=digest_of)
+    except UNREADABLE as error:
+        return Integrity("FORMAT_FAILURE", reason=type(error).__name__)
+
+
+def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity:
+    # 1
+    mechanism = message.signature
+    if message.digest_algorithm is None or mechanism is None:
+        return Integrity("SIG_CRYPTO_FAILURE", reason="algorithm-unknown", algorithms=_facts(message, 0))
+    if message.signer is None:
+        return Integrity("NO_SIGNING_CERTIFICATE_FOUND", reason="certificate-missing", algorithms=_facts(message, 0))
+    key = algorithms.public_key(x509.Certificate.load(message.signer).public_key.dump())
+    if key is None:
+        return Integrity("SIG_CRYPTO_FAILURE", reason="key-unusable", algorithms=_facts(message, 0))
+    facts = _facts(message, algorithms.key_size(key))
+    if not mechanism.digest_only_with(message.digest_algorithm):
+        return Integrity("SIG_CRYPTO_FAILURE", reason="digest-algorithms-differ", algorithms=facts)
+
+    # 2
+    digest = _content_digest(message, digest_of=digest_of)
+    if digest is None:
+        return Integrity("HASH_FAILURE", reason="encapsulated-content", algorithms=facts)
+    if message.signed_attributes is None:
+        tbs, prehashed = digest, True
+    else:
+        if "message_digest" in message.repeated or "content_type" in message.repeated:
+            return Integrity("FORMAT_FAILURE", reason="attribute-repeated", algorithms=facts)
+        claimed = message.attributes.get("message_digest", ())
+        if len(claimed) != 1 or not hmac.compare_digest(claimed[0].native, digest):
+            return Integrity("HASH_FAILURE", reason="message-digest", algorithms=facts)
+        # 3
+        kinds = message.attributes.get("content_type", ())
+        if kinds and kinds[0].native != message.content_type:
+            return Integrity("FORMAT_FAILURE", reason="content-type", algorithms=facts)
+        tbs, prehashed = message.signed_attributes, False
+    # 4
+    try:
+        mechanism.verify(key, value=message.value, tbs=tbs, prehashed=prehashed)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError) as error:
+        return Integrity("SIG_CRYPTO_FAILURE", reason=type(error).__name__, algorithms=facts)
+    return Integrity(None, algorithms=facts)
+
+
+def _content_digest(message: Signed, *, digest_of: Callable[[str], bytes]) -> bytes | None:
+    """The digest of what is signed. Content inside a message about a document must be that document's SHA-1.
+
+    `adbe.pkcs7.sha1` (ISO 32000-1 §12.8.3.3.1) encapsulates the SHA-1 of the byte range; anything else encapsulated
+    would be signed instead of the document.
+    """
+    assert message.digest_algorithm is not None
+    if message.content is None:
+        return digest_of(message.digest_algorithm)
+    if hmac.compare_digest(message.content, digest_of("sha1")):
+        return hashlib.new(message.digest_algorithm, message.content).digest()
+    return None
+
+
+def _facts(message: Signed, key_size: int) -> Algorithms:
+    name = message.signature.name if message.signature else message.signature_oid
+    return Algorithms(digest=message.digest_algorithm or "unknown", signature=name, key_size=key_size)
+
+
+def _der_set(signer: cms.SignerInfo) -> bytes | None:
+    """Signed attributes as the SET OF that was digested: DER sorts its elements (X.690 §11.6)."""
+    if isinstance(signer["signed_attrs"], core.Void) or len(signer["signed_attrs"]) == 0:
+        return None
+    body = b"".join(sorted(attribute.dump() for attribute in signer["signed_attrs"]))
+    return _tlv(0x31, body)
+
+
+def _tlv(tag: int, body: bytes) -> bytes:
+    if len(body) < 0x80:
+        return bytes((tag, len(body))) + body
+    length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + body
+
+
+def _attributes(signer: cms.SignerInfo) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:
+    found: dict[str, list[Any]] = {}
+    repeated: list[str] = []
+    for attribute in signer["signed_attrs"] or ():
+        name = attribute["type"].native
+        values = list(attribute["values"])
+        if name in found or len(values) != 1:
+            repeated.append(name)
+        found.setdefault(name, []).extend(values)
+    return {name: tuple(values) for name, values in found.items()}, tuple(repeated)
+
+
+def _unsigned(signer: cms.SignerInfo) -> dict[str, tuple[Any, ...]]:
+    found: dict[str, list[Any]] = {}
+    for attribute in signer["unsigned_attrs"] or ():
+        found.setdefault(attribute["type"].native, []).extend(attribute["values"])
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _certificates(data: cms.SignedData) -> tuple[x509.Certificate, ...]:
+    chosen = [choice.chosen for choice in data["certificates"] or () if choice.name == "certificate"]
+    if len(chosen) > MAX_CERTIFICATES:
+        raise CmsUnreadable("too many certificates", reason="certificates", count=len(chosen))
+    return tuple(chosen)
+
+
+def _signing_certificate(
+    signer: cms.SignerInfo, *, attributes: dict[str, tuple[Any, ...]], certificates: tuple[x509.Certificate, ...]
+) -> tuple[bytes | None, Binding]:
+    """EN 319 102-1 §5.2.3: the certificate by its digest in the signing-certificate attribute, else by the signer id."""
+    references = _references(attributes)
+    named = next((c.dump() for c in certificates if _names(signer["sid"], c)), None)
+    if not references:
+        return named, "absent"
+    first = references[0]
+    by_digest = next((c.dump() for c in certificates if _digests_to(c.dump(), first)), None)
+    if by_digest is not None and (named is None or named == by_digest):
+        return by_digest, "matched"
+    return named, "mismatched"
+
+
+def _references(attributes: dict[str, tuple[Any, ...]]) -> list[tuple[str | None, bytes]]:
+    """(digest name, certificate digest) of ESSCertIDv2 and ESSCertID; the first one is the signer (RFC 5035 §5.4)."""
+    found: list[tuple[str | None, bytes]] = []
+    for value in attributes.get("signing_certificate_v2", ()):
+        for entry in value["certs"]:
+            found.append((algorithms.digest_name(entry["hash_algorithm"]["algorithm"].dotted), entry["cert_hash"].native))
+    for value in attributes.get("signing_certificate", ()):
+        for entry in value["certs"]:
+            found.append(("sha1", entry["cert_hash"].native))
+    return found
+
+
+def _digests_to(der: bytes, reference: tuple[str | None, bytes]) -> bool:
+    name, digest = reference
+    return name is not None and hmac.compare_digest(hashlib.new(name, der).digest(), digest)
+
+
+def _names(sid: cms.SignerIdentifier, certificate: x509.Certificate) -> bool:
+    if sid.name == "issuer_and_serial_number":
+        wanted = sid.chosen
+        return bool(
+            certificate.serial_number == wanted["serial_number"].native and certificate.issuer == wanted["issuer"]
+        )
+    return bool(certificate.key_identifier == sid.chosen.native)
+
+
+def _signing_time(attributes: dict[str, tuple[Any, ...]]) -> datetime | None:
+    values = attributes.get("signing_time", ())
+    native = values[0].native if values else None
+    return native if isinstance(native, datetime) and native.tzinfo is not None else None
+
+
+def _evidence(
+    data: cms.SignedData, *, attributes: dict[str, tuple[Any, ...]], certificates: tuple[x509.Certificate, ...]
+) -> Evidence:
+    crls: list[bytes] = []
+    ocsps: list[bytes] = []
+    for choice in data["crls"] or ():
+        if isinstance(choice.chosen, crl.CertificateList):
+            crls.append(choice.chosen.dump())
+        elif choice.name == "other" and choice.chosen["other_rev_info_format"].native == "ocsp_response":
+            ocsps.append(choice.chosen["other_rev_info"].dump())
+    for archive in attributes.get("adobe_revocation_info_archival", ()):
+        crls.extend(item.dump() for item in archive["crl"] or ())
+        ocsps.extend(item.dump() for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse))
+    return Evidence(certificates=tuple(c.dump() for c in certificates), crls=tuple(crls), ocsps=tuple(ocsps))

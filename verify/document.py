@@ -1,0 +1,127 @@
+"""The gate: what a file is, by its content, and what reading it may cost.
+
+Not a parser: it looks at the first kilobyte and at the size. Names and MIME types are never believed.
+
+    kind = sniff(file)                  # "PDF" or "XML"; raises EmptyDocument, NotADocument
+    check_size(file, limits=Limits())   # raises DocumentTooLarge
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from verify.errors import DocumentTooLarge, EmptyDocument, NotADocument
+
+Kind = Literal["PDF", "XML"]
+
+MIB = 1 << 20
+CHUNK = MIB
+"""Bytes read at a time: a document is never held in memory as a whole."""
+
+HEAD = 1024
+"""A PDF header may stand anywhere in the first 1024 bytes for lenient readers (ISO 32000-1, Annex H.3, note 13)."""
+
+_PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+_XML_START = re.compile(rb"\s*<(\?xml\s|[A-Za-z_][\w.\-]*[\s:>/]|!--|!DOCTYPE)")
+_BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one document may cost. Sizes in bytes, times in seconds of CPU."""
+
+    document: int = 1 << 30
+    cms: int = 16 * MIB
+    """The largest /Contents that is parsed."""
+    decoded_stream: int = 64 * MIB
+    """The largest object, cross-reference or metadata stream after decompression."""
+    decoded_total: int = 256 * MIB
+    objects: int = 1_000_000
+    """Indirect objects a cross-reference table may name."""
+    fields: int = 5_000
+    """Form fields that are looked at."""
+    signatures: int = 500
+    revisions: int = 1_000
+    comparisons: int = 2_000_000
+    """References followed when revisions are compared."""
+    seconds: float = 20.0
+    """CPU for comparing revisions and searching paths, each."""
+
+
+def sniff(file: BinaryIO) -> Kind:
+    """What the file is, by its content. Raises EmptyDocument, NotADocument. The position is left at the start."""
+    file.seek(0)
+    head = file.read(HEAD)
+    file.seek(0)
+    if not head:
+        raise EmptyDocument
+    if _PDF_HEADER.search(head):
+        return "PDF"
+    if _XML_START.match(_without_bom(head)):
+        return "XML"
+    raise NotADocument
+
+
+def header_offset(file: BinaryIO) -> int:
+    """Bytes before `%PDF-`: zero in a sound file. Raises NotADocument when there is no header."""
+    file.seek(0)
+    found = _PDF_HEADER.search(file.read(HEAD))
+    file.seek(0)
+    if found is None:
+        raise NotADocument
+    return found.start()
+
+
+def size_of(file: BinaryIO) -> int:
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def check_size(file: BinaryIO, *, limits: Limits) -> int:
+    """The size of the file. Raises EmptyDocument, DocumentTooLarge."""
+    size = size_of(file)
+    if size == 0:
+        raise EmptyDocument
+    if size > limits.document:
+        raise DocumentTooLarge(size=size, limit=limits.document)
+    return size
+
+
+def chunks(file: BinaryIO, *, start: int, length: int) -> Iterator[memoryview]:
+    """The bytes [start, start + length) in pieces of at most CHUNK. A file that ends before is an EOFError."""
+    file.seek(start)
+    buffer = bytearray(min(CHUNK, max(length, 1)))
+    while length:
+        view = memoryview(buffer)[: min(len(buffer), length)]
+        read = file.readinto(view) if hasattr(file, "readinto") else _read_into(file, view)
+        if not read:
+            raise EOFError("the file ends before the range")
+        yield view[:read]
+        length -= read
+
+
+def _read_into(file: BinaryIO, view: memoryview) -> int:
+    data = file.read(len(view))
+    view[: len(data)] = data
+    return len(data)
+
+
+def sha256_of(file: BinaryIO, *, size: int) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks(file, start=0, length=size):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _without_bom(head: bytes) -> bytes:
+    for bom, encoding in _BOMS.items():
+        if head.startswith(bom):
+            return head[len(bom) :].decode(encoding, "ignore").encode()
+    return head

@@ -1,0 +1,101 @@
+"""What a reader found in a document, in values that belong to no format.
+
+`verify.pdf` fills these from a PDF, a reader of XML will from an XML; `verify.engine` judges them and knows neither.
+A reader computes digests and signature values, since only it knows what was signed; it judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from verify.report import Algorithms, Changes, Facts, Warning_
+
+Digest = Callable[[str], bytes]
+"""From the name of a digest (as in hashlib) to the digest of what a timestamp is about. Raises ValueError."""
+
+TimestampType = Literal["signature", "content", "archive", "document", "vri"]
+Binding = Literal["matched", "absent", "mismatched"]
+IntegrityFailure = Literal["HASH_FAILURE", "SIG_CRYPTO_FAILURE", "FORMAT_FAILURE", "NO_SIGNING_CERTIFICATE_FOUND"]
+
+
+@dataclass(frozen=True)
+class FoundTimestamp:
+    """A timestamp token: `der` is a ContentInfo; `covers` numbers the part of the document that it protects."""
+
+    id: str
+    type: TimestampType
+    der: bytes
+    digest_of: Digest
+    covers: int = 0
+    fault: str | None = None
+    """Why the format forbids to believe it, if it does."""
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """EN 319 102-1 §5.2.7: does the value verify, does every digest match. Trust is no part of it."""
+
+    failure: IntegrityFailure | None
+    reason: str = ""
+    algorithms: Algorithms | None = None
+
+    @property
+    def intact(self) -> bool:
+        return self.failure is None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Certificates, CRLs and OCSP responses (DER) that came with the document."""
+
+    certificates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+
+    def with_(self, other: Evidence) -> Evidence:
+        return Evidence(
+            certificates=tuple(dict.fromkeys((*self.certificates, *other.certificates))),
+            crls=tuple(dict.fromkeys((*self.crls, *other.crls))),
+            ocsps=tuple(dict.fromkeys((*self.ocsps, *other.ocsps))),
+        )
+
+
+@dataclass(frozen=True)
+class FoundSignature:
+    """One signature: what it is, whether it is intact, and everything that helps to judge it."""
+
+    id: str
+    format: Literal["PAdES", "XAdES", "PKCS7", "XMLDSIG"]
+    integrity: Integrity
+    signer: bytes | None
+    """DER of the certificate whose key was used, as far as the signature says."""
+    binding: Binding
+    """Whether the signing-certificate attribute names that certificate."""
+    changes: Changes
+    covers: int
+    """As in FoundTimestamp: a document timestamp with a larger number protects this signature."""
+    profile: str | None
+    """The level that the form of the signature reaches without any timestamp or evidence, e.g. PAdES-BASELINE-B."""
+    parent: str | None = None
+    scope: Literal["FULL", "PARTIAL"] = "FULL"
+    claimed_time: datetime | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+    has_long_term_evidence: bool = False
+    """Certificates and revocation data for this signature are kept in the document (DSS, archival attributes)."""
+    timestamps: tuple[FoundTimestamp, ...] = ()
+    constraints: tuple[str, ...] = ()
+    """What the profile demands and the signature lacks (EN 319 102-1 §5.2.8)."""
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything a reader found in one document."""
+
+    signatures: tuple[FoundSignature, ...]
+    timestamps: tuple[FoundTimestamp, ...]
+    """Document timestamps, in the order of the bytes they cover."""
+    warnings: tuple[Warning_, ...] = ()

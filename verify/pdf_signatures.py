@@ -1,0 +1,398 @@
+"""Finds the signatures and document timestamps of a PDF and hands them over in format-neutral values.
+
+ISO 32000-1 §12.8 is followed, and no entry is trusted that can be checked in the bytes: the byte range starts at 0,
+leaves out exactly the value of /Contents, overlaps no other, and belongs to the dictionary that states it. One
+signature dictionary is one signature, in however many fields it stands. Digests are streamed; judging is for
+`verify.engine`.
+
+    findings = find(file, limits=Limits())
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import parse_pdf_date
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
+
+from verify import algorithms, cms, pdf_profile
+from verify.changes import History
+from verify.document import Limits, chunks, size_of
+from verify.errors import DocumentBroken, DocumentTooComplex
+from verify.found import Evidence, Findings, FoundSignature, FoundTimestamp, Integrity
+from verify.pdf import UNEXPECTED, open_reader, refusing
+from verify.report import Changes, Warning_
+from verify.revisions import Layout
+
+_HEX_WRAP = 2
+_DOCUMENT_TIMESTAMP = "/ETSI.RFC3161"
+_SHA1_DIGEST_OF_RANGE = "/adbe.pkcs7.sha1"
+MAX_EVIDENCE = 1_000
+
+
+@dataclass(frozen=True)
+class _Dictionary:
+    """One signature dictionary, as far as it could be read."""
+
+    field: str
+    values: generic.DictionaryObject
+    fields: tuple[generic.DictionaryObject, ...]
+    reference: generic.Reference | None
+    contents: bytes
+    byte_range: tuple[int, ...]
+
+    @property
+    def sub_filter(self) -> str:
+        return str(_get(self.values, "/SubFilter") or "")
+
+    @property
+    def end(self) -> int:
+        return self.byte_range[2] + self.byte_range[3] if len(self.byte_range) == 4 else 0
+
+    @property
+    def is_timestamp(self) -> bool:
+        """A document timestamp is known by its SubFilter; /Type may say /Sig or be missing (EN 319 142-1 §5.4.3)."""
+        return self.sub_filter == _DOCUMENT_TIMESTAMP or _get(self.values, "/Type") == "/DocTimeStamp"
+
+
+def find(file: BinaryIO, *, limits: Limits, password: str | None = None) -> Findings:
+    """Everything signed or timestamped in the document. Raises a VerifyError when it cannot be read."""
+    reader = open_reader(file, limits=limits, password=password, tolerance="lenient")
+    if reader.strict:
+        try:
+            return _find(file, reader=reader, limits=limits)
+        except DocumentBroken:  # strict reading may fail as late as at an object that only now is looked at
+            reader = open_reader(file, limits=limits, password=password, tolerance="loose")
+    return _find(file, reader=reader, limits=limits)
+
+
+def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits) -> Findings:
+    size = size_of(file)
+    warnings: list[Warning_] = []
+    if not reader.strict and not reader.xrefs.hybrid_xrefs_present:
+        warnings.append(Warning_("AMBIGUOUS_PARSE", {"reason": "not-strict"}))
+    with refusing():
+        dictionaries = list(_dictionaries(reader, limits=limits, warnings=warnings))
+        dictionaries.sort(key=lambda d: d.end)
+        layout = Layout.of(reader, file=file, size=size)
+        history = History(reader, layout=layout, file=file, limits=limits)
+        evidence, archived = _security_store(reader)
+        reading = _Reading(file, size, reader, layout, history, evidence, archived, limits, tuple(dictionaries))
+        signatures: list[FoundSignature] = []
+        timestamps: list[FoundTimestamp] = []
+        for one in dictionaries:
+            if one.is_timestamp:
+                timestamps.append(reading.timestamp(one))
+                continue
+            try:
+                signatures.append(reading.signature(one))
+            except cms.CmsUnreadable as error:
+                warnings.append(Warning_("SIGNATURE_UNREADABLE", {"field": one.field, **error.facts}))
+    return Findings(tuple(signatures), tuple(timestamps), tuple(warnings))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One pass over one document."""
+
+    file: BinaryIO
+    size: int
+    reader: PdfFileReader
+    layout: Layout
+    history: History
+    evidence: Evidence
+    archived: bool
+    limits: Limits
+    dictionaries: tuple[_Dictionary, ...]
+
+    def timestamp(self, one: _Dictionary) -> FoundTimestamp:
+        return FoundTimestamp(
+            id=one.field,
+            type="document",
+            der=_without_padding(one.contents),
+            digest_of=self.digest_of(one),
+            covers=one.end,
+            fault=self.fault(one),
+        )
+
+    def signature(self, one: _Dictionary) -> FoundSignature:
+        """Raises CmsUnreadable."""
+        fault = self.fault(one)
+        message = cms.read(one.contents)
+        digest_of = self.digest_of(one)
+        if fault is not None:
+            integrity = Integrity("FORMAT_FAILURE", reason=fault)
+            changes = Changes()
+        else:
+            integrity = cms.check(message, digest_of=digest_of)
+            changes = self.changes(one)
+        profile = pdf_profile.of(message, sub_filter=one.sub_filter, has_time="/M" in one.values)
+        return FoundSignature(
+            id=one.field,
+            format=profile.format,
+            integrity=integrity,
+            signer=message.signer,
+            binding=message.binding,
+            changes=changes,
+            covers=one.end,
+            profile=profile.level,
+            scope="FULL",
+            claimed_time=message.claimed_time or _date(one.values),
+            evidence=self.evidence.with_(message.evidence),
+            has_long_term_evidence=self.archived or bool(message.evidence.crls or message.evidence.ocsps),
+            timestamps=tuple(_attached(one, message, digest_of=digest_of)),
+            constraints=profile.missing,
+            facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers},
+        )
+
+    def fault(self, one: _Dictionary) -> str | None:
+        """EN 319 102-1 §5.2.2 for PDF: why the byte range is not that of a signature, None when it is.
+
+        1. Four numbers, from the first byte, in order, inside the file.
+        2. What is left out is a hexadecimal string, and its value is /Contents.
+        3. No other signature's gap lies between: each of two signatures cannot have covered the other.
+        4. The gap lies in the dictionary that states it.
+        """
+        # 1
+        if len(one.byte_range) != 4:
+            return "byte-range-shape"
+        start, first, second, last = one.byte_range
+        if start != 0 or first <= 0 or last < 0 or second < first + _HEX_WRAP or second + last > self.size:
+            return "byte-range-bounds"
+        # 2
+        gap = second - first
+        if gap > 2 * self.limits.cms + _HEX_WRAP:
+            return "contents-too-large"
+        self.file.seek(first)
+        raw = self.file.read(gap)
+        if raw[:1] != b"<" or raw[-1:] != b">":
+            return "byte-range-gap"
+        try:
+            value = bytes.fromhex(raw[1:-1].decode("ascii"))
+        except ValueError:
+            return "byte-range-gap"
+        if any(byte in b" \t\r\n\x0c\x00" for byte in raw) or value != one.contents:
+            return "byte-range-gap"
+        # 3
+        for other in self.dictionaries:
+            if other is one or len(other.byte_range) != 4:
+                continue
+            if first < other.byte_range[1] < second or (
+                first == other.byte_range[1] and other.byte_range != one.byte_range
+            ):
+                return "byte-range-overlap"
+        # 4
+        return None if self._holds(one) else "byte-range-elsewhere"
+
+    def _holds(self, one: _Dictionary) -> bool:
+        """Whether the gap stands in the object that was read as this dictionary, in some revision of it."""
+        if one.reference is None:
+            return True
+        shift = getattr(self.reader.stream, "offset", 0)
+        for revision in range(self.reader.xrefs.total_revisions):
+            place = self.reader.xrefs.get_historical_ref(one.reference, revision)
+            if not isinstance(place, int) or not 0 <= one.byte_range[1] - (place + shift) <= self.limits.cms:
+                continue
+            self.file.seek(place + shift)
+            if b"endobj" not in self.file.read(one.byte_range[1] - place - shift):
+                return True
+        return False
+
+    def changes(self, one: _Dictionary) -> Changes:
+        revision = self.layout.signed_by(end=one.end)
+        written = None if one.reference is None else self.reader.xrefs.get_last_change(one.reference)
+        return self.history.since(
+            revision,
+            end=one.end,
+            permission=_permission(one),
+            locked=_locked(one),
+            replaced=revision is not None and written is not None and written > revision,
+        )
+
+    def digest_of(self, one: _Dictionary) -> Callable[[str], bytes]:
+        """Digests of the byte range, each computed once."""
+        known: dict[str, bytes] = {}
+
+        def digest(name: str) -> bytes:
+            if name not in known:
+                if name not in algorithms.DIGESTS:
+                    raise ValueError(f"unknown digest {name}")
+                _, first, second, last = one.byte_range
+                hasher = hashlib.new(name, usedforsecurity=False)
+                for start, length in ((0, first), (second, last)):
+                    for chunk in chunks(self.file, start=start, length=length):
+                        hasher.update(chunk)
+                known[name] = hasher.digest()
+            return known[name]
+
+        return digest
+
+
+def _dictionaries(reader: PdfFileReader, *, limits: Limits, warnings: list[Warning_]) -> Iterator[_Dictionary]:
+    """One for each signature dictionary that a field of the form has as its value."""
+    grouped: dict[object, tuple[str, generic.DictionaryObject, generic.Reference | None, list[generic.DictionaryObject]]]
+    grouped = {}
+    for name, field, raw in _signed_fields(reader, limits=limits):
+        reference = raw.reference if isinstance(raw, generic.IndirectObject) else None
+        values = raw.get_object()
+        if not isinstance(values, generic.DictionaryObject):
+            continue
+        key: object = (reference.idnum, reference.generation) if reference else name
+        grouped.setdefault(key, (name, values, reference, []))[3].append(field)
+        if len(grouped) > limits.signatures:
+            raise DocumentTooComplex(reason="signatures", count=len(grouped))
+    for name, values, reference, fields in grouped.values():
+        try:
+            contents = values.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW).original_bytes
+            byte_range = tuple(int(number) for number in values["/ByteRange"])
+        except UNEXPECTED as error:
+            warnings.append(Warning_("SIGNATURE_UNREADABLE", {"field": name, "reason": type(error).__name__}))
+            continue
+        yield _Dictionary(name, values, tuple(fields), reference, contents, byte_range)
+
+
+def _signed_fields(
+    reader: PdfFileReader, *, limits: Limits
+) -> Iterator[tuple[str, generic.DictionaryObject, generic.PdfObject]]:
+    """(full name, field, raw /V) of signature fields that have a value; the form's tree may loop or be broken."""
+    form = _get(reader.root, "/AcroForm")
+    top = _get(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
+    todo = [(item, "", None) for item in reversed(top)] if isinstance(top, generic.ArrayObject) else []
+    seen: set[tuple[int, int]] = set()
+    looked_at = 0
+    while todo:
+        item, prefix, kind = todo.pop()
+        looked_at += 1
+        if looked_at > limits.fields:
+            raise DocumentTooComplex(reason="fields", count=looked_at)
+        if isinstance(item, generic.IndirectObject):
+            key = (item.reference.idnum, item.reference.generation)
+            if key in seen:
+                continue
+            seen.add(key)
+        try:
+            field = item.get_object()
+        except UNEXPECTED:
+            continue
+        if not isinstance(field, generic.DictionaryObject):
+            continue
+        partial = _get(field, "/T")
+        name = ".".join(part for part in (prefix, str(partial) if partial is not None else "") if part)
+        kind = _get(field, "/FT") or kind
+        if kind == "/Sig" and "/V" in field:
+            yield name, field, field.raw_get("/V")
+        kids = _get(field, "/Kids")
+        if isinstance(kids, generic.ArrayObject):
+            todo.extend((kid, name, kind) for kid in reversed(kids))
+
+
+def _attached(one: _Dictionary, message: cms.Signed, *, digest_of: Callable[[str], bytes]) -> Iterator[FoundTimestamp]:
+    """Timestamps inside the CMS: over the signature value, or over the content before it was signed."""
+    for number, der in enumerate(message.content_timestamps):
+        yield FoundTimestamp(f"{one.field}#content-{number}", "content", der, digest_of, covers=one.end)
+    for number, der in enumerate(message.signature_timestamps):
+        yield FoundTimestamp(
+            f"{one.field}#signature-{number}",
+            "signature",
+            der,
+            lambda name: algorithms.digest(name, message.value),
+            covers=one.end,
+        )
+
+
+def _security_store(reader: PdfFileReader) -> tuple[Evidence, bool]:
+    """/DSS of the catalog (EN 319 142-1 §5.4.2), and whether it holds revocation data."""
+    store = _get(reader.root, "/DSS")
+    if not isinstance(store, generic.DictionaryObject):
+        return Evidence(), False
+    certificates, crls, ocsps = (tuple(_streams(store, key)) for key in ("/Certs", "/CRLs", "/OCSPs"))
+    return Evidence(certificates, crls, ocsps), bool(crls or ocsps)
+
+
+def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
+    items = _get(store, key)
+    if not isinstance(items, generic.ArrayObject):
+        return
+    for item in list(items)[:MAX_EVIDENCE]:
+        try:
+            stream = item.get_object()
+            if isinstance(stream, generic.StreamObject):
+                yield bytes(stream.data)
+        except UNEXPECTED:
+            continue
+
+
+def _permission(one: _Dictionary) -> MDPPerm | None:
+    """DocMDP of the signature, else that of its field's lock (ISO 32000-2 §12.7.5.5)."""
+    transform = _transform(one, "/DocMDP")
+    if transform is not None:
+        return _mdp(_get(transform, "/P"), default=MDPPerm.FILL_FORMS)
+    for field in one.fields:
+        lock = _get(field, "/Lock")
+        if isinstance(lock, generic.DictionaryObject) and "/P" in lock:
+            return _mdp(_get(lock, "/P"), default=MDPPerm.NO_CHANGES)
+    return None
+
+
+def _mdp(value: object, *, default: MDPPerm) -> MDPPerm:
+    try:
+        return MDPPerm(value) if value is not None else default
+    except ValueError:
+        return MDPPerm.NO_CHANGES
+
+
+def _locked(one: _Dictionary) -> FieldMDPSpec | None:
+    """FieldMDP of the signature, else its field's lock dictionary."""
+    candidates = [_transform(one, "/FieldMDP"), *(_get(field, "/Lock") for field in one.fields)]
+    for parameters in candidates:
+        if isinstance(parameters, generic.DictionaryObject) and "/Action" in parameters:
+            try:
+                return FieldMDPSpec.from_pdf_object(parameters)
+            except UNEXPECTED:
+                continue
+    return None
+
+
+def _transform(one: _Dictionary, method: str) -> generic.DictionaryObject | None:
+    references = _get(one.values, "/Reference")
+    for item in references if isinstance(references, generic.ArrayObject) else ():
+        entry = item.get_object()
+        if isinstance(entry, generic.DictionaryObject) and _get(entry, "/TransformMethod") == method:
+            parameters = _get(entry, "/TransformParams")
+            return parameters if isinstance(parameters, generic.DictionaryObject) else generic.DictionaryObject()
+    return None
+
+
+def _date(values: generic.DictionaryObject) -> datetime | None:
+    raw = _get(values, "/M")
+    try:
+        moment = parse_pdf_date(raw, strict=False) if isinstance(raw, str) else None
+    except UNEXPECTED:
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _get(values: generic.DictionaryObject | None, key: str) -> generic.PdfObject | None:
+    """The value behind a key, dereferenced; None when it is missing or cannot be read."""
+    if not isinstance(values, generic.DictionaryObject):
+        return None
+    try:
+        return values[key]
+    except UNEXPECTED:
+        return None
+
+
+def _without_padding(contents: bytes) -> bytes:
+    """/Contents is filled up with zero bytes behind the DER."""
+    if len(contents) < 2 or contents[1] < 0x80:
+        return contents[: 2 + contents[1]] if len(contents) > 1 else contents
+    octets = contents[1] & 0x7F
+    if octets == 0 or octets > 4:
+        return contents
+    return contents[: 2 + octets + int.from_bytes(contents[2 : 2 + octets], "big")]
