@@ -18,9 +18,10 @@ from typing import BinaryIO
 
 from pyhanko.pdf_utils.generic import Reference
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
-from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, ModificationLevel, SuspiciousModification
+from pyhanko.sign.diff_analysis import ModificationLevel, SuspiciousModification
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
+from verify.change_rules import POLICY
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED
@@ -133,7 +134,7 @@ class History:
 
     def _analyse(self, number: int, *, certified: bool) -> _Step:
         try:
-            result = DEFAULT_DIFF_POLICY.apply(
+            result = POLICY.apply(
                 old=self._view(number - 1),
                 new=self._view(number),
                 doc_mdp=MDPPerm.FILL_FORMS if certified else None,  # levels are compared here, not there
@@ -143,9 +144,22 @@ class History:
         except (DocumentTooComplex, RecursionError, MemoryError) as error:
             return _Step("suspicious", ModificationLevel.NONE, frozenset(), f"not-compared {type(error).__name__}")
         except UNEXPECTED as error:
+            if self._has_unreadable_objects(number):
+                return _Step("forbidden", ModificationLevel.OTHER, frozenset(), "unreadable-object")
             return _Step("suspicious", ModificationLevel.NONE, frozenset(), f"not-compared {type(error).__name__}")
         level = result.modification_level
         return _Step("allowed", level, frozenset(result.changed_form_fields), _NAMES.get(level, "no-visible-change"))
+
+    def _has_unreadable_objects(self, number: int) -> bool:
+        """Whether a revision names objects that are not where it says: readers would each show something else."""
+        view = self._view(number)
+        freed = view.refs_freed_in_revision()
+        try:
+            for reference in view.explicit_refs_in_revision() - freed:
+                view(reference)
+        except UNEXPECTED:
+            return True
+        return False
 
     def _view(self, number: int) -> _Metered:
         if number not in self._views:
