@@ -1,0 +1,186 @@
+"""The plain visible stamp: lines of text in a box, as the appearance of a signature field.
+
+Not an image, not a seal: those are appearance profiles of their own. The text is black, left-aligned, as large as the
+box allows and never clipped: what does not fit at 4 points is refused.
+
+    lines = default_lines(certificate, signing_time=now, language="vi")
+    form = build(writer, width=200, height=60, lines=lines, border=True)
+    annotation["/AP"] = {"/N": writer.add_object(form)}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.writer import BasePdfFileWriter
+
+from signer.errors import OrderInvalid, TextNotShowable
+from signer.font import Font, Glyph, load
+
+VIETNAM = timezone(timedelta(hours=7))
+
+_LABELS = {
+    "vi": ("Người ký", "Cơ quan", "Thời gian ký", "Lý do"),
+    "en": ("Signed by", "Organisation", "Signing time", "Reason"),
+}
+
+LARGEST, READABLE, SMALLEST, STEP = 12.0, 8.0, 4.0, 0.25
+"""Font sizes in points. Lines are kept whole down to READABLE; below it, wrapping is better than shrinking."""
+
+LINE_HEIGHT = 1.15
+"""From baseline to baseline, in em; more where the glyphs are taller."""
+
+_Line = tuple[Glyph, ...]
+
+
+def preload() -> None:
+    """Read the font into memory: `build` may then run where no file can be opened. Raises FontMissing."""
+    load()
+
+
+def default_lines(
+    certificate: bytes, *, signing_time: datetime, language: Literal["vi", "en"], reason: str | None = None
+) -> tuple[str, ...]:
+    """Name, organisation, signing time in Vietnam's time, and reason where there is one.
+
+    `certificate` is DER, `signing_time` timezone-aware. Raises OrderInvalid for a certificate that cannot be read.
+    """
+    try:
+        subject = x509.load_der_x509_certificate(certificate).subject
+        names = [_first(subject, kind) for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
+        signer, organisation = names[0] or subject.rfc4514_string(), names[1]
+    except ValueError as error:
+        raise OrderInvalid("the certificate cannot be read", reason="certificate") from error
+    local = signing_time.astimezone(VIETNAM)
+    contents = (signer, organisation, f"{local:%d.%m.%Y %H:%M:%S} +07:00", reason)
+    return tuple(f"{label}: {text}" for label, text in zip(_LABELS[language], contents, strict=True) if text)
+
+
+def build(
+    writer: BasePdfFileWriter, *, width: float, height: float, lines: tuple[str, ...], border: bool
+) -> generic.StreamObject:
+    """A form XObject of `width` by `height` points that shows `lines`, with its font embedded into `writer`.
+
+    Raises TextNotShowable if a character cannot be shown (fact `reason` is `characters`) or the text needs more room
+    (`does-not-fit`), FontMissing if there is no font.
+    """
+    font = load()
+    text = [font.glyphs_of(line) for line in lines]
+    margin = min(4.0, width / 20, height / 10)
+    size, rows = _fit(text, font, width=width - 2 * margin, height=height - 2 * margin)
+    content = [b"q"]
+    if border:
+        content.append(f"0.5 w 0.25 0.25 {width - 0.5:.2f} {height - 0.5:.2f} re S".encode())
+    resources = generic.DictionaryObject()
+    numbers = frozenset(glyph.number for row in rows for glyph in row)
+    if numbers:
+        content.append(_text(rows, size=size, left=margin, height=height))
+        fonts = generic.DictionaryObject({pdf_name("/F1"): font.embed(writer, numbers)})
+        resources[pdf_name("/Font")] = fonts
+    content.append(b"Q")
+    box = (0, 0, width, height)
+    return generic.StreamObject(
+        {
+            pdf_name("/Type"): pdf_name("/XObject"),
+            pdf_name("/Subtype"): pdf_name("/Form"),
+            pdf_name("/BBox"): generic.ArrayObject(generic.FloatObject(round(side, 3)) for side in box),
+            pdf_name("/Resources"): resources,
+        },
+        stream_data=b"\n".join(content),
+    )
+
+
+def _first(name: x509.Name, kind: x509.ObjectIdentifier) -> str | None:
+    values = [str(attribute.value) for attribute in name.get_attributes_for_oid(kind)]
+    return values[0] if values else None
+
+
+def _text(rows: list[_Line], *, size: float, left: float, height: float) -> bytes:
+    """The text object: the block of rows stands in the middle of the height."""
+    top, leading = _top(rows), _leading(rows)
+    block = ((len(rows) - 1) * leading + _reach(rows)) * size
+    first = (height + block) / 2 - top * size
+    shown = [f"<{''.join(f'{glyph.number:04X}' for glyph in row)}> Tj" for row in rows]
+    return (
+        f"BT\n/F1 {size:g} Tf\n{leading * size:.3f} TL\n{left:.3f} {first:.3f} Td\n".encode()
+        + ("\nT*\n".join(shown) + "\nET").encode()
+    )
+
+
+def _fit(lines: list[_Line], font: Font, *, width: float, height: float) -> tuple[float, list[_Line]]:
+    """The largest size at which all lines fit, and the rows they then make.
+
+    1. whole lines, as long as that is readable; 2. wrapped between words; 3. wrapped anywhere.
+    """
+    (space,) = font.glyphs_of(" ")
+    sizes = [LARGEST - STEP * step for step in range(int((LARGEST - SMALLEST) / STEP) + 1)]
+    for size in sizes:
+        if size >= READABLE and _fits(lines, size=size, width=width, height=height):
+            return size, lines
+    for splits_words in (False, True):
+        for size in sizes:
+            rows = [row for line in lines for row in _wrap(line, space, room=width / size, splits_words=splits_words)]
+            if _fits(rows, size=size, width=width, height=height):
+                return size, rows
+    raise TextNotShowable(
+        "the box is too small for the text", reason="does-not-fit", width=f"{width:.0f}", height=f"{height:.0f}"
+    )
+
+
+def _fits(rows: list[_Line], *, size: float, width: float, height: float) -> bool:
+    block = ((len(rows) - 1) * _leading(rows) + _reach(rows)) * size
+    return block <= height and all(_width(row) * size <= width for row in rows)
+
+
+def _wrap(line: _Line, space: Glyph, *, room: float, splits_words: bool) -> Iterable[_Line]:
+    """Rows of at most `room` em, if the words allow it, broken at spaces and, where asked, within words."""
+    row: list[Glyph] = []
+    used = 0.0
+    for word in _words(line, space):
+        wide = _width(word)
+        if row and used + space.width + wide > room:
+            yield tuple(row)
+            row, used = [], 0.0
+        if row:
+            row.append(space)
+            used += space.width
+        for glyph in word:
+            if splits_words and row and used + glyph.width > room:
+                yield tuple(row)
+                row, used = [], 0.0
+            row.append(glyph)
+            used += glyph.width
+    yield tuple(row)
+
+
+def _words(line: _Line, space: Glyph) -> list[list[Glyph]]:
+    words: list[list[Glyph]] = [[]]
+    for glyph in line:
+        if glyph == space:
+            words.append([])
+        else:
+            words[-1].append(glyph)
+    return words
+
+
+def _width(row: Iterable[Glyph]) -> float:
+    return sum(glyph.width for glyph in row)
+
+
+def _top(rows: list[_Line]) -> float:
+    return max((glyph.top for row in rows for glyph in row), default=0.0)
+
+
+def _reach(rows: list[_Line]) -> float:
+    """From the top of the tallest glyph to the bottom of the deepest, in em."""
+    return _top(rows) - min((glyph.bottom for row in rows for glyph in row), default=0.0)
+
+
+def _leading(rows: list[_Line]) -> float:
+    return max(LINE_HEIGHT, _reach(rows))
