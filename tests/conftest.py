@@ -1,0 +1,28 @@
+"""What all tests share: the corpus beside the project, if it is there, and one running appliance for those that ask."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.appliance import ROOT, Appliance, running
+
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real and hostile files; a clone elsewhere has none, and says so."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of test files is not here (../shared/corpus)")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def appliance() -> Iterator[Appliance]:
+    """One appliance for the whole run, as `make run` starts it; tests that hurt it start their own."""
+    with tempfile.TemporaryDirectory(prefix="kyso-") as folder, running(Path(folder) / "home") as served:
+        yield served
