@@ -114,14 +114,16 @@ def _admin(settings: kyso_settings.Settings, module: str) -> Iterator[TokenAdmin
     with keeper_admin(settings, module, pin_file=right) as admin:
         if admin.status().state == "unprovisioned":
             admin.initialise(
-                settings.modules[module].token, so_pin={"file": str(demo / f"{module}-so.pin")}, pin={"file": str(right)}
+                settings.modules[module].token,
+                so_pin={"file": str(demo / f"{module}-so.pin")},
+                pin={"file": str(right)},
             )
         yield admin
 
 
 def _keys(admin: TokenAdmin, identities: list[Identity]) -> dict[str, bytes]:
     """The public keys (DER SubjectPublicKeyInfo) by ref; keys that are missing are made."""
-    present = {key.ref: key for key in admin.keys()}
+    present = {key.ref: key for key in admin.keys()}  # noqa: SIM118 - no mapping, a question to the keeper
     return {
         identity.ref: (present.get(identity.ref) or admin.create_key(identity.ref, identity.algorithm)).public_key
         for identity in identities

@@ -16,9 +16,10 @@ from pathlib import Path
 import httpx
 import pypdfium2
 from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
+from rich.console import RenderableType
 from rich.markup import escape
 
-from api.cli.console import RenderableType, t, table
+from api.cli.console import t, table
 
 Say = Callable[[RenderableType], None]
 

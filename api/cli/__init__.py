@@ -1,0 +1,82 @@
+"""The command line: `kyso`. One file per group of commands; here they are put together and errors become exit statuses.
+
+Not here: any work. Commands call the same use cases as the HTTP routes do, and documents are read in workers as there.
+
+    kyso sign in.pdf -o out.pdf --key demo-official --level B-T
+    kyso verify out.pdf --trust var/demo/ca.pem
+
+Exit statuses stand in `api.cli.console` and in the README; an error is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import typer
+
+from api.cli import console
+
+# typer carries its own copy of click and shows only some of its exceptions; this is the base of all usage errors.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+FILES: Mapping[str, str] = {
+    "sign": "signing",
+    "verify": "verifying",
+    "timestamp": "timestamping",
+    "cert": "certificates",
+    "serve": "serve",
+    "token": "tokens",
+    "key": "keys",
+    "caller": "callers",
+    "audit": "audit",
+}
+"""Which file holds which command. Only the one that is called is loaded: a start should not wait for the others, and
+the supervisor has no use for them."""
+
+
+def _application(arguments: Sequence[str]) -> typer.Typer:
+    app = typer.Typer(
+        name="kyso",
+        help=console.t("Kyso: ký số và kiểm tra chữ ký số.", "Kyso makes and verifies digital signatures."),
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    # With a callback a single command keeps its name, however few are loaded.
+    app.callback()(lambda: None)
+    asked = FILES.get(arguments[0]) if arguments else None
+    for file in dict.fromkeys([asked] if asked else FILES.values()):
+        import_module(f"api.cli.{file}").register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and end the process with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status. No exception leaves."""
+    console.language = console.wanted_language(arguments)
+    try:
+        result = _application(arguments)(list(arguments), standalone_mode=False)
+    except _UsageError as error:
+        told = getattr(error, "format_message", None)
+        console.complain("usage", told() if told is not None else str(error))
+        return console.USAGE
+    except console.CommandFailed as failure:
+        console.complain(failure.code, str(failure))
+        return failure.status
+    except (KeyboardInterrupt, typer.Abort):
+        return console.INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output went away, as `head` does: that is no failure, and nobody is left to tell.
+        sys.stdout = None
+        return console.DONE
+    except Exception as error:  # noqa: BLE001 - the last stop: each error becomes a line and a status
+        return console.failed(error)
+    return result if isinstance(result, int) else console.DONE
