@@ -108,7 +108,7 @@ class _RevisionWriter(IncrementalPdfFileWriter):
         if self.prev.stream.read(1) not in b"\r\n":
             stream.write(b"\n")
         self.digest_aware_write = True
-        self._write_updated_section(stream)
+        self._write(stream, skip_header=True)
         return stream
 
 

@@ -28,7 +28,6 @@ from signer.model import Prepared, SignatureValue, Signed, SignOrder
 from signer.selfcheck import Prefixes
 from verify import pdf
 from verify.document import Limits
-from verify.errors import DocumentBroken
 from verify.fetcher import Fetcher
 
 TIMESTAMP_ROOM = 16 * 1024
@@ -52,9 +51,9 @@ def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha25
     template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     room = template.size(timestamp_room=TIMESTAMP_ROOM if order.level == "B-T" else 0)
     size = source.seek(0, os.SEEK_END)
-    _refuse_bytes_before_header(source)
     reader = pdf.open_reader(source, limits=Limits())
-    revision = pades.append_signature(reader, order, size=size, contents_size=room, digest=template.digest)
+    with pdf.refusing():
+        revision = pades.append_signature(reader, order, size=size, contents_size=room, digest=template.digest)
 
     _lay_out(source, revision.appended, size=size, out=out)
     prefixes = Prefixes.read(
@@ -132,14 +131,6 @@ def complete(prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetche
         timestamp=proven,
         warnings=prepared.warnings,
     )
-
-
-def _refuse_bytes_before_header(source: BinaryIO) -> None:
-    """Offsets in such a file count from the header in some readers and from the first byte in others: what one of
-    them shows is not what another has signed."""
-    source.seek(0)
-    if source.read(5) != b"%PDF-":
-        raise DocumentBroken("there are bytes before the PDF header", reason="bytes-before-header")
 
 
 def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> None:
