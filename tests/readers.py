@@ -61,7 +61,7 @@ def _value_holds(signature) -> bool:
     intact, valid = validate_sig_integrity(
         signature.signer_info,
         signature.signer_cert,
-        expected_content_type="data",
+        expected_content_type="tst_info" if signature.sig_object.get("/SubFilter") == "/ETSI.RFC3161" else "data",
         actual_digest=signature.compute_digest(),
     )
     return intact and valid
