@@ -28,6 +28,8 @@ from pyhanko.sign.diff_analysis.rules_api import Context, ReferenceUpdate, White
 _STORE_DEPTH = 6
 """/DSS → /VRI → entry → array → stream → its dictionary."""
 
+_TRAILER_KEYS = frozenset({"/Root", "/Info", "/ID", "/Encrypt", "/Size", "/Prev", "/XRefStm"})
+
 
 class EvidenceRule(WhitelistRule):
     """Anything may happen inside /DSS: evidence proves itself, and no reader shows it (EN 319 142-1 §5.4.2).
@@ -56,6 +58,20 @@ class UnusedObjectRule(WhitelistRule):
                 yield ReferenceUpdate(reference)
 
 
+class PrivateTrailerRule(WhitelistRule):
+    """What hangs on entries of the trailer that ISO 32000-1 §7.5.5 does not know is shown by no reader.
+
+    LibreOffice's hybrid files refer from there to objects that do not exist, and writers of later revisions hand out
+    the same numbers again.
+    """
+
+    def apply(self, old: HistoricalResolver, new: HistoricalResolver) -> Iterable[ReferenceUpdate]:
+        for view in (old, new):
+            for key in set(view.trailer_view) - _TRAILER_KEYS:
+                for reference, path in _references(view.trailer_view.raw_get(key), (key,), depth=_STORE_DEPTH):
+                    yield ReferenceUpdate(reference, context_checked=Context.from_absolute(old, RawPdfPath(*path)))
+
+
 def _references(
     raw: generic.PdfObject, path: tuple[str | int, ...], *, depth: int
 ) -> Iterator[tuple[generic.Reference, tuple[str | int, ...]]]:
@@ -80,6 +96,7 @@ POLICY = StandardDiffPolicy(
         ObjectStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
         EvidenceRule().as_qualified(ModificationLevel.LTA_UPDATES),
         UnusedObjectRule().as_qualified(ModificationLevel.LTA_UPDATES),
+        PrivateTrailerRule().as_qualified(ModificationLevel.LTA_UPDATES),
         MetadataUpdateRule().as_qualified(ModificationLevel.LTA_UPDATES),
     ],
     form_rule=FormUpdatingRule(

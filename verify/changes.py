@@ -133,6 +133,14 @@ class History:
         return self._steps[key]
 
     def _analyse(self, number: int, *, certified: bool) -> _Step:
+        """Compared as lenient readers read: a reference to nothing is null (ISO 32000-1 §7.3.10), and no error."""
+        strict, self._reader.strict = self._reader.strict, False
+        try:
+            return self._compare(number, certified=certified)
+        finally:
+            self._reader.strict = strict
+
+    def _compare(self, number: int, *, certified: bool) -> _Step:
         try:
             result = POLICY.apply(
                 old=self._view(number - 1),
