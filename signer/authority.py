@@ -26,6 +26,7 @@ from signer import der
 from signer.clock import ClockUnreliable
 from signer.cms import attribute, verify_value
 from signer.errors import SignerError
+from verify.asn1 import is_present, raw
 from verify.errors import VerifyError
 from verify.timestamp import certificate_purpose_findings
 
@@ -134,7 +135,7 @@ class Authority:
         self._not_before, self._not_after = parsed.not_valid_before, parsed.not_valid_after
         self._accuracy = _accuracy(accuracy)
 
-        subject, issuer = parsed.subject.dump(), parsed.issuer.dump()
+        subject, issuer = raw(parsed.subject), raw(parsed.issuer)
         serial = der.integer(parsed.serial_number)
         cert_id = der.sequence(  # ESSCertIDv2, its hash algorithm the default SHA-256 (RFC 5816 §2.2.1)
             der.octet_string(hashlib.sha256(certificate).digest()),
@@ -176,14 +177,14 @@ class Authority:
             parsed = tsp.TimeStampReq.load(request, strict=True)
             version = int(parsed["version"])
             imprint = parsed["message_imprint"]
-            imprint_der = imprint.dump()
+            imprint_der = raw(imprint)
             algorithm = imprint["hash_algorithm"]["algorithm"].native
             parameters = imprint["hash_algorithm"]["parameters"].native
             size = len(imprint["hashed_message"].native)
-            policy = parsed["req_policy"].dotted if parsed["req_policy"].native else None
-            nonce = parsed["nonce"].dump()  # nothing, where there is none
+            policy = parsed["req_policy"].dotted if is_present(parsed["req_policy"]) else None
+            nonce = raw(parsed["nonce"])
             wanted = bool(parsed["cert_req"].native)
-            extended = parsed["extensions"].native is not None
+            extended = is_present(parsed["extensions"])
         except Exception as error:
             # asn1crypto raises ValueError, TypeError, KeyError, OverflowError and more on what is not DER
             raise _Refusal("badDataFormat", "the request is not a DER TimeStampReq") from error

@@ -21,6 +21,7 @@ from asn1crypto import core, tsp, x509
 
 from signer import der
 from signer.errors import NoTimestampAuthority, OrderInvalid, TimestampUnavailable
+from verify.asn1 import raw
 from verify.errors import VerifyError
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.timestamp import MAX_SIZE, TimestampToken, check, purpose_findings, read
@@ -107,7 +108,7 @@ def _token_in(answer: bytes) -> TimestampToken:
         status = response["status"]["status"].native
         text = " ".join(response["status"]["status_string"].native or ())
         fail_info = ", ".join(sorted(response["status"]["fail_info"].native or ()))
-        token = response["time_stamp_token"].dump()
+        token = raw(response["time_stamp_token"])
     except Exception as error:
         # asn1crypto raises ValueError, TypeError, KeyError, OverflowError and more on what is not DER
         raise _AnswerRefused("unreadable", type(error).__name__) from error

@@ -19,13 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from asn1crypto import algos, cms, core, tsp, x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from asn1crypto import cms, tsp, x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from verify import algorithms
+from verify.asn1 import is_present, raw
 from verify.errors import VerifyError
 
 MAX_SIZE = 1 << 20
@@ -33,17 +31,8 @@ MAX_SIZE = 1 << 20
 
 MAX_CERTIFICATES = 64
 
-DIGESTS: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),  # noqa: S303  old tokens are read; the policy decides what SHA-1 is worth
-    "sha224": hashes.SHA224(),
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-    "sha3_256": hashes.SHA3_256(),
-    "sha3_384": hashes.SHA3_384(),
-    "sha3_512": hashes.SHA3_512(),
-}
-"""The digests that a token may use anywhere, by the names of hashlib."""
+DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
+"""The digests that a token may use anywhere, by the names of hashlib. What SHA-1 is worth is for the policy to say."""
 
 
 class TimestampUnreadable(VerifyError):
@@ -92,15 +81,13 @@ def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
     """
     with _unreadable():
         signed_data, signer, info = _open(der)
-        own = tuple(
-            choice.chosen.dump() for choice in signed_data["certificates"] or () if choice.name == "certificate"
-        )
+        own = tuple(raw(choice) for choice in signed_data["certificates"] or () if choice.name == "certificate")
         if len(own) > MAX_CERTIFICATES:
             raise TimestampUnreadable("the token carries too many certificates", certificates=len(own))
         time = info["gen_time"].native
         imprint = info["message_imprint"]
         tsa = _find_signer(signer, (*own, *known))
-        named = info["tsa"].chosen if _is_present(info["tsa"]) else None
+        named = info["tsa"].chosen if is_present(info["tsa"]) else None
         return TimestampToken(
             der=der,
             time=time.astimezone(UTC),
@@ -129,15 +116,14 @@ def check(token: TimestampToken) -> None:
     """
     with _unreadable():
         signed_data, signer, info = _open(token.der)
-        # raw, before anything is read: asn1crypto may encode anew what it has looked into
-        tbs = b"\x31" + signer["signed_attrs"].dump()[1:]
+        tbs = b"\x31" + raw(signer["signed_attrs"])[1:]  # signed as a SET OF, written as [0] (RFC 5652 §5.4)
         content = bytes(signed_data["encap_content_info"]["content"])
 
         # 1
         for name in (token.imprint_algorithm, token.digest_algorithm):
             if name not in DIGESTS:
                 raise TimestampInvalid("algorithm", f"the token uses the digest {name}")
-        if len(token.imprint) != DIGESTS[token.imprint_algorithm].digest_size:
+        if len(token.imprint) != hashlib.new(token.imprint_algorithm).digest_size:
             raise TimestampInvalid("imprint", "the imprint is not as long as its digest")
 
         # 2
@@ -184,7 +170,7 @@ def purpose_findings(token: TimestampToken) -> tuple[str, ...]:
     with _unreadable():
         _, _, info = _open(token.der)
         certificate = x509.Certificate.load(token.tsa)
-        if _is_present(info["tsa"]):
+        if is_present(info["tsa"]):
             names = certificate.subject_alt_name_value or ()
             named = info["tsa"].chosen
             if named != certificate.subject and all(named != other.chosen for other in names):
@@ -301,7 +287,7 @@ def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certifi
         if not hmac.compare_digest(identifier["cert_hash"].native, digest):
             raise TimestampInvalid("signing-certificate", "the bound certificate is not the signer's")
         issuer_serial = identifier["issuer_serial"]
-        if _is_present(issuer_serial) and (
+        if is_present(issuer_serial) and (
             issuer_serial["serial_number"].native != parsed.serial_number
             or all(name.chosen != parsed.issuer for name in issuer_serial["issuer"])
         ):
@@ -310,52 +296,22 @@ def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certifi
 
 def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> None:
     """Verify the signature value over `tbs`, the signed attributes as they stand, with the certificate's key."""
+    mechanism = algorithms.mechanism(
+        signer["signature_algorithm"], digest=signer["digest_algorithm"]["algorithm"].native
+    )
+    key = algorithms.public_key(x509.Certificate.load(certificate).public_key.dump())
+    if mechanism is None or mechanism.digest not in DIGESTS or key is None:
+        raise TimestampInvalid("algorithm", "the signature is of a kind that is not known")
     try:
-        key = load_der_public_key(x509.Certificate.load(certificate).public_key.dump())
-        _verify(key, signer=signer, tbs=tbs)
+        mechanism.verify(key, value=signer["signature"].native, tbs=tbs, prehashed=False)
     except InvalidSignature:
         raise TimestampInvalid("signature", "the signature value does not verify with the signer's key") from None
-    except VerifyError:
-        raise
-    except Exception as error:  # an algorithm, parameter or key that the libraries do not know: each has its own error
+    except (UnsupportedAlgorithm, ValueError, TypeError) as error:
         raise TimestampInvalid("algorithm", f"the signature cannot be checked: {type(error).__name__}") from error
 
 
-def _verify(key: PublicKeyTypes, *, signer: cms.SignerInfo, tbs: bytes) -> None:
-    value = signer["signature"].native
-    algorithm: algos.SignedDigestAlgorithm = signer["signature_algorithm"]
-    match algorithm.signature_algo, key:
-        case "rsassa_pkcs1v15", rsa.RSAPublicKey():
-            key.verify(value, tbs, padding.PKCS1v15(), _signature_digest(signer))
-        case "rsassa_pss", rsa.RSAPublicKey():
-            parameters = algorithm["parameters"]
-            mgf_digest = DIGESTS[parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native]
-            pss = padding.PSS(padding.MGF1(mgf_digest), parameters["salt_length"].native)
-            key.verify(value, tbs, pss, _signature_digest(signer))
-        case "ecdsa", ec.EllipticCurvePublicKey():
-            key.verify(value, tbs, ec.ECDSA(_signature_digest(signer)))
-        case "ed25519", ed25519.Ed25519PublicKey():
-            key.verify(value, tbs)
-        case "ed448", ed448.Ed448PublicKey():
-            key.verify(value, tbs)
-        case other, _:
-            raise TimestampInvalid("algorithm", f"the signer's key cannot have made a signature of kind {other}")
-
-
-def _signature_digest(signer: cms.SignerInfo) -> hashes.HashAlgorithm:
-    """The digest that the signature algorithm names; plain rsaEncryption names none and means the SignerInfo's own
-    (RFC 3370 §3.2)."""
-    algorithm = signer["signature_algorithm"]
-    plain = algorithm["algorithm"].native == "rsassa_pkcs1v15"
-    return DIGESTS[signer["digest_algorithm"]["algorithm"].native if plain else algorithm.hash_algo]
-
-
-def _is_present(field: core.Asn1Value) -> bool:
-    return not isinstance(field, core.Void)
-
-
 def _accuracy(accuracy: tsp.Accuracy) -> timedelta | None:
-    if not _is_present(accuracy):
+    if not is_present(accuracy):
         return None
     return timedelta(
         seconds=accuracy["seconds"].native or 0,

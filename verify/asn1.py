@@ -1,0 +1,29 @@
+"""Two things that asn1crypto makes easy to get wrong: the bytes of a value as they came, and whether it was there.
+
+`value.dump()` is not "the bytes as they came": asn1crypto 1.5 takes every length whose last octet is 0x80 for an
+indefinite one and then encodes the whole value anew, which costs tens of milliseconds, and writes the NULL parameters
+of digest algorithms that were absent, which breaks digests and signatures over it.
+
+>>> from asn1crypto import core
+>>> raw(core.Integer.load(bytes.fromhex("02020001"))).hex()
+'02020001'
+"""
+
+from __future__ import annotations
+
+from asn1crypto import core
+
+
+def raw(value: core.Asn1Value) -> bytes:
+    """The encoding of a parsed value, header and all, byte for byte; nothing for an absent one."""
+    if not is_present(value):
+        return b""
+    if isinstance(value, core.Choice):
+        return raw(value.chosen)
+    contents = value._contents if isinstance(value, core.Sequence | core.SequenceOf) else value.contents
+    return bytes(value._header + contents + value._trailer)
+
+
+def is_present(field: core.Asn1Value) -> bool:
+    """Whether an OPTIONAL field of a parsed structure was there."""
+    return not isinstance(field, core.Void)
