@@ -98,7 +98,7 @@ class HttpFetcher:
         except httpcore.TimeoutException:
             raise _failed(request, "timeout", seconds=int(seconds)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-            raise _failed(request, "no-answer", detail=str(error)[:200]) from None
+            raise _failed(request, "no-answer", what=str(error)[:200]) from None
 
 
 def _check_form(request: FetchRequest) -> None:
