@@ -21,16 +21,7 @@ from datetime import datetime
 from typing import Literal
 
 from signer.model import Prepared, SignatureValue, SignOrder
-
-
-@dataclass(frozen=True)
-class TrustBytes:
-    """What is trusted, as DER: the fields of `verify.trust.Trust`, without importing what reads certificates."""
-
-    anchors: tuple[bytes, ...]
-    intermediates: tuple[bytes, ...] = ()
-    crls: tuple[bytes, ...] = ()
-    ocsps: tuple[bytes, ...] = ()
+from verify.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class Verify:
     """`policy` is a name: the worker knows the policies that were there when the fork server started."""
 
     name: str
-    trust: TrustBytes
+    trust: Trust
     policy: str
     at: datetime
 
@@ -65,7 +56,7 @@ class Verify:
 class JudgeCertificate:
     certificate: bytes
     chain: tuple[bytes, ...]
-    trust: TrustBytes
+    trust: Trust
     policy: str
     at: datetime
     purpose: Literal["signing", "timestamping"]

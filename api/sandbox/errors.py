@@ -15,8 +15,6 @@ from api.errors import Actor, ApiError
 class SandboxError(ApiError):
     """A document worker could not do its work."""
 
-    code = "sandbox-error"
-
 
 class WorkerRefusal(SandboxError):
     """The core refused the document or the order; `code`, `actor` and `facts` are those that it gave."""
@@ -56,5 +54,3 @@ class SandboxNotAvailable(SandboxError):
 
 class SandboxBusy(SandboxNotAvailable):
     """All document workers are busy and the queue did not move in time."""
-
-    code = "sandbox-busy"

@@ -1,0 +1,104 @@
+"""What a document worker does: the core's doors, one operation each, and what is made ready before the first fork.
+
+Nothing is decided here. Arguments and answers are the values of `calls`; documents are open files; what is needed from
+outside is asked of the fetcher. An operation may be run again until it has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import verify.policy
+from api.sandbox import calls, rendering, warmup
+from api.sandbox.worker import Operation
+from signer import pipeline
+from signer import timestamp as timestamps
+from signer.model import Prepared, Signed
+from verify import engine
+from verify.errors import PolicyUnusable
+from verify.fetcher import Fetcher
+from verify.policy import Policy
+from verify.report import Report
+
+Files = tuple[BinaryIO, ...]
+
+_policies: Final[dict[str, Policy]] = {}
+"""Filled before the first fork: a worker cannot open a policy's file."""
+
+
+def prepare(args: calls.Prepare, files: Files, _: Fetcher) -> Prepared:
+    source, out = files
+    return pipeline.prepare(source, args.order, out=out, original_sha256=args.original_sha256, nonce=args.nonce)
+
+
+def restore(args: calls.Restore, files: Files, _: Fetcher) -> None:
+    source, out = files
+    pipeline.restore(source, args.prepared, out=out)
+
+
+def complete(args: calls.Complete, files: Files, fetcher: Fetcher) -> Signed:
+    (out,) = files
+    return pipeline.complete(args.prepared, args.value, out=out, fetcher=fetcher)
+
+
+def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Report:
+    (document,) = files
+    return engine.judge(
+        document, name=args.name, trust=args.trust, policy=_policy(args.policy), at=args.at, fetcher=fetcher
+    )
+
+
+def judge_certificate(args: calls.JudgeCertificate, _: Files, fetcher: Fetcher) -> engine.CertificateReport:
+    return engine.judge_certificate(
+        args.certificate,
+        chain=args.chain,
+        trust=args.trust,
+        policy=_policy(args.policy),
+        at=args.at,
+        fetcher=fetcher,
+        purpose=args.purpose,
+    )
+
+
+def timestamp(args: calls.Timestamp, _: Files, fetcher: Fetcher) -> calls.Timestamped:
+    token = timestamps.obtain(
+        imprint=args.imprint,
+        digest=args.digest,
+        authorities=args.authorities,
+        nonce=args.nonce,
+        policy=args.policy,
+        fetcher=fetcher,
+    )
+    return calls.Timestamped(token.der, token.time, f"{token.serial:x}", token.policy, token.tsa_name)
+
+
+def render(args: calls.Render, files: Files, _: Fetcher) -> calls.Rendered:
+    (document,) = files
+    return rendering.render(document, page=args.page, longest=args.longest)
+
+
+TABLE: Mapping[str, Operation] = {
+    "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b")),
+    "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
+    "complete": Operation(complete, calls.Complete, ("r+b",)),
+    "verify": Operation(verify_document, calls.Verify, ("rb",)),
+    "judge_certificate": Operation(judge_certificate, calls.JudgeCertificate),
+    "timestamp": Operation(timestamp, calls.Timestamp),
+    "render": Operation(render, calls.Render, ("rb",)),
+}
+
+
+def warm_up() -> None:
+    """Read the policies; sign, judge and render a sample. Raises whatever goes wrong: then no worker would do better."""
+    for file in sorted(Path(verify.policy.__file__).parent.glob("*.toml")):
+        _policies[file.stem] = verify.policy.load(file.stem)
+    warmup.run(_policy("default"))
+
+
+def _policy(name: str) -> Policy:
+    try:
+        return _policies[name]
+    except KeyError:
+        raise PolicyUnusable("the policy is not known", policy=name) from None
