@@ -11,6 +11,7 @@ token, by name and signature. Sessions come from the caller; nothing is remember
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -274,7 +275,7 @@ def _built(cryptoki: Cryptoki, session: int, handle: int) -> PublicKey | None:
         parameters = cryptoki.attribute(session, handle, Attribute.EC_PARAMS)
         if not point or not parameters or kind is None:
             return None
-        if parameters in _ED25519_PARAMETERS and int.from_bytes(kind, "little") == KeyType.EC_EDWARDS:
+        if parameters in _ED25519_PARAMETERS and int.from_bytes(kind, sys.byteorder) == KeyType.EC_EDWARDS:
             return ed25519.Ed25519PublicKey.from_public_bytes(point[-32:])
         # CKA_EC_POINT is the point in an OCTET STRING; some tokens give the point alone.
         curve = _CURVES[parameters]

@@ -18,19 +18,19 @@ not decide whether a permit is authentic (`hsm.permit`).
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import msgspec
 
-from hsm.errors import PermitRefused, UseLogBroken
+from hsm.errors import HsmError, PermitRefused, UseLogBroken
 
 _ORIGIN: Final = bytes(32)
 _TAIL: Final = len(',"chain":""}') + 64
@@ -123,13 +123,16 @@ class UseLog:
     # -- before and after a use ------------------------------------------------------------------------------------
 
     def started(
-        self, *, ledger_number: int, key: str, mechanism: str, tbs: bytes, expires_at: float, now: float | None = None
+        self, *, ledger_number: int, key: str, mechanism: str, tbs: bytes, expires_at: float, note: str = ""
     ) -> int:
-        """Record that the key is about to be used; returns the use's number. PermitRefused if this use was before."""
-        at = time.time() if now is None else now
+        """Record that the key is about to be used; returns the use's number. PermitRefused if this use was before.
+
+        Ledger number 0 stands for a use that an operator asked for, without a permit.
+        """
+        at = time.time()
         digest = hashlib.sha256(tbs).digest()
         with self._lock:
-            for former in self._uses.get(ledger_number, ()):
+            for former in self._uses.get(ledger_number, ()) if ledger_number else ():
                 # Ledger numbers come again when a ledger is restored from a backup; the bytes to sign do not.
                 if former.tbs_sha256 == digest or former.expires_at >= at:
                     raise PermitRefused("the permit was used before", ledger_number=ledger_number)
@@ -144,6 +147,7 @@ class UseLog:
                     mechanism=mechanism,
                     tbs_sha256=digest.hex(),
                     expires_at=expires_at,
+                    note=note,
                 )
             )
             self._uses.setdefault(ledger_number, []).append(use)
@@ -157,6 +161,15 @@ class UseLog:
     def failed(self, use: int, *, code: str) -> None:
         """Record that the use ended without a value that left."""
         self._end(use, "failed", note=code)
+
+    @contextlib.contextmanager
+    def ending(self, use: int) -> Iterator[None]:
+        """Around the use of the key: an error is recorded as its end and goes on."""
+        try:
+            yield
+        except BaseException as e:
+            self.failed(use, code=e.code if isinstance(e, HsmError) else type(e).__name__)
+            raise
 
     def probe(self, *, key: str, mechanism: str, tbs: bytes, outcome: Literal["asked", "works", "fails"]) -> None:
         """Record a probe signature: one line before it and one after."""
@@ -211,12 +224,14 @@ class UseLog:
         chain = hashlib.sha256(self._chain + body).digest()
         data = body[:-1] + b',"chain":"' + chain.hex().encode() + b'"}\n'
         try:
-            if os.pwrite(self._descriptor, data, self._size) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = os.pwrite(self._descriptor, data, self._size)
+            why = "the disk is full"
         except OSError as e:
+            written, why = 0, str(e.strerror)
+        if written != len(data):
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
-            raise UseLogBroken(f"the log of uses cannot be written: {e.strerror}") from None
+            raise UseLogBroken(f"the log of uses cannot be written: {why}")
         self._chain, self._sequence = chain, line.sequence
         self._size += len(data)
 

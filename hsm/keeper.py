@@ -1,0 +1,273 @@
+"""The keeper: the process that alone holds a PIN and signs. One for each PKCS#11 module.
+
+What it does with a request to sign, in this order:
+
+1. the permit is authentic, unexpired and about exactly this key, mechanism and bytes (`hsm.permit`);
+2. the bytes have a shape that this key signs (`hsm.shape`);
+3. the token is there and the key has the mechanism;
+4. a session is free, and the key is found in it;
+5. `started` is written to the log of uses; the same permit a second time ends here (`hsm.uselog`);
+6. C_SignInit, C_Sign; the value is checked with the public key;
+7. `done` is written with the value, and both lines are brought to the disk;
+8. only then the value leaves.
+
+Until 5 nothing happened: the permit may be presented again. From 5 on it is spent, whatever comes.
+
+The process never starts another one (forking after C_Initialize breaks modules), cannot be traced or dumped, and dies
+with its parent. Its configuration comes over stdin, as one JSON object, so that nothing of it shows in a process list:
+
+    python -m hsm.keeper < config.json
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from hsm import wire
+from hsm.errors import PermitRefused, RequestMalformed, UseLogBroken
+from hsm.keys import KeyInfo, mechanism_digest
+from hsm.lifecycle import AttemptGuard, PinSource
+from hsm.management import Management
+from hsm.module import Module, ModuleConfig, TokenStatus
+from hsm.permit import LIFETIME, check
+from hsm.server import Server
+from hsm.shape import DEFAULT_SHAPES, Shape, recognise
+from hsm.uselog import KeyUse, UseLog
+from hsm.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = logging.getLogger("kyso.keeper")
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "CREDENTIALS_DIRECTORY")
+"""Of the parent's environment a keeper gets only this; the module's own variables are in its configuration."""
+
+
+class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a key may sign."""
+
+    shapes: tuple[Shape, ...] = DEFAULT_SHAPES
+
+
+class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a keeper is told at its start. `permit_secret` is hexadecimal; `call_limit` in seconds."""
+
+    name: str
+    library: str
+    token: str
+    socket: str
+    admin_socket: str
+    use_log: str
+    permit_secret: str
+    pin: PinSource | None = None
+    sessions: int = 0
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    call_limit: float = 30.0
+    keys: dict[str, KeyConfig] = msgspec.field(default_factory=dict)
+    die_with_parent: bool = True
+
+
+class Keeper:
+    """Answers requests: the numbered steps above."""
+
+    def __init__(self, config: KeeperConfig, *, module: Module, log: UseLog) -> None:
+        self._secret = bytes.fromhex(config.permit_secret)
+        if len(self._secret) < 16:
+            raise ValueError("the permit secret is too short")
+        self._shapes = {ref: key.shapes for ref, key in config.keys.items()}
+        self._module = module
+        self._log = log
+        self._management = Management(module, log)
+
+    def answer(self, request: wire.SignRequest) -> bytes | TokenStatus | tuple[KeyInfo, ...] | KeyUse | None:
+        """The sign socket."""
+        match request:
+            case wire.Sign():
+                return self.sign(request)
+            case wire.GetStatus():
+                return self._module.status()
+            case wire.GetKeys():
+                return self._module.keys()
+            case wire.GetUse():
+                return self._log.find(request.ledger_number)
+
+    def manage(self, request: wire.AdminRequest) -> Any:
+        """The management socket; it cannot sign documents."""
+        match request:
+            case wire.GetSlots():
+                return self._management.slots()
+            case wire.Initialise():
+                return self._management.initialise(request.label, so_pin=request.so_pin, pin=request.pin)
+            case wire.CreateKey():
+                return self._management.create_key(request.ref, request.algorithm)
+            case wire.MakeCsr():
+                return self._management.csr(request.ref, request.subject)
+            case wire.ImportCertificate():
+                return self._management.import_certificate(request.ref, request.certificate, chain=request.chain)
+            case wire.Unlock():
+                return self._module.unlock()
+            case _:
+                return self.answer(request)
+
+    def sign(self, request: wire.Sign) -> bytes:
+        """One use of a key."""
+        tbs, now = request.tbs, time.time()
+        check(  # 1
+            self._secret, request.permit, key=request.key, mechanism=request.mechanism, tbs=tbs, now=now
+        )
+        if request.permit.expires_at > now + 2 * LIFETIME or request.permit.ledger_number <= 0:
+            raise PermitRefused("the permit is valid for too long, or for no ledger line")
+        shape = recognise(  # 2
+            tbs, shapes=self._shapes.get(request.key, DEFAULT_SHAPES), mechanism=request.mechanism
+        )
+        key, recipe = self._module.way(request.key, request.mechanism)  # 3
+        digest = tbs if shape == "bare-digest" else None
+        if digest is not None and recipe.feed == "message":
+            raise RequestMalformed(
+                f"the token hashes for itself; {mechanism_digest(request.mechanism)} digests cannot be"
+            )
+        with self._module.lane() as lane:  # 4
+            lane.ready(key)
+            use = self._log.started(  # 5
+                ledger_number=request.permit.ledger_number,
+                key=request.key,
+                mechanism=request.mechanism,
+                tbs=tbs,
+                expires_at=request.permit.expires_at,
+            )
+            with self._log.ending(use):
+                value = lane.sign(key, recipe, tbs, digest=digest)  # 6
+        self._log.done(use, value=value)  # 7
+        return value  # 8
+
+
+def spawn(
+    config: KeeperConfig, *, pass_fds: tuple[int, ...] = (), stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a keeper as a child of this process. It is ready when its socket answers (`Token.status` waits for it)."""
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hsm.keeper"],
+        stdin=subprocess.PIPE,
+        stderr=stderr,
+        env=environment,
+        pass_fds=pass_fds,
+        cwd=Path(__file__).parent.parent,
+        start_new_session=True,  # a Ctrl-C is the supervisor's to handle
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(config))
+    process.stdin.close()
+    return process
+
+
+def harden(*, die_with_parent: bool) -> None:
+    """No core dump, no tracing, no new privileges, no child process; and no life beyond the parent's, if asked."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if die_with_parent:
+        parent = os.getppid()
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit(0)  # it died in between
+    os.umask(0o077)
+    sys.addaudithook(_refuse_processes)
+
+
+def _refuse_processes(event: str, _: object) -> None:
+    if event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "subprocess.Popen"):
+        raise RuntimeError("a keeper starts no process")
+
+
+class _Lines(logging.Formatter):
+    """Log lines as JSON. Facts are named where they are logged: never a PIN, bytes to sign or a value."""
+
+    def __init__(self, keeper: str) -> None:
+        super().__init__()
+        self._keeper = keeper
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: Mapping[str, object] = getattr(record, "facts", {})
+        line = {"at": round(record.created, 3), "level": record.levelname.lower(), "process": self._keeper}
+        return json.dumps(line | {"event": record.getMessage()} | dict(facts), ensure_ascii=False)
+
+
+def _start_logging(name: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines(f"keeper-{name}"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+def _refuse(_: object) -> Any:
+    raise UseLogBroken
+
+
+def run(config: KeeperConfig) -> int:
+    """Serve until SIGTERM. A broken log of uses leaves a keeper that says so and signs nothing."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    os.environ.update(config.environment)
+    folder = Path(config.use_log).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    servers: list[Server[Any]] = []
+    try:
+        log = UseLog.open(Path(config.use_log))
+    except UseLogBroken as e:
+        _log.critical("log of uses refused", extra={"facts": {"detail": str(e), **e.facts}})
+        answer = manage = _broken(config)
+    else:
+        module = Module(
+            ModuleConfig(config.name, config.library, config.token, config.pin, config.sessions),
+            guard=AttemptGuard(folder, name=config.name),
+            record_probe=lambda key, mechanism, tbs, outcome: log.probe(
+                key=key, mechanism=mechanism, tbs=tbs, outcome=outcome
+            ),
+        )
+        keeper = Keeper(config, module=module, log=log)
+        Watchdog(module.calls_under_way, limit=config.call_limit).start()
+        module.start()
+        answer, manage = keeper.answer, keeper.manage
+    servers.append(Server(Path(config.socket), decoder=wire.decoder, answer=answer))
+    servers.append(Server(Path(config.admin_socket), decoder=wire.admin_decoder, answer=manage))
+    for server in servers:
+        server.start()
+    _log.info("listening")
+    stop.wait()
+    for server in servers:
+        server.close()
+    _log.info("stopped")
+    return 0
+
+
+def main() -> int:
+    """Read the configuration from stdin, then serve."""
+    config = msgspec.json.decode(sys.stdin.buffer.read(), type=KeeperConfig)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    harden(die_with_parent=config.die_with_parent)
+    _start_logging(config.name)
+    return run(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""A lane: one session, the handles of the keys in it, and one signature at a time.
+
+The rules of every use of a key stand here: two calls, the value checked with the public key before it leaves, the
+session dropped after any error, nothing repeated.
+
+>>> with module.lane() as lane:                                                      # doctest: +SKIP
+...     value = lane.sign(key, recipe, tbs)
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hsm.cryptoki import PIN_REFUSALS, Cryptoki, CryptokiError
+from hsm.errors import SignatureCheckFailed, TokenLocked, TokenNotAvailable
+from hsm.lifecycle import Pin
+from hsm.mechanisms import Recipe, check_value, value_of
+from hsm.objects import TokenKey
+
+
+class Owner(Protocol):
+    """What a lane needs of its module."""
+
+    slot: int
+    pin: Pin | None
+
+    @property
+    def cryptoki(self) -> Cryptoki:
+        """The loaded module."""
+
+    def suspect(self, error: CryptokiError) -> None:
+        """Have the token looked at after this error."""
+
+
+class Lane:
+    """One session and the handles of the keys in it; used by one thread at a time."""
+
+    def __init__(self, module: Owner) -> None:
+        self._module = module
+        self._session: int | None = None
+        self._handles: dict[bytes, int] = {}
+
+    def sign(self, key: TokenKey, recipe: Recipe, tbs: bytes, *, digest: bytes | None = None) -> bytes:
+        """The signature value, checked with the public key. Any error drops the session; nothing is repeated."""
+        cryptoki, pin = self._module.cryptoki, self._module.pin
+        try:
+            raw = cryptoki.sign(
+                self._opened(),
+                self._handle(key),
+                mechanism=recipe.native,
+                data=recipe.data(tbs, digest=digest, curve_bytes=key.curve_bytes),
+                context_pin=pin.reveal() if key.always_authenticate and pin else None,
+            )
+            value = value_of(raw, public_key=key.public_key)
+            check_value(value, public_key=key.public_key, mechanism=recipe.mechanism, tbs=tbs, digest=digest)
+        except CryptokiError as e:
+            self.drop()
+            self._module.suspect(e)
+            if e.function == "C_Login" and e.rv in PIN_REFUSALS:
+                raise TokenLocked("the token refused the PIN for this use", reason="pin-refused") from e
+            raise TokenNotAvailable(f"{e.function} failed: {e.name}", function=e.function, answer=e.name) from e
+        except SignatureCheckFailed:
+            self.drop()
+            raise
+        return value
+
+    def ready(self, key: TokenKey) -> None:
+        """Open the session and find the key, so that what can fail without a use fails before the use is recorded."""
+        try:
+            self._handle(key)
+        except CryptokiError as e:
+            self.drop()
+            self._module.suspect(e)
+            raise TokenNotAvailable(f"{e.function} failed: {e.name}", function=e.function, answer=e.name) from e
+
+    def drop(self) -> None:
+        """Close the session; the next use opens another."""
+        if self._session is not None:
+            self._module.cryptoki.close_session(self._session)
+        self.forget()
+
+    def forget(self) -> None:
+        """The session is gone already."""
+        self._session = None
+        self._handles.clear()
+
+    def _opened(self) -> int:
+        if self._session is None:
+            self._session = self._module.cryptoki.open_session(self._module.slot)
+        return self._session
+
+    def _handle(self, key: TokenKey) -> int:
+        handle = self._handles.get(key.info.public_key)
+        if handle is None:
+            found = self._module.cryptoki.find(self._opened(), key.template())
+            if len(found) != 1:
+                # The session sees no private objects: the token was away and came back without a login.
+                raise CryptokiError("C_FindObjects", 0x82)
+            handle = self._handles[key.info.public_key] = found[0]
+        return handle

@@ -1,0 +1,413 @@
+"""One PKCS#11 module with one token: opened, logged in once, watched, and opened anew when the token was away.
+
+Lanes are sessions: a thread that signs has one to itself. After any PKCS#11 error its session is dropped, and the
+watching thread looks whether the token is still there; if not, every session is closed, the module finalised and
+initialised, the token searched and logged in to again. A signature that failed is never repeated here: the caller asks
+for a new use, with a new line in the ledger.
+
+It knows keys and bytes. Permits, shapes and the log of uses are `hsm.keeper`'s.
+
+>>> module = Module(ModuleConfig(name="demo", library=…, token="kyso-demo", pin=PinSource(file=…)), guard=guard)
+>>> module.start(); module.status().state                                            # doctest: +SKIP
+'operational'
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hsm import objects
+from hsm.cryptoki import (
+    CKR_PIN_LOCKED,
+    CKR_USER_ALREADY_LOGGED_IN,
+    PIN_REFUSALS,
+    Cryptoki,
+    CryptokiError,
+    TokenInfo,
+)
+from hsm.errors import (
+    HsmError,
+    KeyNotFound,
+    MechanismNotSupported,
+    PinUnreadable,
+    TokenLocked,
+    TokenNotAvailable,
+)
+from hsm.keys import KeyInfo, Mechanism
+from hsm.lane import Lane
+from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, read_pin
+from hsm.mechanisms import Recipe
+from hsm.objects import TokenKey
+from hsm.probe import ProbeLog, Prober
+
+_log = logging.getLogger("kyso.keeper")
+
+SENSIBLE_SESSIONS: Final = 4
+"""Sessions when none are configured: SoftHSM is served by two on two cores; a network HSM likes a few more."""
+_RETRY: Final = 2.0
+"""Seconds between attempts to reach a token that is away."""
+_CHECK: Final = 5.0
+"""Seconds between looks at a token that is there."""
+_PATIENCE: Final = 10.0
+"""Seconds that a request waits for a module that is just being opened, or for a free session."""
+
+
+@dataclass(frozen=True)
+class ModuleConfig:
+    """Which library, which token, how many sessions (0: as many as sensible), where the PIN is."""
+
+    name: str
+    library: str
+    token: str
+    pin: PinSource | None
+    sessions: int = 0
+
+
+@dataclass(frozen=True)
+class TokenStatus:
+    """State of the appliance's token. `reason` is a code for people who must act; None while all is well."""
+
+    name: str
+    state: State
+    reason: str | None
+    token: str
+    model: str = ""
+    manufacturer: str = ""
+    serial: str = ""
+    sessions: int = 0
+    pid: int = 0
+
+
+class Module:
+    """The token of this keeper: its state, its keys, its lanes. Thread-safe."""
+
+    def __init__(self, config: ModuleConfig, *, guard: AttemptGuard, record_probe: ProbeLog) -> None:
+        self.config = config
+        self.pin: Pin | None = None
+        self.slot = 0
+        self._guard = guard
+        self._cryptoki: Cryptoki | None = None
+        self._status = TokenStatus(config.name, "unavailable", "starting", config.token)
+        self._keys: dict[str, TokenKey] = {}
+        self._prober = Prober(lambda: self.cryptoki, record=record_probe)
+        self._lanes: queue.LifoQueue[Lane] = queue.LifoQueue()
+        self._lane_count = 0
+        self._settled = threading.Event()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._exclusive = threading.RLock()
+        self._last_attempt: object = None
+        self._seen = False
+
+    @property
+    def cryptoki(self) -> Cryptoki:
+        """The loaded module; TokenNotAvailable before it could be loaded."""
+        if self._cryptoki is None:
+            raise TokenNotAvailable("the PKCS#11 module could not be loaded", reason="module-failed")
+        return self._cryptoki
+
+    def calls_under_way(self) -> Cryptoki | None:
+        """The binding whose calls the watchdog watches, once it is loaded."""
+        return self._cryptoki
+
+    # -- for requests ----------------------------------------------------------------------------------------------
+
+    def status(self) -> TokenStatus:
+        """The state now; waits a little while the module is being opened."""
+        self._settled.wait(_PATIENCE)
+        return self._status
+
+    def keys(self) -> tuple[KeyInfo, ...]:
+        """The keys, by ref; from public objects and without mechanisms while the token is locked."""
+        if self.status().state not in ("operational", "locked"):
+            raise self._unusable()
+        return tuple(self._keys[ref].info for ref in sorted(self._keys))
+
+    def key(self, ref: str) -> TokenKey:
+        """One key."""
+        self._require()
+        found = self._keys.get(ref)
+        if found is None:
+            raise KeyNotFound(key=ref)
+        return found
+
+    def way(self, ref: str, mechanism: Mechanism) -> tuple[TokenKey, Recipe]:
+        """The key and how it signs with `mechanism`."""
+        key = self.key(ref)
+        recipe = key.recipes.get(mechanism)
+        if recipe is None:
+            raise MechanismNotSupported(key=ref, mechanism=mechanism)
+        return key, recipe
+
+    @contextlib.contextmanager
+    def lane(self) -> Iterator[Lane]:
+        """A session for this thread."""
+        self._require()
+        try:
+            lane = self._lanes.get(timeout=_PATIENCE)
+        except queue.Empty:
+            raise TokenNotAvailable("every session of the token is in use", reason="busy") from None
+        try:
+            self._require(wait=False)
+            yield lane
+        finally:
+            self._lanes.put(lane)
+
+    @contextlib.contextmanager
+    def management(self, *, writable: bool = True) -> Iterator[int]:
+        """A session of its own for making keys and storing certificates; the keys are read again afterwards."""
+        self._require()
+        with self._exclusive, self._translated():
+            session = self.cryptoki.open_session(self.slot, writable=writable)
+            try:
+                yield session
+                self._keys = self._read_keys(session, private=True)
+            finally:
+                self.cryptoki.close_session(session)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Cryptoki]:
+        """The loaded module with nobody else opening or closing it; afterwards it is opened anew."""
+        with self._exclusive, self._translated():
+            yield self.cryptoki
+            self._open()
+
+    def unlock(self) -> TokenStatus:
+        """An operator takes the risk of one attempt with the PIN that is configured now."""
+        with self._exclusive:
+            self._guard.forget()
+            self._last_attempt = None
+            self._open(risk=True)
+            return self._status
+
+    def suspect(self, error: CryptokiError) -> None:
+        """A call failed: have the token looked at. A PIN that was refused in a use is not tried again."""
+        _log.warning("call failed", extra={"facts": {"call": error.function, "answer": error.name}})
+        if error.function == "C_Login" and error.rv in PIN_REFUSALS and self.pin is not None:
+            self._guard.refuse(self.pin)
+            reason = "pin-locked" if error.rv == CKR_PIN_LOCKED else "pin-refused"
+            self._become("locked", reason)
+        self._wake.set()
+
+    # -- the watching thread ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start to open the module and to watch it."""
+        threading.Thread(target=self._run, name="module", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the watching thread's work; sessions end with the process."""
+        self._stopping = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                with self._exclusive:
+                    self._look()
+            except Exception as e:  # noqa: BLE001  # whatever it is, the thread that mends things must live
+                _log.error("watching failed", extra={"facts": {"error": type(e).__name__}})
+                self._become("unavailable", "token-failed")
+            self._settled.set()
+            self._wake.wait(_CHECK if self._status.state == "operational" else _RETRY)
+            self._wake.clear()
+
+    def _look(self) -> None:
+        state = self._status.state
+        if state == "operational" and self._is_well():
+            if self._prober.unsure:
+                self._read_again()
+            return
+        if state == "locked" and not self._may_try_again():
+            return
+        if state == "operational":
+            self._settled.clear()  # requests wait for what comes of it
+        self._open()
+
+    def _is_well(self) -> bool:
+        try:
+            if self.cryptoki.token_info(self.slot).label != self.config.token:
+                return False
+            session = self.cryptoki.open_session(self.slot)
+            try:
+                some = next(iter(self._keys.values()), None)
+                return self.cryptoki.is_logged_in(session) and (
+                    some is None or len(self.cryptoki.find(session, some.template())) == 1
+                )
+            finally:
+                self.cryptoki.close_session(session)
+        except CryptokiError:
+            return False
+
+    def _read_again(self) -> None:
+        session = self.cryptoki.open_session(self.slot)
+        try:
+            self._keys = self._read_keys(session, private=True)
+        finally:
+            self.cryptoki.close_session(session)
+
+    def _may_try_again(self) -> bool:
+        """While locked: whether the PIN's place or the token's flags have changed since the last look."""
+        try:
+            info = self.cryptoki.token_info(self.slot)
+        except (CryptokiError, HsmError):
+            return True
+        pin = self._fresh_pin()
+        if isinstance(self._last_attempt, tuple):
+            flags, tried = self._last_attempt
+            same = tried is None if pin is None else pin.is_same(tried)
+            return not (same and flags == info.flags)
+        return True
+
+    def _open(self, *, risk: bool = False) -> None:
+        """Everything anew, from loading the module to a token that signs. Sets the state; raises nothing of PKCS#11."""
+        with self._all_lanes():
+            self._close()
+            try:
+                self._open_token(risk=risk)
+            except OSError as e:
+                _log.error("module cannot be loaded", extra={"facts": {"error": str(e)}})
+                self._become("unavailable", "module-failed")
+            except CryptokiError as e:
+                _log.warning("token not reached", extra={"facts": {"call": e.function, "answer": e.name}})
+                self._become("unavailable", "token-failed")
+        self._settled.set()
+
+    def _open_token(self, *, risk: bool) -> None:
+        if self._cryptoki is None:
+            self._cryptoki = Cryptoki(self.config.library)
+        cryptoki = self._cryptoki
+        cryptoki.initialise()
+        info = self._find_token()
+        if info is None:
+            self._become("unavailable" if self._seen else "unprovisioned", "token-absent")
+            return
+        self._seen, self.slot = True, info.slot
+        self._status = replace(
+            self._status, token=info.label, model=info.model, manufacturer=info.manufacturer, serial=info.serial
+        )
+        session = cryptoki.open_session(info.slot)
+        self._keys = self._read_keys(session, private=False)
+        try:
+            self._log_in(session, replace(info, flags=info.flags & ~TokenInfo.PIN_COUNT_LOW) if risk else info)
+        except (TokenLocked, PinUnreadable) as e:
+            self._last_attempt = (cryptoki.token_info(info.slot).flags, self._fresh_pin())
+            self._become("locked", str(e.facts.get("reason", e.code)))
+            return
+        self._keys = self._read_keys(session, private=True)
+        cryptoki.close_session(session)
+        self._become("operational", None)
+        self._fill_lanes()
+
+    def _find_token(self) -> TokenInfo | None:
+        for slot in self.cryptoki.slots():
+            try:
+                info = self.cryptoki.token_info(slot)
+            except CryptokiError:
+                continue  # pulled between the two calls, or a card of another kind
+            if info.label == self.config.token and info.has(TokenInfo.INITIALISED):
+                return info
+        return None
+
+    def _log_in(self, session: int, info: TokenInfo) -> None:
+        if not info.has(TokenInfo.LOGIN_REQUIRED):
+            return
+        pin = self._fresh_pin(strict=True) or self.pin
+        if pin is None:
+            raise TokenLocked("no PIN is configured", reason="pin-missing")
+
+        def login(pin: Pin) -> None:
+            try:
+                self.cryptoki.login(session, pin.reveal())
+            except CryptokiError as e:
+                if e.rv != CKR_USER_ALREADY_LOGGED_IN:
+                    raise
+
+        self._guard.attempt(pin, token=info, login=login)
+        self.pin = pin
+
+    def _fresh_pin(self, *, strict: bool = False) -> Pin | None:
+        """The PIN as it stands in its place now; a descriptor can be read only once, so it stays as it was."""
+        source = self.config.pin
+        if source is None:
+            return self.pin
+        if source.fd is not None and self.pin is not None:
+            return self.pin
+        try:
+            pin = read_pin(source)
+        except PinUnreadable as e:
+            if strict and self.pin is None:
+                _log.error("PIN unreadable", extra={"facts": {"detail": str(e)}})
+                raise
+            return None
+        if source.fd is not None:
+            self.pin = pin
+        return pin
+
+    def _read_keys(self, session: int, *, private: bool) -> dict[str, TokenKey]:
+        self._prober.unsure = False
+        offered = self.cryptoki.mechanisms(self.slot)
+        found = objects.read_keys(self.cryptoki, session, module=self.config.name, offered=offered, private=private)
+        return {ref: self._prober.keep_working(key, slot=self.slot) for ref, key in found.items()} if private else found
+
+    # -- lanes and states ------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _all_lanes(self) -> Iterator[None]:
+        """Wait until no thread signs, and keep it so. The watchdog bounds how long a call can take."""
+        held = [self._lanes.get() for _ in range(self._lane_count)]
+        try:
+            yield
+        finally:
+            for lane in held:
+                lane.forget()
+                self._lanes.put(lane)
+
+    def _fill_lanes(self) -> None:
+        wanted = self.config.sessions or SENSIBLE_SESSIONS
+        if not self.cryptoki.thread_safe:
+            wanted = 1
+        while self._lane_count < wanted:
+            self._lanes.put(Lane(self))
+            self._lane_count += 1
+        self._status = replace(self._status, sessions=self._lane_count)
+
+    def _close(self) -> None:
+        if self._cryptoki is None:
+            return
+        if self._seen:
+            self._cryptoki.close_all(self.slot)
+        self._cryptoki.finalise()
+
+    def _become(self, state: State, reason: str | None) -> None:
+        if (state, reason) != (self._status.state, self._status.reason):
+            _log.info("state", extra={"facts": {"state": state, "reason": reason or ""}})
+        if state in ("unavailable", "unprovisioned"):
+            self._keys = {}
+        self._status = replace(self._status, state=state, reason=reason)
+
+    def _require(self, *, wait: bool = True) -> None:
+        if wait:
+            self._settled.wait(_PATIENCE)
+        if self._status.state != "operational":
+            raise self._unusable()
+
+    def _unusable(self) -> HsmError:
+        reason = self._status.reason or "starting"
+        if self._status.state == "locked":
+            return TokenLocked(f"the token {self.config.token} is locked: {reason}", reason=reason)
+        return TokenNotAvailable(f"the token {self.config.token} cannot be used: {reason}", reason=reason)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except CryptokiError as e:
+            self.suspect(e)
+            raise TokenNotAvailable(f"{e.function} failed: {e.name}", function=e.function, answer=e.name) from e

@@ -1,0 +1,123 @@
+"""The keeper's side of the sockets: who may connect, one thread a connection, one frame in, one frame out.
+
+It knows nothing of keys: `answer` is given the decoded request and returns the result. A peer of another user is
+closed without a word; a request that is too large or not of the protocol is answered and then closed.
+
+>>> Server(path, decoder=wire.decoder, answer=keeper.answer).start()                 # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from hsm import wire
+from hsm.errors import HsmError, RequestMalformed
+
+_log = logging.getLogger("kyso.keeper")
+
+_MOST_CONNECTIONS: Final = 64
+_IDLE: Final = 600.0
+"""Seconds after which a silent connection is closed."""
+
+Request = TypeVar("Request")
+
+
+class Server(Generic[Request]):
+    """Listens on one Unix socket (mode 0600)."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        decoder: msgspec.msgpack.Decoder[Request],
+        answer: Callable[[Request], Any],
+    ) -> None:
+        self._decoder = decoder
+        self._answer = answer
+        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        self._path = path
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))  # the umask is 077
+        path.chmod(0o600)
+        self._listener.listen(_MOST_CONNECTIONS)
+
+    def start(self) -> None:
+        """Accept, in a thread."""
+        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            self._places.acquire()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._serve, args=(connection,), name="connection", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                if _uid_of(connection) != os.getuid():
+                    _log.warning("a stranger was turned away")
+                    return
+                connection.settimeout(_IDLE)
+                while self._exchange(connection):
+                    pass
+        except (OSError, TimeoutError):
+            pass  # the other side went away
+        finally:
+            self._places.release()
+
+    def _exchange(self, connection: socket.socket) -> bool:
+        try:
+            frame = wire.receive(connection, limit=wire.LARGEST_REQUEST)
+        except wire.FrameTooLarge:
+            wire.send(connection, _failed(RequestMalformed("the request is too large")))
+            return False
+        if frame is None:
+            return False
+        try:
+            request = self._decoder.decode(frame)
+        except msgspec.MsgspecError as e:
+            wire.send(connection, _failed(RequestMalformed(str(e))))
+            return False
+        wire.send(connection, self._reply(request))
+        return True
+
+    def _reply(self, request: Request) -> bytes:
+        try:
+            result = wire.encoder.encode(self._answer(request))
+        except HsmError as e:
+            return _failed(e)
+        except Exception as e:  # noqa: BLE001  # a defect here must not end the keeper, nor tell its details
+            _log.exception("defect", extra={"facts": {"error": type(e).__name__}})
+            return _failed(HsmError("the keeper met a defect of its own"))
+        return wire.encoder.encode(wire.Reply(result=msgspec.Raw(result)))
+
+
+def _failed(error: HsmError) -> bytes:
+    return wire.encoder.encode(wire.Reply(failure=wire.failure_of(error)))
+
+
+def _uid_of(connection: socket.socket) -> int:
+    """The peer's user as the kernel recorded it at connect (SO_PEERCRED, unix(7))."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])

@@ -1,0 +1,174 @@
+"""The keeper's protocol: frames of MessagePack over a Unix stream socket, typed on both sides.
+
+A frame is a 4-byte big-endian length and that many bytes. A request is one of the tagged structures below; the answer
+is a `Reply` whose result is decoded as the type that the asker expects. Requests are small (128 KiB); answers may hold
+every certificate of a token (8 MiB). Nothing else is ever on the socket: no pickle, no objects of ours.
+
+>>> decoder.decode(msgspec.msgpack.encode(GetUse(ledger_number=7)))
+GetUse(ledger_number=7)
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+import msgspec
+
+from hsm import errors
+from hsm.errors import HsmError
+from hsm.keys import Mechanism
+from hsm.lifecycle import PinSource
+from hsm.objects import NewKey
+from hsm.permit import Permit
+
+LARGEST_REQUEST: Final = 128 * 1024
+LARGEST_REPLY: Final = 8 * 1024 * 1024
+
+
+class FrameTooLarge(Exception):
+    """A frame announces more bytes than this side takes."""
+
+
+class Sign(msgspec.Struct, frozen=True, tag="sign"):
+    """Sign `tbs` with `key`."""
+
+    key: str
+    mechanism: Mechanism
+    tbs: bytes
+    permit: Permit
+
+
+class GetStatus(msgspec.Struct, frozen=True, tag="status"):
+    """The state of the token."""
+
+
+class GetKeys(msgspec.Struct, frozen=True, tag="keys"):
+    """The keys."""
+
+
+class GetUse(msgspec.Struct, frozen=True, tag="use"):
+    """What became of the use that a ledger line stands for."""
+
+    ledger_number: int
+
+
+class GetSlots(msgspec.Struct, frozen=True, tag="slots"):
+    """The slots of the module."""
+
+
+class Initialise(msgspec.Struct, frozen=True, tag="initialise"):
+    """Make a token in a free slot."""
+
+    label: str
+    so_pin: PinSource
+    pin: PinSource
+
+
+class CreateKey(msgspec.Struct, frozen=True, tag="create-key"):
+    """Make a key pair."""
+
+    ref: str
+    algorithm: NewKey
+
+
+class MakeCsr(msgspec.Struct, frozen=True, tag="csr"):
+    """A certification request (PKCS#10) for a key."""
+
+    ref: str
+    subject: str
+
+
+class ImportCertificate(msgspec.Struct, frozen=True, tag="import-certificate"):
+    """Store a key's certificate and chain."""
+
+    ref: str
+    certificate: bytes
+    chain: tuple[bytes, ...]
+
+
+class Unlock(msgspec.Struct, frozen=True, tag="unlock"):
+    """One attempt with the configured PIN, although few tries are left or the last outcome is not known."""
+
+
+SignRequest = Sign | GetStatus | GetKeys | GetUse
+AdminRequest = GetStatus | GetKeys | GetUse | GetSlots | Initialise | CreateKey | MakeCsr | ImportCertificate | Unlock
+
+
+class SlotInfo(msgspec.Struct, frozen=True):
+    """One slot with a token in it."""
+
+    slot: int
+    description: str
+    label: str
+    model: str
+    manufacturer: str
+    serial: str
+    initialised: bool
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An HsmError on its way."""
+
+    code: str
+    detail: str
+    facts: dict[str, str | int]
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """Either a result or a failure."""
+
+    result: msgspec.Raw = msgspec.Raw(b"\xc0")
+    failure: Failure | None = None
+
+
+decoder: Final = msgspec.msgpack.Decoder(SignRequest)
+admin_decoder: Final = msgspec.msgpack.Decoder(AdminRequest)
+reply_decoder: Final = msgspec.msgpack.Decoder(Reply)
+encoder: Final = msgspec.msgpack.Encoder()
+
+
+def failure_of(error: HsmError) -> Failure:
+    """The error as data."""
+    return Failure(error.code, str(error), dict(error.facts))
+
+
+def error_of(failure: Failure) -> HsmError:
+    """The data as the error it was; one that this side does not know becomes the base."""
+    kinds = {kind.code: kind for kind in _family(HsmError)}
+    return kinds.get(failure.code, errors.HsmError)(failure.detail, **failure.facts)
+
+
+def _family(kind: type[HsmError]) -> list[type[HsmError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _family(child))]
+
+
+def send(connection: socket.socket, body: bytes) -> None:
+    """One frame."""
+    connection.sendall(len(body).to_bytes(4, "big") + body)
+
+
+def receive(connection: socket.socket, *, limit: int) -> bytes | None:
+    """One frame; None when the other side has closed between frames. ConnectionError inside of one."""
+    header = _exactly(connection, 4, at_start=True)
+    if header is None:
+        return None
+    size = int.from_bytes(header, "big")
+    if size > limit:
+        raise FrameTooLarge(size)
+    return _exactly(connection, size, at_start=False) or b""
+
+
+def _exactly(connection: socket.socket, size: int, *, at_start: bool) -> bytes | None:
+    data = connection.recv(size) if size else b""
+    if not data and size and at_start:
+        return None
+    if len(data) == size:  # nearly always
+        return data
+    whole = bytearray(data)
+    while len(whole) < size:
+        more = connection.recv(size - len(whole))
+        if not more:
+            raise ConnectionError("the other side closed within a frame")
+        whole += more
+    return bytes(whole)
