@@ -47,7 +47,7 @@ ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
 class Upload:
     """A received document: its open file, at position 0, and what was sent beside it.
 
-    The file lies in `path` until `keep_at` moves it elsewhere or the upload is closed.
+    The file lies in `path` until `Blobs.adopt` takes it away, or until the upload is closed.
     """
 
     file: BinaryIO
@@ -56,19 +56,32 @@ class Upload:
     sha256: str
     size: int
     fields: dict[str, bytes] = field(default_factory=dict)
-    kept: bool = False
-
-    def keep_at(self, target: Path) -> None:
-        """Make the file durable under another path of the same file system, without copying it."""
-        os.fsync(self.file.fileno())
-        self.path.rename(target)
-        self.kept = True
 
     def close(self) -> None:
-        """Close the file, and delete it unless it was kept."""
+        """Close the file, and delete what is still in its place."""
         self.file.close()
-        if not self.kept:
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def of_file(source: BinaryIO, *, name: str, folder: Path, limit: int) -> Upload:
+    """A file on this machine as an upload: a private copy with its digest (the command line)."""
+    clean = clean_name(name.encode("utf-8", "surrogateescape"))
+    digest, size = hashlib.sha256(), 0
+    with _temporary(folder) as (file, path):
+        while chunk := source.read(1 << 20):
+            size += len(chunk)
+            if size > limit:
+                raise UploadTooLarge(limit=limit)
+            digest.update(chunk)
+            _write(file, chunk)
+        file.seek(0)
+        return Upload(file, path, clean, digest.hexdigest(), size)
 
 
 async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[str, ...] = ()) -> Upload:
@@ -106,6 +119,13 @@ def _temporary(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
         file.close()
         path.unlink(missing_ok=True)
         raise
+
+
+def _write(file: BinaryIO, data: bytes | memoryview) -> None:
+    """All of it: a raw file may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _digits(text: str | None) -> str:
@@ -215,8 +235,7 @@ class _Reader:
             raise UploadTooLarge(limit=self.limit)
         view = memoryview(data)[start:end]
         self.digest.update(view)
-        while view:
-            view = view[self.file.write(view) :]
+        _write(self.file, view)
 
     def _part_done(self) -> None:
         if not self._in_document:

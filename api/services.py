@@ -1,0 +1,48 @@
+"""Everything the use cases stand on, in one frozen value: made by `api.app.compose`, handed to every workflow.
+
+Not a registry and not global: HTTP routes find it in the application's state, the command line composes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.auth import Gate
+from api.jobs import Jobs
+from api.ledger import Ledger
+from api.settings import Settings
+from api.store.blobs import Blobs
+from api.store.database import Database
+from api.telemetry import Metrics
+from api.trust import TrustFolder
+from api.workflows.certificates import CertificateGate
+from api.workflows.documents import Documents
+from api.workflows.holds import Holds
+from api.workflows.keys import Keys
+from api.workflows.keyuse import KeyUser
+from api.workflows.refusals import RefusalLog
+from verify.fetcher import Fetcher
+
+
+@dataclass(frozen=True)
+class Services:
+    """`fetcher` is the one with the rules of `[fetch]`; `clock` gives the aware local time."""
+
+    settings: Settings
+    database: Database
+    ledger: Ledger
+    blobs: Blobs
+    jobs: Jobs
+    fetcher: Fetcher
+    documents: Documents
+    keys: Keys
+    key_user: KeyUser
+    holds: Holds
+    certificates: CertificateGate
+    trust: TrustFolder
+    gate: Gate
+    refusals: RefusalLog
+    metrics: Metrics
+    clock: Callable[[], datetime]

@@ -1,0 +1,101 @@
+"""What document workers do, in the words of the use cases: the one seam to `api.sandbox`.
+
+Each method is one call into a worker; files are handed over as open descriptors. It reads no document itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Literal
+
+from api.sandbox import calls
+from api.sandbox.pool import Sandbox, Worker
+from signer.model import Prepared, SignatureValue, Signed, SignOrder
+from verify.fetcher import Fetcher, Offline
+from verify.report import Check, Report
+from verify.trust import Trust
+
+
+@dataclass(frozen=True)
+class CertificateVerdict:
+    """`verify.engine.CertificateReport`, without importing the engine into this process."""
+
+    indication: str
+    sub_indication: str | None
+    path: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Opens workers; one for each document of a client."""
+
+    sandbox: Sandbox
+
+    @contextmanager
+    def open(self, client: str) -> Iterator[DocumentWorker]:
+        with self.sandbox.worker(client) as worker:
+            yield DocumentWorker(worker)
+
+
+@dataclass(frozen=True)
+class DocumentWorker:
+    """One document's worker. Raises WorkerRefusal with the core's code, and the sandbox's own errors."""
+
+    worker: Worker
+
+    def prepare(self, source: BinaryIO, out: BinaryIO, *, order: SignOrder, sha256: str, nonce: int) -> Prepared:
+        return self.worker.call(
+            "prepare",
+            calls.Prepare(order, sha256, nonce),
+            files=(source.fileno(), out.fileno()),
+            fetcher=Offline(),
+            result=Prepared,
+        )
+
+    def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared) -> None:
+        self.worker.call(
+            "restore",
+            calls.Restore(prepared),
+            files=(source.fileno(), out.fileno()),
+            fetcher=Offline(),
+            result=type(None),
+        )
+
+    def complete(self, out: BinaryIO, *, prepared: Prepared, value: SignatureValue, fetcher: Fetcher) -> Signed:
+        return self.worker.call(
+            "complete", calls.Complete(prepared, value), files=(out.fileno(),), fetcher=fetcher, result=Signed
+        )
+
+    def verify(
+        self, source: BinaryIO, *, name: str, trust: Trust, policy: str, at: datetime, fetcher: Fetcher
+    ) -> Report:
+        return self.worker.call(
+            "verify",
+            calls.Verify(name, trust, policy, at),
+            files=(source.fileno(),),
+            fetcher=fetcher,
+            result=Report,
+        )
+
+    def judge_certificate(
+        self,
+        certificate: bytes,
+        *,
+        chain: tuple[bytes, ...],
+        trust: Trust,
+        policy: str,
+        at: datetime,
+        fetcher: Fetcher,
+        purpose: Literal["signing", "timestamping"],
+    ) -> CertificateVerdict:
+        return self.worker.call(
+            "judge_certificate",
+            calls.JudgeCertificate(certificate, chain, trust, policy, at, purpose),
+            files=(),
+            fetcher=fetcher,
+            result=CertificateVerdict,
+        )

@@ -1,0 +1,135 @@
+"""One use of a key, on record before and after: the only place that asks a keeper to sign.
+
+Steps 6 to 9 of a signature (`api.workflows.signing`), and all of a timestamp:
+
+6. INTENT is durable in the ledger: caller, key, mechanism, digests. If it cannot be written, nothing is signed.
+7. A permit for exactly this use.
+8. The keeper signs.
+9. DONE, with the value, is durable. Whatever breaks afterwards is finished from it, never signed again.
+
+What if it breaks in between: the keeper writes its own log before and after it uses the key, so that it is asked.
+
+| The keeper says | Then |
+|---|---|
+| it never began | the same permit is presented again, as long as it is valid; else FAILED |
+| done, here is the value | step 9 |
+| it failed | FAILED |
+| it began, and no more | IN_DOUBT: for people to look at; nothing is signed again by itself |
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from api import telemetry
+from api.ledger import Ledger
+from api.refusals import SignatureInDoubt
+from api.workflows.keys import Keys
+from hsm import permit as permits
+from hsm.errors import HsmError, KeeperNotAvailable, SigningInterrupted
+from hsm.keys import KeyInfo, Mechanism
+from hsm.permit import Permit
+
+PERMIT_SECONDS = 20.0
+"""How long a permit is good for: enough for a keeper to be started anew, and shorter than a record's hold
+(`signing.LEASE`), so that nobody takes a record over while its permit could still be used."""
+PATIENCE = 15.0
+"""Seconds for a keeper that went away to come back, before the caller is told to try again."""
+PAUSE = 0.1
+
+Also = Callable[[sa.Connection, int], None]
+
+
+@dataclass(frozen=True)
+class KeyUser:
+    """Signs with keys. `permit_secret` gives the secret that api and keepers share since the supervisor's start."""
+
+    ledger: Ledger
+    keys: Keys
+    permit_secret: Callable[[], bytes]
+
+    def intend(self, facts: Mapping[str, Any], *, also: Also | None = None) -> int:
+        """6. The INTENT line's number, once it is durable; raises LedgerUnavailable."""
+        return self.ledger.append("INTENT", facts, also=also)
+
+    def sign(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int) -> bytes:
+        """7 and 8. The value.
+
+        Raises SigningInterrupted when the keeper's log has to be asked later, SignatureInDoubt when it says no more,
+        or another HsmError: then the key was not used, or gave nothing.
+        """
+        expires_at = time.time() + PERMIT_SECONDS
+        permit = permits.issue(
+            self.permit_secret(),
+            key=key.ref,
+            mechanism=mechanism,
+            tbs=tbs,
+            ledger_number=number,
+            expires_at=expires_at,
+        )
+        try:
+            return self.keys.token(key).sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
+        except (SigningInterrupted, KeeperNotAvailable) as error:
+            telemetry.logger().warning("keeper went away", key=key.ref, ledger=number, code=error.code)
+            return self._resume(key, mechanism=mechanism, tbs=tbs, permit=permit, cause=error)
+
+    def _resume(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, permit: Permit, cause: HsmError) -> bytes:
+        """The value after all: from the keeper's log, or by presenting the same permit again."""
+        token = self.keys.token(key)
+        deadline = time.monotonic() + PATIENCE
+        presented = isinstance(cause, SigningInterrupted)
+        began = False
+        while time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            try:
+                use = token.use(permit.ledger_number)
+                if use is None:
+                    return token.sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
+            except (SigningInterrupted, KeeperNotAvailable) as error:
+                presented = presented or isinstance(error, SigningInterrupted)
+                continue
+            if use.state == "done" and use.value is not None:
+                return use.value
+            if use.state == "failed":
+                raise HsmError("the keeper's log says that this use failed", key=key.ref)
+            if began:  # a keeper that was started anew will not finish what it began: no use in asking on
+                break
+            began = True
+            time.sleep(10 * PAUSE)
+        if began:
+            raise SignatureInDoubt(key=key.ref)
+        if presented:  # and nobody there to be asked
+            raise SigningInterrupted(key=key.ref)
+        raise cause
+
+    def outcome(self, key_ref: str, number: int) -> tuple[str, bytes | None]:
+        """What became of an earlier use: ("done", value), ("failed", None), ("never", None) or ("doubt", None).
+
+        Raises HsmError while the keeper cannot be asked.
+        """
+        key = self.keys.find(key_ref)
+        use = self.keys.token(key).use(number)
+        if use is None:
+            return "never", None
+        if use.state == "done" and use.value is not None:
+            return "done", use.value
+        return ("failed" if use.state == "failed" else "doubt"), None
+
+    def done(self, number: int, *, value: bytes, facts: Mapping[str, Any], also: Also | None = None) -> None:
+        """9. The value is durable."""
+        text = base64.b64encode(value).decode()
+        self.ledger.append("DONE", {**facts, "intent": number, "value": text}, also=also)
+
+    def failed(self, number: int, *, code: str, facts: Mapping[str, Any], also: Also | None = None) -> None:
+        """The key was not used, or returned nothing."""
+        self.ledger.append("FAILED", {**facts, "intent": number, "code": code}, also=also)
+
+    def in_doubt(self, number: int, *, facts: Mapping[str, Any], also: Also | None = None) -> None:
+        """Whether the key was used is not known."""
+        self.ledger.append("IN_DOUBT", {**facts, "intent": number}, also=also)

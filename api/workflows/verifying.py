@@ -1,0 +1,55 @@
+"""Verifying: a document in a worker, by the trust folder and a policy. Whatever the verdict, there is a report.
+
+A document that cannot be read is an error (`verify.errors`), not a report.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import BinaryIO
+
+from api.errors import RequestInvalid
+from api.schemas import VerifyOptions
+from api.services import Services
+from api.store.callers import Caller
+from api.workflows import access
+from verify.fetcher import Offline
+from verify.report import Report
+
+
+def verify(
+    services: Services, client: str, source: BinaryIO, *, name: str, options: VerifyOptions | None = None
+) -> Report:
+    """The report on an open document; `client` says whose worker may be used. Raises VerifyError, sandbox errors."""
+    chosen = options or VerifyOptions()
+    with services.documents.open(client) as worker:
+        report = worker.verify(
+            source,
+            name=name,
+            trust=services.trust.current(),
+            policy=chosen.policy,
+            at=moment(chosen.at) or services.clock(),
+            fetcher=Offline() if chosen.offline else services.fetcher,
+        )
+    services.metrics.verifications.labels(report.verdict).inc()
+    return report
+
+
+def verify_signed(services: Services, caller: Caller, identity: str) -> Report:
+    """The report on a document that was signed here, judged now; raises NotFound, DocumentNotReady."""
+    record = access.signature(services, caller, identity)
+    with services.blobs.open(access.signed_blob(record)) as source:
+        return verify(services, caller.id, source, name=f"{record.id}.pdf")
+
+
+def moment(text: str | None) -> datetime | None:
+    """An ISO 8601 time with its offset; raises RequestInvalid."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise RequestInvalid("at: not a time in ISO 8601", field="at") from None
+    if at.tzinfo is None:
+        raise RequestInvalid("at: the offset is missing (for instance +07:00)", field="at")
+    return at
