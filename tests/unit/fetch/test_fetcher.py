@@ -73,6 +73,7 @@ def serving(answer: Answer, **options: object) -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.listener.shutdown(socket.SHUT_RDWR)  # close alone does not wake the thread that accepts
         server.listener.close()
 
 
