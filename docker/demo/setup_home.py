@@ -22,7 +22,7 @@ import sample
 from identities import AUTHORITY, IDENTITIES, Identity
 
 from api import settings as kyso_settings
-from api.cli.appliance import keeper_admin
+from api.cli import appliance
 from api.store import callers
 from api.store.database import open_database
 from hsm.token import TokenAdmin
@@ -111,7 +111,9 @@ def _admin(settings: kyso_settings.Settings, module: str) -> Iterator[TokenAdmin
     """The management socket of a keeper that runs for the set-up alone; the token is initialised if it is new."""
     demo = settings.home / "demo"
     right = settings.home / "secrets" / "demo.pin" if module == "demo" else demo / "locked-right.pin"
-    with keeper_admin(settings, module, pin_file=right) as admin:
+    with_right_pin = settings.modules[module].model_copy(update={"pin_file": right})
+    changed = settings.model_copy(update={"modules": {module: with_right_pin}})
+    with appliance.admin(changed, module) as admin:
         if admin.status().state == "unprovisioned":
             admin.initialise(
                 settings.modules[module].token,

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import pypdfium2
 from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
 from rich.console import RenderableType
 from rich.markup import escape
 
+from api import settings
 from api.cli.console import t, table
+from api.sandbox import calls
+from api.sandbox.pool import Sandbox
+from verify.fetcher import Offline
 
 Say = Callable[[RenderableType], None]
 
@@ -32,7 +35,8 @@ NEXT_BOXES = {
     "demo-seal": "o3_dau",
 }
 """Who signs where after box 1, in this order: the person first, the seal last."""
-DOTS_PER_INCH = 110
+LONGEST = 1400
+"""Pixels of the longer side of a page's picture."""
 
 
 class WalkFailed(Exception):
@@ -80,23 +84,26 @@ class Service:
         return response.json()
 
 
-def render(document: Path) -> list[Path]:
-    """Draw each page of a document of our own as a PNG beside it."""
-    drawn = []
-    with pypdfium2.PdfDocument(document) as pdf:
-        pdf.init_forms()  # without this PDFium leaves out what is seen of form fields, signatures among them
-        for number in range(len(pdf)):
-            path = document.with_suffix(f".{number + 1}.png")
-            pdf[number].render(scale=DOTS_PER_INCH / 72, may_draw_forms=True).to_pil().save(path)
-            drawn.append(path)
-    return drawn
+def draw(document: Path, *, workers: Path) -> None:
+    """Draw each page as a PNG beside the document, in a document worker of the running service."""
+    pool = Sandbox(workers)
+    try:
+        with document.open("rb") as file, pool.worker("demo") as worker:
+            page, pages = 1, 1
+            while page <= pages:
+                wanted = calls.Render(page=page, longest=LONGEST)
+                drawn = worker.call("render", wanted, files=(file.fileno(),), fetcher=Offline(), result=calls.Rendered)
+                document.with_suffix(f".{page}.png").write_bytes(drawn.png)
+                page, pages = page + 1, drawn.pages
+    finally:
+        pool.close()
 
 
 def _keep(folder: Path, name: str, content: bytes, report: dict[str, object]) -> None:
     document = folder / name
     document.write_bytes(content)
     document.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    render(document)
+    draw(document, workers=settings.load(folder.parent).workers_socket)
 
 
 def _sample(service: Service, folder: Path, *, say: Say, language: str) -> bytes:

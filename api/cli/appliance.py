@@ -1,0 +1,202 @@
+"""What a command works with: the running service's processes, or the same ones started for this command alone.
+
+Beside a running service its keepers and document workers are used, over their sockets. Without one, a command holds the
+lock of KYSO_HOME as the supervisor would, starts what it needs and ends it again; several such commands take turns.
+
+    with services(settings.load()) as found:
+        signing.sign(found, …)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from api import supervisor
+from api.cli import console
+from api.cli.console import t
+from api.fetch import FetchRules, HttpFetcher
+from api.sandbox import start as sandbox
+from api.sandbox.pool import Sandbox, SandboxLimits
+from api.services import Services
+from api.settings import Settings
+from api.workflows.documents import Documents
+from hsm.errors import KeeperNotAvailable, KeyNotFound
+from hsm.token import TokenAdmin
+from verify import trust as trusts
+from verify.fetcher import Fetcher, Offline
+from verify.trust import Trust
+
+STARTS_WITHIN = 15.0
+ENDS_WITHIN = 5.0
+PAUSE = 0.02
+
+
+@contextmanager
+def services(settings: Settings) -> Iterator[Services]:
+    """Everything that the use cases stand on, as in the service. Raises KeeperNotAvailable, SandboxNotAvailable, …"""
+    from api import app  # noqa: PLC0415 - the web framework costs a second, and most commands do without
+
+    with _processes(settings, modules=tuple(settings.modules), workers=True):
+        yield app.compose(settings)
+
+
+@contextmanager
+def admin(settings: Settings, module: str) -> Iterator[TokenAdmin]:
+    """The management socket of one module's keeper."""
+    with _processes(settings, modules=(module,), workers=False):
+        yield TokenAdmin(settings.keeper_admin_socket(module))
+
+
+@contextmanager
+def admin_of_key(settings: Settings, ref: str, *, module: str | None) -> Iterator[TokenAdmin]:
+    """The management socket of the keeper that has this key; raises KeyNotFound."""
+    for name in (module_of(settings, module),) if module else tuple(settings.modules):
+        with admin(settings, name) as found:
+            if any(key.ref == ref for key in found.keys()):  # noqa: SIM118 - no mapping, a question to the keeper
+                yield found
+                return
+    raise KeyNotFound(key=ref)
+
+
+@contextmanager
+def documents(settings: Settings) -> Iterator[Documents]:
+    """Document workers: the service's while it runs, else a fork server of this command."""
+    if _answers(settings.workers_socket):
+        pool = Sandbox(settings.workers_socket)
+        try:
+            yield Documents(pool)
+        finally:
+            pool.close()
+    else:
+        limits = SandboxLimits(wall=settings.limits.document_seconds, start=STARTS_WITHIN)
+        with sandbox.private(sandbox=limits) as private:
+            yield Documents(private)
+
+
+def module_of(settings: Settings, name: str | None) -> str:
+    """The module that is meant: the named one, or the only one."""
+    known = ", ".join(settings.modules) or "–"
+    if name is None and len(settings.modules) == 1:
+        return next(iter(settings.modules))
+    if name is None:
+        raise console.usage(t(f"hãy chọn --module: {known}", f"choose a --module: {known}"))
+    if name not in settings.modules:
+        raise console.usage(t(f"không có mô-đun {name}; có: {known}", f"there is no module {name}; there are: {known}"))
+    return name
+
+
+def trust(settings: Settings, given: Sequence[Path]) -> Trust:
+    """The trust that was named, else the appliance's own. Nothing at all trusts nobody, and says so."""
+    for path in given:
+        if not path.exists():
+            raise console.usage(t(f"--trust: không có {path}", f"--trust: there is no {path}"))
+    paths: Iterable[Path] = given or [path for path in (settings.trust,) if path.is_dir()]
+    found = trusts.load(paths)
+    if not found.anchors:
+        console.err.print(
+            t(
+                "chưa có chứng thư tin cậy (--trust): không chữ ký nào được coi là hợp lệ",
+                "no trust anchor (--trust): no signature will be found valid",
+            )
+        )
+    return found
+
+
+def fetcher(settings: Settings, *, offline: bool) -> Fetcher:
+    """Outgoing fetches by the rules of `[fetch]`; without rules nobody is asked."""
+    if offline:
+        return Offline()
+    rules = settings.fetch
+    return HttpFetcher(
+        FetchRules(
+            allowed=rules.allowed,
+            private=rules.private,
+            authorities=settings.timestamping.authorities,
+            max_bytes=rules.bytes_,
+            seconds=rules.seconds,
+            timestamp_seconds=settings.timestamping.timeout,
+        )
+    )
+
+
+def time_of(text: str | None) -> datetime:
+    """A time from the command line (ISO 8601; without an offset it is local), or now."""
+    if text is None:
+        return datetime.now().astimezone().replace(microsecond=0)
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise console.usage(
+            t(f"--at không phải thời điểm ISO 8601: {text}", f"--at is no time in ISO 8601: {text}")
+        ) from None
+
+
+@contextmanager
+def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -> Iterator[None]:
+    """Keepers and, if wanted, document workers on the sockets that `settings` names."""
+    settings.make_folders()
+    with ExitStack() as held:
+        if not held.enter_context(_alone(settings)):
+            for module in modules:
+                _wait_for(settings.keeper_admin_socket(module))
+            yield
+            return
+        secret = held.enter_context(supervisor._permit_secret(settings.permit_secret_file))
+        for module in modules:
+            keeper = supervisor._start_keeper(module, settings, secret)
+            held.callback(_end, keeper)
+            _wait_for(settings.keeper_admin_socket(module), process=keeper)
+        if workers:
+            listener = held.enter_context(sandbox.listen(settings.workers_socket))
+            held.callback(_end, supervisor._start_workers(listener, settings))
+        yield
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[bool]:
+    """True while no service runs, and then none can start; commands without a service wait for each other here."""
+    with (settings.run_dir / "command.lock").open("a") as commands, ExitStack() as held:
+        fcntl.flock(commands, fcntl.LOCK_EX)
+        try:
+            held.enter_context(supervisor._only_one(settings.home))
+        except supervisor.AlreadyRunning:
+            fcntl.flock(commands, fcntl.LOCK_UN)
+            yield False
+        else:
+            yield True
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            return False
+        return True
+
+
+def _wait_for(path: Path, *, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until a keeper listens; raises KeeperNotAvailable when it ends or takes too long."""
+    deadline = time.monotonic() + STARTS_WITHIN
+    while not _answers(path):
+        if time.monotonic() > deadline or (process is not None and process.poll() is not None):
+            raise KeeperNotAvailable
+        time.sleep(PAUSE)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,110 @@
+"""`kyso key`: list keys, make one, ask for its certificate, bring the certificate back.
+
+    kyso key create seal --algorithm rsa3072
+    kyso key csr seal --subject "CN=Đảng ủy cơ sở Mẫu,O=Đảng bộ xã Mẫu,C=VN" -o seal.csr
+    kyso key import-cert seal seal.pem --chain issuing.pem
+
+The private key is made on the token and never leaves it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from api import settings as kyso_settings
+from api.cli import appliance, console
+from api.cli.certificate_files import read_certificates
+from api.cli.console import Form, Lang, t
+from api.cli.output import atomic
+from api.workflows.keys import as_json
+from hsm.keys import KeyInfo
+
+app = typer.Typer(no_args_is_help=True, help=t("khóa trên thiết bị", "keys on tokens"))
+
+Ref = Annotated[str, typer.Argument(help=t("tên khóa", "name of the key"))]
+ModuleName = Annotated[
+    str | None,
+    typer.Option("--module", help=t("mô-đun trong kyso.toml", "module, as in kyso.toml; the only one if one")),
+]
+NewAlgorithm = Literal["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"]
+
+
+def register(root: typer.Typer) -> None:
+    root.add_typer(app, name="key")
+
+
+@app.command("list", help=t("liệt kê khóa và chứng thư", "list keys and certificates"))
+def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
+    settings = kyso_settings.load()
+    keys: list[KeyInfo] = []
+    for module in settings.modules:
+        with appliance.admin(settings, module) as admin:
+            keys.extend(admin.keys())
+    keys.sort(key=lambda key: key.ref)
+    if form == "json":
+        print(json.dumps([as_json(key) for key in keys], ensure_ascii=False))
+        return
+    shown = console.table(
+        t("khóa", "key"), t("mô-đun", "module"), t("loại", "kind"), t("chủ thể", "subject"), t("hết hạn", "not after")
+    )
+    for key in keys:
+        told = as_json(key)
+        kind = f"{key.algorithm} {key.key_size}" if key.key_size else key.algorithm
+        not_after = (told["not_after"] or "–")[:10]
+        shown.add_row(escape(key.ref), key.module, kind, escape(told["subject"] or "–"), not_after)
+    console.out.print(shown)
+
+
+@app.command("create", help=t("tạo cặp khóa trên thiết bị", "make a key pair on the token"))
+def create(
+    ref: Ref,
+    algorithm: Annotated[NewAlgorithm, typer.Option("--algorithm", help=t("loại khóa", "kind of key"))] = "rsa3072",
+    module: ModuleName = None,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    settings = kyso_settings.load()
+    with appliance.admin(settings, appliance.module_of(settings, module)) as admin:
+        key = admin.create_key(ref, algorithm)
+    console.out.print(t(f"đã tạo khóa {key.ref}", f"made key {key.ref}"), markup=False)
+
+
+@app.command("csr", help=t("yêu cầu cấp chứng thư (PKCS#10)", "certificate request (PKCS#10)"))
+def csr(
+    ref: Ref,
+    subject: Annotated[str, typer.Option("--subject", help=t("tên chủ thể (RFC 4514)", "subject name (RFC 4514)"))],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help=t("tệp kết quả", "file to write"))] = None,
+    module: ModuleName = None,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    settings = kyso_settings.load()
+    with appliance.admin_of_key(settings, ref, module=module) as admin:
+        request = admin.csr(ref, subject)
+    if output is None:
+        print(request.decode("ascii"), end="")
+        return
+    with atomic(output) as file:
+        file.write(request)
+
+
+@app.command("import-cert", help=t("nhập chứng thư của khóa", "import the key's certificate"))
+def import_certificate(
+    ref: Ref,
+    certificate: Annotated[Path, typer.Argument(help=t("tệp chứng thư, PEM hoặc DER", "certificate, PEM or DER"))],
+    chain: Annotated[
+        list[Path] | None, typer.Option("--chain", help=t("chứng thư cấp trên", "certificates above it"))
+    ] = None,
+    module: ModuleName = None,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    leaf, *rest = read_certificates(certificate)
+    for path in chain or ():
+        rest.extend(read_certificates(path))
+    settings = kyso_settings.load()
+    with appliance.admin_of_key(settings, ref, module=module) as admin:
+        key = admin.import_certificate(ref, leaf, tuple(rest))
+    console.out.print(t(f"khóa {key.ref} đã có chứng thư", f"key {key.ref} has its certificate"), markup=False)

@@ -1,0 +1,168 @@
+"""`kyso verify`: judge the signatures of documents.
+
+    kyso verify out.pdf --trust var/demo/ca.pem
+    kyso verify *.pdf --format json > reports.jsonl
+
+Each document is read in a worker, several at a time, and reported in the order given. A document that cannot be read
+gets a report that says so; it never ends the run. Statuses: 0 every signature passed, 1 one failed, 2 indeterminate,
+3 no signature, 4 unreadable; of several files the worst, in the order 1, 4, 2, 3, 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from api import settings as kyso_settings
+from api.cli import appliance, console
+from api.cli.console import Form, Lang, t
+from api.render import report_json, report_text
+from api.workflows.documents import Documents
+from verify.fetcher import Fetcher
+from verify.report import DocumentFacts, Report, Verdict, Warning_
+from verify.trust import Trust
+
+STATUS: Mapping[Verdict, int] = {
+    "TOTAL_PASSED": 0,
+    "TOTAL_FAILED": 1,
+    "INDETERMINATE": 2,
+    "NO_SIGNATURE": 3,
+    "UNREADABLE": 4,
+}
+WORST_FIRST = (1, 4, 2, 3, 0)
+AT_A_TIME = 2
+"""Documents in work at once: each may take a whole core and a gigabyte."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("verify", help=t("kiểm tra chữ ký số trên tài liệu", "judge the signatures of documents"))(verify)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is the same for all files of a run."""
+
+    trust: Trust
+    policy: str
+    at: datetime
+    fetcher: Fetcher
+
+
+def verify(
+    files: Annotated[list[Path], typer.Argument(help=t("tài liệu", "documents"), show_default=False)],
+    *,
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--trust",
+            help=t(
+                "chứng thư tin cậy, tệp hoặc thư mục; mặc định: KYSO_HOME/trust",
+                "trust anchors, file or folder; default: KYSO_HOME/trust",
+            ),
+        ),
+    ] = None,
+    policy: Annotated[str, typer.Option("--policy", help=t("chính sách kiểm tra", "validation policy"))] = "default",
+    at: Annotated[str | None, typer.Option("--at", help=t("thời điểm xét (ISO 8601)", "time to judge at"))] = None,
+    offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
+    form: Form = "text",
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    settings = kyso_settings.load()
+    question = _Question(
+        trust=appliance.trust(settings, trust or []),
+        policy=policy,
+        at=appliance.time_of(at),
+        fetcher=appliance.fetcher(settings, offline=offline),
+    )
+    statuses = []
+    with (
+        appliance.documents(settings) as documents,
+        ThreadPoolExecutor(AT_A_TIME) as pool,
+        console.progress(len(files), t("kiểm tra", "verifying")) as bar,
+    ):
+        pending = [pool.submit(_judge, path, documents, question) for path in files]
+        try:
+            for path, one in zip(files, pending, strict=True):
+                bar.update(bar.task_ids[0], name=path.name)
+                report = one.result()
+                statuses.append(STATUS[report.verdict])
+                _show(report, form=form, path=path, several=len(files) > 1, first=len(statuses) == 1)
+                bar.advance(bar.task_ids[0])
+        finally:
+            for one in pending:
+                one.cancel()
+    raise typer.Exit(worst(statuses))
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """The status of a run over several files (INTERFACES.md)."""
+    found = set(statuses)
+    return next(status for status in WORST_FIRST if status in found)
+
+
+def _judge(path: Path, documents: Documents, question: _Question) -> Report:
+    """The report on one file; only what is no fault of the file is raised."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        return _unreadable(path, None, question, code="file-not-read", reason=error.strerror or str(error))
+    with file:
+        try:
+            with documents.open("cli") as worker:
+                return worker.verify(
+                    file,
+                    name=path.name,
+                    trust=question.trust,
+                    policy=question.policy,
+                    at=question.at,
+                    fetcher=question.fetcher,
+                )
+        except Exception as error:
+            if getattr(error, "actor", None) != "caller":
+                raise
+            code, _, reason = console.sentence(error)
+            return _unreadable(path, file, question, code=code, reason=reason)
+
+
+def _unreadable(path: Path, file: BinaryIO | None, question: _Question, *, code: str, reason: str) -> Report:
+    size, sha256 = 0, ""
+    if file is not None:
+        try:
+            digest = hashlib.sha256()
+            file.seek(0)
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+            sha256, size = digest.hexdigest(), file.tell()
+        except OSError as error:  # a folder, or a disk that fails
+            reason = error.strerror or reason
+    document = DocumentFacts(name=path.name, sha256=sha256, format=None, size=size)
+    return Report(
+        document=document,
+        verdict="UNREADABLE",
+        validated_at=question.at,
+        policy=question.policy,
+        signatures=(),
+        warnings=(Warning_(code, {"reason": reason}),),
+    )
+
+
+def _show(report: Report, *, form: str, path: Path, several: bool, first: bool) -> None:
+    if form == "json":
+        # One document alone is read by people too; several are JSON Lines.
+        print(json.dumps(report_json(report), ensure_ascii=False, indent=None if several else 2), flush=True)
+        return
+    if not first:
+        console.out.print()
+    marks = {"TOTAL_PASSED": "[green]✓[/]", "TOTAL_FAILED": "[red]✗[/]", "UNREADABLE": "[red]✗[/]"}
+    console.out.print(marks.get(report.verdict, "[yellow]?[/]"), end=" ")
+    console.out.print(report_text(report, language=console.language).rstrip(), markup=False)
+    for warning in report.warnings if report.verdict == "UNREADABLE" else ():
+        console.complain(warning.code, f"{path}: {warning.facts.get('reason', '')}")
