@@ -100,10 +100,10 @@ class Sandbox:
     @contextmanager
     def process(self, holder: Worker) -> Iterator[Process]:
         """For `Worker`: a process for one call, an idle one of its client or a new one; ended if anything is raised."""
-        self._wait_for_turn()
-        taken: Process | None = None
+        taken = self._turn(holder)
         try:
-            taken = self._take_idle(holder) or connect(self._socket, wait=self.limits.start)
+            if taken is None:
+                taken = connect(self._socket, wait=self.limits.start)
             yield taken
         except BaseException:
             if taken is not None:
@@ -113,8 +113,10 @@ class Sandbox:
         finally:
             self._give_back(holder, taken)
 
-    def _wait_for_turn(self) -> None:
+    def _turn(self, holder: Worker) -> Process | None:
+        """Wait for a place; an idle process with it, or None: then there is room for a new one. Raises SandboxBusy."""
         ticket = object()
+        leaving: list[_Idle] = []
         with self._changed:
             self._queue.append(ticket)
             try:
@@ -122,14 +124,18 @@ class Sandbox:
                     lambda: self._queue[0] is ticket and self._busy < self.limits.workers, self.limits.queue
                 )
                 if not first_and_free:
-                    raise SandboxBusy
+                    raise SandboxBusy(reason="busy")
                 self._busy += 1
+                chosen, leaving = self._choose(holder)
             finally:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
+        for idle in leaving:
+            idle.process.end()
+        return chosen
 
-    def _take_idle(self, holder: Worker) -> Process | None:
-        """An idle process for this caller, or None: then there is room for a new one.
+    def _choose(self, holder: Worker) -> tuple[Process | None, list[_Idle]]:
+        """The idle process for this caller, if any, and those to be ended; under the lock.
 
         1. those that are stale or have ended go
         2. the one that served this document before, else one that nobody holds, both of this client only
@@ -137,25 +143,22 @@ class Sandbox:
            but what it remembers
         4. if there is none either, the one that was idle longest makes room
         """
-        with self._changed:
-            stale = time.monotonic() - self.limits.idle
-            leaving = [idle for idle in self._idle if idle.process.idle_since < stale or not idle.process.alive()]
-            staying = [idle for idle in self._idle if idle not in leaving]
-            own = [idle for idle in staying if idle.client == holder.client]
-            full = len(staying) + self._busy > self.limits.workers
-            choice = (
-                [idle for idle in own if idle.holder is holder]
-                or [idle for idle in own if idle.holder is None]
-                or (own[:1] if full else [])
-            )
-            if choice:
-                staying.remove(choice[-1])
-            elif full:
-                leaving.append(staying.pop(0))
-            self._idle = staying
-        for idle in leaving:
-            idle.process.end()
-        return choice[-1].process if choice else None
+        stale = time.monotonic() - self.limits.idle
+        leaving = [idle for idle in self._idle if idle.process.idle_since < stale or not idle.process.alive()]
+        staying = [idle for idle in self._idle if idle not in leaving]
+        own = [idle for idle in staying if idle.client == holder.client]
+        full = len(staying) + self._busy > self.limits.workers
+        choice = (
+            [idle for idle in own if idle.holder is holder]
+            or [idle for idle in own if idle.holder is None]
+            or (own[:1] if full else [])
+        )
+        if choice:
+            staying.remove(choice[-1])
+        elif full:
+            leaving.append(staying.pop(0))
+        self._idle = staying
+        return (choice[-1].process if choice else None), leaving
 
     def _give_back(self, holder: Worker, used: Process | None) -> None:
         spent = used is not None and (used.retired or used.uses >= self.limits.uses)

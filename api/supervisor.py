@@ -1,0 +1,311 @@
+"""The supervisor: starts the other processes, starts them again when they die, and ends them in order.
+
+One thread, no network but the listening socket that it opens and hands on, no documents, no keys, no database. It never
+reads what the others say; it sees them live (their process descriptors) and, until they first do, asks whether
+`/health/ready` answers.
+
+1. one supervisor for a KYSO_HOME (flock)
+2. a fresh permit secret, in a file of this user alone
+3. the listening sockets: TCP for HTTP, Unix for document workers; they outlive whoever answers on them
+4. children: fork server, a keeper for each module, api workers; each dies with the supervisor (PR_SET_PDEATHSIG)
+5. whatever ends is started again, after 0.1 s, doubled up to 5 s while it keeps ending
+6. SIGTERM or SIGINT: first the api workers finish what they have begun, then the others end; then SIGKILL
+
+    sys.exit(run(settings.load()))
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import http.client
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+import api
+from api import telemetry
+from api.sandbox import start as sandbox
+from api.sandbox.lockdown import MIB, Limits
+from api.settings import Settings
+from hsm import keeper
+
+FIRST_DELAY, LONGEST_DELAY, STEADY = 0.1, 5.0, 10.0
+"""Seconds before a restart: the first, the most, and how long a child must have lived for the first to count again."""
+API_PATIENCE, OTHERS_PATIENCE = 15.0, 5.0
+"""Seconds that children have to end in order."""
+BACKLOG = 2048
+NOT_AVAILABLE = 69
+"""Exit status: something that the service needs is not available (sysexits.h, EX_UNAVAILABLE)."""
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+log = structlog.get_logger()
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor serves this KYSO_HOME."""
+
+
+@dataclass
+class _Child:
+    """One process that has to live."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+    pidfd: int = -1
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float = field(default_factory=time.monotonic)
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; the exit status is 0, or 69 if the service cannot even start."""
+    telemetry.set_up_logs(settings.server.log)
+    with ExitStack() as held:
+        try:
+            settings.make_folders()
+            held.enter_context(_only_one(settings.home))
+            secret = held.enter_context(_permit_secret(settings.permit_secret_file))
+            http_socket = held.enter_context(_listen(settings.server.host, settings.server.port))
+            workers_socket = held.enter_context(sandbox.listen(settings.workers_socket))
+        except (AlreadyRunning, OSError) as error:
+            log.critical("cannot start", reason=str(error), home=str(settings.home))
+            return NOT_AVAILABLE
+        back = [
+            _Child("workers", partial(_start_workers, workers_socket, settings)),
+            *(_Child(f"keeper-{name}", partial(_start_keeper, name, settings, secret)) for name in settings.modules),
+        ]
+        front = [
+            _Child(f"api-{number}", partial(_start_api, http_socket, settings))
+            for number in range(1, settings.server.workers + 1)
+        ]
+        return _Supervisor(front=front, back=back, address=http_socket.getsockname()[:2]).serve()
+
+
+class _Supervisor:
+    """The loop. `front` are the children that end first, `back` those that the front needs until then."""
+
+    def __init__(self, *, front: list[_Child], back: list[_Child], address: tuple[str, int]) -> None:
+        self._front, self._back = front, back
+        self._address = address
+        self._watch = selectors.DefaultSelector()
+        self._stopping = False
+        self._ready_check = 0.0
+        self._announced = False
+
+    def serve(self) -> int:
+        wake, woken = socket.socketpair()
+        with wake, woken, self._watch:
+            wake.setblocking(False)
+            woken.setblocking(False)
+            before = signal.set_wakeup_fd(woken.fileno())
+            handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+            self._watch.register(wake, selectors.EVENT_READ)
+            try:
+                while not self._stopping:
+                    self._start_what_is_due()
+                    self._look_whether_ready()
+                    self._wait(self._next_moment())
+                    with suppress(BlockingIOError):
+                        wake.recv(64)
+                log.info("stopping")
+                self._end(self._front, patience=API_PATIENCE)
+                self._end(self._back, patience=OTHERS_PATIENCE)
+            finally:
+                for child in (*self._front, *self._back):
+                    self._kill(child)
+                signal.set_wakeup_fd(before)
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        log.info("stopped")
+        return 0
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _start_what_is_due(self) -> None:
+        for child in (*self._back, *self._front):
+            if child.process is not None or child.due > time.monotonic():
+                continue
+            try:
+                child.process = child.start()
+            except OSError as error:
+                log.warning("not started", process=child.name, reason=str(error))
+                self._postpone(child)
+                continue
+            child.started = time.monotonic()
+            child.pidfd = os.pidfd_open(child.process.pid)
+            self._watch.register(child.pidfd, selectors.EVENT_READ, child)
+            log.info("started", process=child.name, pid=child.process.pid)
+
+    def _postpone(self, child: _Child) -> None:
+        if time.monotonic() - child.started > STEADY:
+            child.delay = FIRST_DELAY
+        child.due = time.monotonic() + child.delay
+        child.delay = min(child.delay * 2, LONGEST_DELAY)
+
+    def _wait(self, until: float) -> None:
+        """Wait for a child's end, a signal or the time; note the ends."""
+        for key, _ in self._watch.select(max(until - time.monotonic(), 0)):
+            if isinstance(key.data, _Child):
+                status, seconds = self._reap(key.data), time.monotonic() - key.data.started
+                if not self._stopping:
+                    self._postpone(key.data)
+                    log.warning("ended", process=key.data.name, status=status, seconds=round(seconds, 1))
+
+    def _reap(self, child: _Child) -> int | None:
+        """Forget a child that has ended; its exit status, or the negative number of the signal that ended it."""
+        if child.process is None:
+            return None
+        status = child.process.wait()
+        self._watch.unregister(child.pidfd)
+        os.close(child.pidfd)
+        child.process = None
+        return status
+
+    def _next_moment(self) -> float:
+        """When to look again if nothing happens."""
+        due = [child.due for child in (*self._front, *self._back) if child.process is None]
+        if not self._announced:
+            due.append(self._ready_check)
+        return min(due, default=time.monotonic() + 60)
+
+    def _look_whether_ready(self) -> None:
+        """Say once that the service answers; the answer is /health/ready's to give."""
+        if self._announced or time.monotonic() < self._ready_check:
+            return
+        host, port = self._address
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        connection = http.client.HTTPConnection(reachable, port, timeout=1)
+        try:
+            connection.request("GET", "/health/ready")
+            self._announced = connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        self._ready_check = time.monotonic() + 0.1
+        if self._announced:
+            log.info("ready", url=f"http://{host}:{port}")
+
+    def _end(self, children: list[_Child], *, patience: float) -> None:
+        """SIGTERM, and the time to heed it."""
+        for child in children:
+            if child.process is not None:
+                signal.pidfd_send_signal(child.pidfd, signal.SIGTERM)
+        deadline = time.monotonic() + patience
+        while any(child.process for child in children) and time.monotonic() < deadline:
+            self._wait(deadline)
+        for child in children:
+            self._kill(child)
+
+    def _kill(self, child: _Child) -> None:
+        if child.process is None:
+            return
+        log.warning("killed", process=child.name)
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+        self._reap(child)
+
+
+def _start_workers(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
+    limits = Limits(memory=settings.limits.document_memory, file_size=settings.limits.upload_bytes + 64 * MIB)
+    return sandbox.start(listener, limits=limits, preexec=_with_supervisor(signal.SIGTERM))
+
+
+def _start_keeper(name: str, settings: Settings, secret: bytes) -> subprocess.Popen[bytes]:
+    module = settings.modules[name]
+    config = keeper.KeeperConfig(
+        name=name,
+        library=str(module.library),
+        token=module.token,
+        pin=settings.pin_source(name),
+        sessions=module.sessions,
+        environment=settings.module_environment(name),
+        socket=str(settings.keeper_socket(name)),
+        admin_socket=str(settings.keeper_admin_socket(name)),
+        use_log=str(settings.use_log(name)),
+        permit_secret=secret.hex(),
+        call_limit=module.call_limit,
+        keys={ref: {"shapes": list(key.shapes)} for ref, key in settings.keys.items()},
+    )
+    return keeper.spawn(config)
+
+
+def _start_api(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "KYSO_HOME": str(settings.home),
+        "PYTHONPATH": os.fspath(Path(api.__file__).parents[1]),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "api.serve", "--fd", str(listener.fileno())],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+        preexec_fn=_with_supervisor(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread
+    )
+
+
+def _with_supervisor(number: signal.Signals) -> Callable[[], None]:
+    """What a child runs before its program: it gets this signal when the supervisor ends, however that may be."""
+    supervisor = os.getpid()
+
+    def bind() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != supervisor:
+            os._exit(1)
+
+    return bind
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Hold the lock of this KYSO_HOME; it goes with the process. Raises AlreadyRunning."""
+    with (home / "supervisor.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning("another supervisor serves this KYSO_HOME") from None
+        yield
+
+
+@contextmanager
+def _permit_secret(file: Path) -> Iterator[bytes]:
+    """A fresh secret in a file that only this user reads, as long as the service runs."""
+    secret = os.urandom(32)
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as output:
+        output.write(secret)
+    try:
+        yield secret
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
