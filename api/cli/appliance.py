@@ -19,6 +19,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from api import supervisor
 from api.cli import console
 from api.cli.console import t
@@ -29,6 +31,8 @@ from api.services import Services
 from api.settings import Settings
 from api.workflows.documents import Documents
 from hsm.errors import KeeperNotAvailable, KeyNotFound
+from hsm.launch import KeeperConfig, KeyConfig, spawn
+from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 from verify import trust as trusts
 from verify.fetcher import Fetcher, Offline
@@ -151,13 +155,32 @@ def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -
             return
         secret = held.enter_context(supervisor._permit_secret(settings.permit_secret_file))
         for module in modules:
-            keeper = supervisor._start_keeper(module, settings, secret)
+            keeper = spawn(_keeper_config(module, settings, secret), stderr=subprocess.DEVNULL)
             held.callback(_end, keeper)
             _wait_for(settings.keeper_admin_socket(module), process=keeper)
         if workers:
             listener = held.enter_context(sandbox.listen(settings.workers_socket))
             held.callback(_end, supervisor._start_workers(listener, settings))
         yield
+
+
+def _keeper_config(name: str, settings: Settings, secret: bytes) -> KeeperConfig:
+    module = settings.modules[name]
+    pin = settings.pin_source(name)
+    return KeeperConfig(
+        name=name,
+        library=str(module.library),
+        token=module.token,
+        pin=msgspec.convert(pin, PinSource | None),
+        sessions=module.sessions,
+        environment=settings.module_environment(name),
+        socket=str(settings.keeper_socket(name)),
+        admin_socket=str(settings.keeper_admin_socket(name)),
+        use_log=str(settings.use_log(name)),
+        permit_secret=secret.hex(),
+        call_limit=module.call_limit,
+        keys={ref: KeyConfig(shapes=key.shapes) for ref, key in settings.keys.items()},
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.markup import escape
 
@@ -19,6 +20,7 @@ from api import settings as kyso_settings
 from api.cli import appliance, console
 from api.cli.console import Form, Lang, t
 from hsm.errors import HsmError
+from hsm.lifecycle import PinSource
 
 app = typer.Typer(no_args_is_help=True, help=t("thiết bị lưu khóa", "tokens"))
 
@@ -30,15 +32,16 @@ def register(root: typer.Typer) -> None:
 @app.command("list", help=t("trạng thái các thiết bị", "the tokens and their state"))
 def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
     settings = kyso_settings.load()
-    rows = []
+    rows: list[dict[str, str | int | None]] = []
     for module, configured in settings.modules.items():
         try:
             with appliance.admin(settings, module) as admin:
                 status = admin.status()
         except HsmError as error:
-            row = {"module": module, "token": configured.token, "state": "unavailable", "reason": error.code}
-        else:
-            row = {
+            rows.append({"module": module, "token": configured.token, "state": "unavailable", "reason": error.code})
+            continue
+        rows.append(
+            {
                 "module": module,
                 "token": status.token or configured.token,
                 "state": status.state,
@@ -48,7 +51,7 @@ def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - rea
                 "serial": status.serial,
                 "sessions": status.sessions,
             }
-        rows.append(row)
+        )
     if form == "json":
         print(json.dumps(rows, ensure_ascii=False))
         return
@@ -81,5 +84,5 @@ def init(
         )
     label = settings.modules[name].token
     with appliance.admin(settings, name) as admin:
-        admin.initialise(label, so_pin={"file": str(so_pin_file.absolute())}, pin=pin)
+        admin.initialise(label, so_pin=PinSource(file=str(so_pin_file.absolute())), pin=msgspec.convert(pin, PinSource))
     console.out.print(t(f"đã khởi tạo thiết bị {label}", f"token {label} is set up"), markup=False)

@@ -25,6 +25,7 @@ from api import settings as kyso_settings
 from api.cli import appliance
 from api.store import callers
 from api.store.database import open_database
+from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 
 ROLES = ("client", "administrator", "operator", "auditor")
@@ -117,8 +118,8 @@ def _admin(settings: kyso_settings.Settings, module: str) -> Iterator[TokenAdmin
         if admin.status().state == "unprovisioned":
             admin.initialise(
                 settings.modules[module].token,
-                so_pin={"file": str(demo / f"{module}-so.pin")},
-                pin={"file": str(right)},
+                so_pin=PinSource(file=str(demo / f"{module}-so.pin")),
+                pin=PinSource(file=str(right)),
             )
         yield admin
 
