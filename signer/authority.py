@@ -48,7 +48,18 @@ FAIL_INFO = {
 }
 """PKIFailureInfo, RFC 3161 §2.4.2: the number of the bit."""
 
-_ACCEPTED = {"sha256": 32, "sha384": 48, "sha512": 64, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64}
+_DIGESTS = {
+    **der.DIGEST_OIDS,
+    "sha3_256": "2.16.840.1.101.3.4.2.8",
+    "sha3_384": "2.16.840.1.101.3.4.2.9",
+    "sha3_512": "2.16.840.1.101.3.4.2.10",
+}
+_ACCEPTED = {
+    der.sequence(der.oid(number), parameters): (name, hashlib.new(name).digest_size)
+    for name, number in _DIGESTS.items()
+    for parameters in (b"", der.NULL)
+}
+"""The AlgorithmIdentifiers that may be asked for: name and size of the digest."""
 
 _SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 _TST_INFO = der.oid("1.2.840.113549.1.9.16.1.4")
@@ -178,8 +189,7 @@ class Authority:
             version = int(parsed["version"])
             imprint = parsed["message_imprint"]
             imprint_der = raw(imprint)
-            algorithm = imprint["hash_algorithm"]["algorithm"].native
-            parameters = imprint["hash_algorithm"]["parameters"].native
+            algorithm = raw(imprint["hash_algorithm"])
             size = len(imprint["hashed_message"].native)
             policy = parsed["req_policy"].dotted if is_present(parsed["req_policy"]) else None
             nonce = raw(parsed["nonce"])
@@ -190,10 +200,11 @@ class Authority:
             raise _Refusal("badDataFormat", "the request is not a DER TimeStampReq") from error
         if version != 1:
             raise _Refusal("badRequest", "only version 1 is served")
-        if algorithm not in _ACCEPTED or parameters is not None:
-            raise _Refusal("badAlg", f"the digest must be one of {', '.join(_ACCEPTED)}, without parameters")
-        if size != _ACCEPTED[algorithm]:
-            raise _Refusal("badDataFormat", f"an imprint of {algorithm} has {_ACCEPTED[algorithm]} bytes")
+        if algorithm not in _ACCEPTED:
+            raise _Refusal("badAlg", f"the digest must be one of {', '.join(_DIGESTS)}")
+        name, expected = _ACCEPTED[algorithm]
+        if size != expected:
+            raise _Refusal("badDataFormat", f"an imprint of {name} has {expected} bytes")
         if policy and policy != self._policy:
             raise _Refusal("unacceptedPolicy", f"only the policy {self._policy} is served")
         if extended:

@@ -1,8 +1,8 @@
 """Two things that asn1crypto makes easy to get wrong: the bytes of a value as they came, and whether it was there.
 
 `value.dump()` is not "the bytes as they came": asn1crypto 1.5 takes every length whose last octet is 0x80 for an
-indefinite one and then encodes the whole value anew, which costs tens of milliseconds, and writes the NULL parameters
-of digest algorithms that were absent, which breaks digests and signatures over it.
+indefinite one and then encodes the whole value anew. That costs tens of milliseconds, and where the original was not
+quite DER (an extension with `critical FALSE` written out) it breaks digests and signatures over it.
 
 >>> from asn1crypto import core
 >>> raw(core.Integer.load(bytes.fromhex("02020001"))).hex()
