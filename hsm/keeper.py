@@ -27,59 +27,33 @@ import logging
 import os
 import resource
 import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import msgspec
 
 from hsm import wire
 from hsm.errors import PermitRefused, RequestMalformed, UseLogBroken
 from hsm.keys import KeyInfo, mechanism_digest
-from hsm.lifecycle import AttemptGuard, PinSource
+from hsm.launch import KeeperConfig, KeyConfig, spawn
+from hsm.lifecycle import AttemptGuard, TokenStatus
 from hsm.management import Management
-from hsm.module import Module, ModuleConfig, TokenStatus
+from hsm.module import Module, ModuleConfig
 from hsm.permit import LIFETIME, check
 from hsm.server import Server
-from hsm.shape import DEFAULT_SHAPES, Shape, recognise
+from hsm.shape import DEFAULT_SHAPES, recognise
 from hsm.uselog import KeyUse, UseLog
 from hsm.watchdog import Watchdog
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["KeeperConfig", "KeyConfig", "spawn"]
 
 _log = logging.getLogger("kyso.keeper")
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
-_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "CREDENTIALS_DIRECTORY")
-"""Of the parent's environment a keeper gets only this; the module's own variables are in its configuration."""
-
-
-class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a key may sign."""
-
-    shapes: tuple[Shape, ...] = DEFAULT_SHAPES
-
-
-class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything a keeper is told at its start. `permit_secret` is hexadecimal; `call_limit` in seconds."""
-
-    name: str
-    library: str
-    token: str
-    socket: str
-    admin_socket: str
-    use_log: str
-    permit_secret: str
-    pin: PinSource | None = None
-    sessions: int = 0
-    environment: dict[str, str] = msgspec.field(default_factory=dict)
-    call_limit: float = 30.0
-    keys: dict[str, KeyConfig] = msgspec.field(default_factory=dict)
-    die_with_parent: bool = True
 
 
 class Keeper:
@@ -102,11 +76,11 @@ class Keeper:
             case wire.GetStatus():
                 return self._module.status()
             case wire.GetKeys():
-                return self._module.keys()
+                return self._module.all_keys()
             case wire.GetUse():
                 return self._log.find(request.ledger_number)
 
-    def manage(self, request: wire.AdminRequest) -> Any:
+    def manage(self, request: wire.AdminRequest) -> Any:  # noqa: PLR0911  # one answer a request
         """The management socket; it cannot sign documents."""
         match request:
             case wire.GetSlots():
@@ -156,26 +130,6 @@ class Keeper:
         return value  # 8
 
 
-def spawn(
-    config: KeeperConfig, *, pass_fds: tuple[int, ...] = (), stderr: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a keeper as a child of this process. It is ready when its socket answers (`Token.status` waits for it)."""
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hsm.keeper"],
-        stdin=subprocess.PIPE,
-        stderr=stderr,
-        env=environment,
-        pass_fds=pass_fds,
-        cwd=Path(__file__).parent.parent,
-        start_new_session=True,  # a Ctrl-C is the supervisor's to handle
-    )
-    assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(config))
-    process.stdin.close()
-    return process
-
-
 def harden(*, die_with_parent: bool) -> None:
     """No core dump, no tracing, no new privileges, no child process; and no life beyond the parent's, if asked."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -217,24 +171,33 @@ def _start_logging(name: str) -> None:
     _log.propagate = False
 
 
-def _refuse(_: object) -> Any:
-    raise UseLogBroken
+def _without_log(config: KeeperConfig) -> Callable[[object], TokenStatus]:
+    """Answers of a keeper whose log of uses is broken: it says so, and does nothing else."""
+
+    def answer(request: object) -> TokenStatus:
+        if isinstance(request, wire.GetStatus):
+            return TokenStatus(config.name, "unavailable", "use-log-broken", config.token, pid=os.getpid())
+        raise UseLogBroken
+
+    return answer
 
 
-def run(config: KeeperConfig) -> int:
-    """Serve until SIGTERM. A broken log of uses leaves a keeper that says so and signs nothing."""
+def run(config: KeeperConfig) -> None:
+    """Serve until SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     os.environ.update(config.environment)
     folder = Path(config.use_log).parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    servers: list[Server[Any]] = []
+    answer: Callable[[Any], Any]
+    manage: Callable[[Any], Any]
+    module: Module | None = None
     try:
         log = UseLog.open(Path(config.use_log))
     except UseLogBroken as e:
         _log.critical("log of uses refused", extra={"facts": {"detail": str(e), **e.facts}})
-        answer = manage = _broken(config)
+        answer = manage = _without_log(config)
     else:
         module = Module(
             ModuleConfig(config.name, config.library, config.token, config.pin, config.sessions),
@@ -247,27 +210,31 @@ def run(config: KeeperConfig) -> int:
         Watchdog(module.calls_under_way, limit=config.call_limit).start()
         module.start()
         answer, manage = keeper.answer, keeper.manage
-    servers.append(Server(Path(config.socket), decoder=wire.decoder, answer=answer))
-    servers.append(Server(Path(config.admin_socket), decoder=wire.admin_decoder, answer=manage))
+    servers: tuple[Server[Any], ...] = (
+        Server(Path(config.socket), decoder=wire.decoder, answer=answer),
+        Server(Path(config.admin_socket), decoder=wire.admin_decoder, answer=manage),
+    )
     for server in servers:
         server.start()
     _log.info("listening")
     stop.wait()
     for server in servers:
-        server.close()
+        server.close(patience=config.call_limit)
+    if module is not None:
+        module.stop()
     _log.info("stopped")
-    return 0
 
 
-def main() -> int:
+def main() -> None:
     """Read the configuration from stdin, then serve."""
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=KeeperConfig)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     harden(die_with_parent=config.die_with_parent)
     _start_logging(config.name)
-    return run(config)
+    run(config)
+    sys.stderr.flush()
+    os._exit(0)  # without the module's own exit handlers, which may meet threads that still wait in it
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

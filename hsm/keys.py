@@ -31,6 +31,9 @@ MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
 Algorithm = Literal["rsa", "ec", "ed25519"]
 
+NewKey = Literal["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"]
+"""What a new key pair can be."""
+
 
 def mechanism_digest(mechanism: Mechanism) -> str:
     """Name of the digest over the signed bytes; RFC 8419 asks for SHA-512 beside Ed25519 in CMS."""

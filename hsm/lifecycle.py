@@ -30,6 +30,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -39,6 +40,22 @@ from hsm.cryptoki import PIN_REFUSALS, CryptokiError, TokenInfo
 from hsm.errors import PinUnreadable, TokenLocked
 
 State = Literal["unprovisioned", "locked", "operational", "unavailable"]
+
+
+@dataclass(frozen=True)
+class TokenStatus:
+    """State of the appliance's token. `reason` is a code for people who must act; None while all is well."""
+
+    name: str
+    state: State
+    reason: str | None
+    token: str
+    model: str = ""
+    manufacturer: str = ""
+    serial: str = ""
+    sessions: int = 0
+    pid: int = 0
+
 
 _LONGEST_PIN: Final = 256
 _MOST_UNCLEAR_FAILURES: Final = 3

@@ -28,10 +28,10 @@ from hsm.errors import (
     SubjectInvalid,
     TokenExists,
 )
-from hsm.keys import KeyInfo, Mechanism
-from hsm.lifecycle import PinSource, read_pin
-from hsm.module import Module, TokenStatus
-from hsm.objects import NewKey, TokenKey
+from hsm.keys import KeyInfo, Mechanism, NewKey
+from hsm.lifecycle import PinSource, TokenStatus, read_pin
+from hsm.module import Module
+from hsm.objects import TokenKey
 from hsm.uselog import UseLog
 
 _LONGEST_LABEL: Final = 64
@@ -104,7 +104,7 @@ class Management:
             raise RequestMalformed(f"a key's name has 1 to {_LONGEST_LABEL} printable characters and no #")
         ref = unicodedata.normalize("NFC", ref)
         with self._module.management() as session:
-            if any(info.label == ref for info in self._module.keys()):
+            if any(info.label == ref for info in self._module.all_keys()):
                 raise KeyExists(key=ref)
             objects.generate(self._module.cryptoki, session, label=ref, algorithm=algorithm)
         return self._module.key(ref).info

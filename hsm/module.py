@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ from hsm.errors import (
 )
 from hsm.keys import KeyInfo, Mechanism
 from hsm.lane import Lane
-from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, read_pin
+from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus, read_pin
 from hsm.mechanisms import Recipe
 from hsm.objects import TokenKey
 from hsm.probe import ProbeLog, Prober
@@ -69,21 +70,6 @@ class ModuleConfig:
     sessions: int = 0
 
 
-@dataclass(frozen=True)
-class TokenStatus:
-    """State of the appliance's token. `reason` is a code for people who must act; None while all is well."""
-
-    name: str
-    state: State
-    reason: str | None
-    token: str
-    model: str = ""
-    manufacturer: str = ""
-    serial: str = ""
-    sessions: int = 0
-    pid: int = 0
-
-
 class Module:
     """The token of this keeper: its state, its keys, its lanes. Thread-safe."""
 
@@ -93,7 +79,7 @@ class Module:
         self.slot = 0
         self._guard = guard
         self._cryptoki: Cryptoki | None = None
-        self._status = TokenStatus(config.name, "unavailable", "starting", config.token)
+        self._status = TokenStatus(config.name, "unavailable", "starting", config.token, pid=os.getpid())
         self._keys: dict[str, TokenKey] = {}
         self._prober = Prober(lambda: self.cryptoki, record=record_probe)
         self._lanes: queue.LifoQueue[Lane] = queue.LifoQueue()
@@ -123,7 +109,7 @@ class Module:
         self._settled.wait(_PATIENCE)
         return self._status
 
-    def keys(self) -> tuple[KeyInfo, ...]:
+    def all_keys(self) -> tuple[KeyInfo, ...]:
         """The keys, by ref; from public objects and without mechanisms while the token is locked."""
         if self.status().state not in ("operational", "locked"):
             raise self._unusable()
@@ -202,15 +188,18 @@ class Module:
         threading.Thread(target=self._run, name="module", daemon=True).start()
 
     def stop(self) -> None:
-        """End the watching thread's work; sessions end with the process."""
+        """Let the signatures under way end, then give the module back."""
         self._stopping = True
         self._wake.set()
+        with self._exclusive, self._all_lanes():
+            self._close()
 
     def _run(self) -> None:
         while not self._stopping:
             try:
                 with self._exclusive:
-                    self._look()
+                    if not self._stopping:
+                        self._look()
             except Exception as e:  # noqa: BLE001  # whatever it is, the thread that mends things must live
                 _log.error("watching failed", extra={"facts": {"error": type(e).__name__}})
                 self._become("unavailable", "token-failed")
@@ -292,6 +281,7 @@ class Module:
         self._status = replace(
             self._status, token=info.label, model=info.model, manufacturer=info.manufacturer, serial=info.serial
         )
+        # This session stays open: with the last one the login would end.
         session = cryptoki.open_session(info.slot)
         self._keys = self._read_keys(session, private=False)
         try:
@@ -301,7 +291,6 @@ class Module:
             self._become("locked", str(e.facts.get("reason", e.code)))
             return
         self._keys = self._read_keys(session, private=True)
-        cryptoki.close_session(session)
         self._become("operational", None)
         self._fill_lanes()
 

@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -26,10 +26,8 @@ from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, ObjectClass
 from hsm import keys
 from hsm.cryptoki import Cryptoki, CryptokiError, Template
 from hsm.errors import MechanismNotSupported
-from hsm.keys import Algorithm, KeyInfo
+from hsm.keys import Algorithm, KeyInfo, NewKey
 from hsm.mechanisms import PublicKey, Recipe, recipes
-
-NewKey = Literal["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"]
 
 _CURVES: Final[dict[bytes, ec.EllipticCurve]] = {
     bytes.fromhex("06082a8648ce3d030107"): ec.SECP256R1(),

@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -48,6 +48,8 @@ class Server(Generic[Request]):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         self._path = path
+        self._idle = threading.Condition()
+        self._busy = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))  # the umask is 077
         path.chmod(0o600)
@@ -57,11 +59,13 @@ class Server(Generic[Request]):
         """Accept, in a thread."""
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
 
-    def close(self) -> None:
-        """Accept no more."""
+    def close(self, *, patience: float) -> None:
+        """Accept no more, and wait up to `patience` seconds for the answers under way."""
         with contextlib.suppress(OSError):
             self._path.unlink()
         self._listener.close()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._busy, timeout=patience)
 
     def _accept(self) -> None:
         while True:
@@ -99,8 +103,20 @@ class Server(Generic[Request]):
         except msgspec.MsgspecError as e:
             wire.send(connection, _failed(RequestMalformed(str(e))))
             return False
-        wire.send(connection, self._reply(request))
+        with self._counted():
+            wire.send(connection, self._reply(request))
         return True
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._idle:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
 
     def _reply(self, request: Request) -> bytes:
         try:

@@ -35,6 +35,8 @@ from hsm.errors import HsmError, PermitRefused, UseLogBroken
 _ORIGIN: Final = bytes(32)
 _TAIL: Final = len(',"chain":""}') + 64
 _LONGEST_LINE: Final = 16 * 1024
+_PATIENCE: Final = 10.0
+"""Seconds to wait for a former keeper's lock."""
 
 Kind = Literal["started", "done", "failed", "probe", "healed"]
 
@@ -96,12 +98,12 @@ class UseLog:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open or create the log, check its chain, mend a torn end. UseLogBroken if a line was changed."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UseLogBroken("another keeper writes to this log") from None
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as e:
+            raise UseLogBroken(f"the log of uses cannot be opened: {e.strerror}") from None
+        try:
+            _lock(descriptor)
             log = cls(descriptor)
             log._load()
         except BaseException:
@@ -289,6 +291,20 @@ class UseLog:
             self._open[line.sequence] = use
         elif line.use:
             self._open.pop(line.use).ended = position
+
+
+def _lock(descriptor: int) -> None:
+    """One writer; wait a little for a former keeper that is just ending."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise UseLogBroken("another keeper writes to this log") from None
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _is_line(data: bytes) -> bool:

@@ -17,9 +17,8 @@ import msgspec
 
 from hsm import errors
 from hsm.errors import HsmError
-from hsm.keys import Mechanism
+from hsm.keys import Mechanism, NewKey
 from hsm.lifecycle import PinSource
-from hsm.objects import NewKey
 from hsm.permit import Permit
 
 LARGEST_REQUEST: Final = 128 * 1024

@@ -1,0 +1,303 @@
+"""A SoftHSM token of one's own with a real keeper before it, for tests; and the fault shim between the two."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hsm import permit
+from hsm.keeper import KeeperConfig, KeyConfig, spawn
+from hsm.keys import Mechanism, NewKey
+from hsm.lifecycle import PinSource
+from hsm.token import Token, TokenAdmin
+
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+PIN, SO_PIN, WRONG_PIN = "492716", "83710264", "000000"
+
+_numbers = itertools.count(1)
+
+
+def need_softhsm() -> None:
+    """Skip where Debian's softhsm2 is not installed."""
+    if not SOFTHSM.exists() or shutil.which("softhsm2-util") is None:
+        pytest.skip("softhsm2 is not installed")
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """One DER element."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+OID_DATA = bytes.fromhex("2a864886f70d010701")
+OID_TST_INFO = bytes.fromhex("2a864886f70d0109100104")
+
+
+def attribute(oid: bytes, *values: bytes) -> bytes:
+    """One Attribute (RFC 5652 §5.3)."""
+    return tlv(0x30, tlv(0x06, oid) + tlv(0x31, b"".join(sorted(values))))
+
+
+def signed_attributes(seed: bytes, *, content: bytes = OID_DATA, digest: str = "sha256") -> bytes:
+    """SignedAttributes as a CMS signer makes them; another `seed`, another message digest."""
+    attributes = (
+        attribute(bytes.fromhex("2a864886f70d010903"), tlv(0x06, content)),
+        attribute(bytes.fromhex("2a864886f70d010904"), tlv(0x04, hashlib.new(digest, seed).digest())),
+        attribute(bytes.fromhex("2a864886f70d010905"), tlv(0x17, b"261122090000Z")),
+    )
+    return tlv(0x31, b"".join(sorted(attributes)))
+
+
+@dataclass
+class Box:
+    """A folder with a token store, its PIN files, and at most one keeper."""
+
+    path: Path
+    library: Path = SOFTHSM
+    environment: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, KeyConfig] = field(default_factory=dict)
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    call_limit: float = 10.0
+    sessions: int = 0
+    pin: PinSource | None = None
+    pass_fds: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        (self.path / "tokens").mkdir()
+        (self.path / "softhsm2.conf").write_text(
+            f"directories.tokendir = {self.path}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
+        )
+        self.environment = {"SOFTHSM2_CONF": str(self.path / "softhsm2.conf"), **self.environment}
+        self.write_pin(PIN)
+        (self.path / "so").write_text(SO_PIN)
+        (self.path / "so").chmod(0o600)
+
+    def write_pin(self, pin: str) -> None:
+        """What an operator does to correct a PIN."""
+        fresh = self.path / "pin.new"
+        fresh.write_text(pin + "\n")
+        fresh.chmod(0o600)
+        fresh.replace(self.path / "pin")
+
+    def make_token(self) -> None:
+        """A token made by SoftHSM's own tool, not by ours."""
+        subprocess.run(
+            ["softhsm2-util", "--init-token", "--free", "--label", "box", "--so-pin", SO_PIN, "--pin", PIN],
+            env=os.environ | self.environment,
+            check=True,
+            capture_output=True,
+        )
+
+    @property
+    def config(self) -> KeeperConfig:
+        """What the keeper is told."""
+        return KeeperConfig(
+            name="box",
+            library=str(self.library),
+            token="box",
+            pin=self.pin or PinSource(file=str(self.path / "pin")),
+            sessions=self.sessions,
+            environment=self.environment,
+            socket=str(self.path / "s"),
+            admin_socket=str(self.path / "a"),
+            use_log=str(self.path / "box.uses"),
+            permit_secret=self.secret.hex(),
+            call_limit=self.call_limit,
+            keys=self.keys,
+        )
+
+    def start(self) -> Token:
+        """Start the keeper; its standard error goes to the file `err`."""
+        with (self.path / "err").open("ab") as errors:
+            self.process = spawn(self.config, stderr=errors.fileno(), pass_fds=self.pass_fds)
+        return self.token
+
+    @property
+    def token(self) -> Token:
+        """A new client of the sign socket."""
+        return Token(self.path / "s", timeout=20.0)
+
+    @property
+    def admin(self) -> TokenAdmin:
+        """A new client of the management socket."""
+        return TokenAdmin(self.path / "a")
+
+    def stop(self) -> None:
+        """End the keeper, if it lives."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+
+    def errors(self) -> str:
+        """What the keeper logged."""
+        return (self.path / "err").read_text()
+
+    def create(self, ref: str, algorithm: NewKey) -> None:
+        """A key, through the management socket."""
+        with self.admin as admin:
+            admin.create_key(ref, algorithm)
+
+    def permit(
+        self, tbs: bytes, *, key: str, mechanism: Mechanism, number: int | None = None, expires_in: float = 60.0
+    ) -> permit.Permit:
+        """A permit such as the api writes."""
+        return permit.issue(
+            self.secret,
+            key=key,
+            mechanism=mechanism,
+            tbs=tbs,
+            ledger_number=next(_numbers) if number is None else number,
+            expires_at=time.time() + expires_in,
+        )
+
+    def sign(
+        self, token: Token, tbs: bytes, *, key: str, mechanism: Mechanism, number: int | None = None
+    ) -> bytes:
+        """Permit and signature in one."""
+        allowed = self.permit(tbs, key=key, mechanism=mechanism, number=number)
+        return token.sign(key=key, mechanism=mechanism, tbs=tbs, permit=allowed)
+
+
+@contextmanager
+def a_box(**settings: object) -> Iterator[Box]:
+    """A box in a folder with a short name (a socket's path has 107 bytes), gone afterwards."""
+    need_softhsm()
+    with tempfile.TemporaryDirectory(prefix="kb-") as folder:
+        box = Box(Path(folder), **settings)  # type: ignore[arg-type]  # a test's own keywords
+        try:
+            yield box
+        finally:
+            box.stop()
+
+
+def eventually(condition: Callable[[], bool], *, within: float = 10.0) -> None:
+    """Wait for a condition; fail when it does not come."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+_SHIM = r"""
+/* A PKCS#11 module before another: it does what a plan file says at a call, and passes everything else on.
+   Plan: lines "FUNCTION ACTION ARGUMENT FIRST"; from the FIRST-th call of the function on, ACTION happens.
+   answer N: CKR N without the call.  flip: one bit of the result.  sleep MS.  kill-before, kill-after: SIGKILL.
+   once-answer N: as answer, at exactly that call. */
+#define _GNU_SOURCE
+#include <p11-kit/pkcs11.h>
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static CK_FUNCTION_LIST *real, mine;
+enum { SIGN, SIGN_INIT, OPEN, LOGIN, INFO, INIT, FUNCTIONS };
+static const char *names[] = {"C_Sign", "C_SignInit", "C_OpenSession", "C_Login", "C_GetTokenInfo", "C_Initialize"};
+static int calls[FUNCTIONS];
+struct step { char action[16]; unsigned long argument; };
+static struct step planned(int function) {
+  struct step found = {"", 0}; char name[32], action[16]; unsigned long argument; int first;
+  int now = __sync_add_and_fetch(&calls[function], 1);
+  const char *path = getenv("KYSO_FAULT_PLAN"), *trace = getenv("KYSO_FAULT_TRACE");
+  if (trace) { FILE *t = fopen(trace, "a"); if (t) { fprintf(t, "%s\n", names[function]); fclose(t); } }
+  FILE *plan = path ? fopen(path, "r") : NULL;
+  if (!plan) return found;
+  while (fscanf(plan, "%31s %15s %li %d", name, action, (long *)&argument, &first) == 4)
+    if (!strcmp(name, names[function]) && now >= first && (strcmp(action, "once-answer") || now == first)) {
+      strcpy(found.action, strcmp(action, "once-answer") ? action : "answer"); found.argument = argument; break; }
+  fclose(plan); return found; }
+#define BEFORE(function) struct step s = planned(function); \
+  if (!strcmp(s.action, "answer")) return s.argument; \
+  if (!strcmp(s.action, "sleep")) usleep(s.argument * 1000); \
+  if (!strcmp(s.action, "kill-before")) raise(SIGKILL);
+static CK_RV sign(CK_SESSION_HANDLE h, CK_BYTE_PTR d, CK_ULONG n, CK_BYTE_PTR o, CK_ULONG_PTR on) {
+  BEFORE(SIGN) CK_RV rv = real->C_Sign(h, d, n, o, on);
+  if (rv == CKR_OK && o && !strcmp(s.action, "flip")) o[*on / 2] ^= 1;
+  if (!strcmp(s.action, "kill-after")) raise(SIGKILL);
+  return rv; }
+static CK_RV sign_init(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE k) {
+  BEFORE(SIGN_INIT) return real->C_SignInit(h, m, k); }
+static CK_RV open_session(CK_SLOT_ID i, CK_FLAGS f, CK_VOID_PTR a, CK_NOTIFY n, CK_SESSION_HANDLE_PTR p) {
+  BEFORE(OPEN) return real->C_OpenSession(i, f, a, n, p); }
+static CK_RV login(CK_SESSION_HANDLE h, CK_USER_TYPE u, CK_UTF8CHAR_PTR p, CK_ULONG n) {
+  BEFORE(LOGIN) CK_RV rv = real->C_Login(h, u, p, n); if (!strcmp(s.action, "kill-after")) raise(SIGKILL); return rv; }
+static CK_RV info(CK_SLOT_ID i, CK_TOKEN_INFO_PTR t) {
+  struct step s = planned(INFO); if (!strcmp(s.action, "answer")) return s.argument;
+  CK_RV rv = real->C_GetTokenInfo(i, t); if (!strcmp(s.action, "flags")) t->flags |= s.argument; return rv; }
+static CK_RV initialize(CK_VOID_PTR a) {
+  struct step s = planned(INIT);
+  if (!strcmp(s.action, "cannot-lock")) { if (a) return CKR_CANT_LOCK; }
+  return real->C_Initialize(a); }
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
+  if (!real) {
+    void *module = dlopen(getenv("KYSO_FAULT_MODULE"), RTLD_NOW | RTLD_LOCAL);
+    CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
+    if (!get || get(&real)) return CKR_GENERAL_ERROR;
+    mine = *real;
+    mine.C_GetFunctionList = C_GetFunctionList; mine.C_Sign = sign; mine.C_SignInit = sign_init;
+    mine.C_OpenSession = open_session; mine.C_Login = login; mine.C_GetTokenInfo = info;
+    mine.C_Initialize = initialize; }
+  *list = &mine; return CKR_OK; }
+"""
+
+
+def build_shim(folder: Path) -> Path:
+    """Compile the shim; skip where there is no compiler or no PKCS#11 header."""
+    if shutil.which("gcc") is None or not Path("/usr/include/p11-kit-1/p11-kit/pkcs11.h").exists():
+        pytest.skip("gcc or libp11-kit-dev is not installed")
+    source, library = folder / "shim.c", folder / "shim.so"
+    source.write_text(_SHIM)
+    command = ["gcc", "-O1", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True)
+    return library
+
+
+@contextmanager
+def a_faulty_box(shim: Path, **settings: object) -> Iterator[tuple[Box, Callable[[str], None]]]:
+    """A box whose module can be told to fail: call the second value with a plan."""
+    with a_box(library=shim, **settings) as box:
+        plan = box.path / "plan"
+        plan.write_text("")
+        box.environment |= {
+            "KYSO_FAULT_MODULE": str(SOFTHSM),
+            "KYSO_FAULT_PLAN": str(plan),
+            "KYSO_FAULT_TRACE": str(box.path / "trace"),
+        }
+
+        def follow(text: str) -> None:
+            fresh = box.path / "plan.new"
+            fresh.write_text(text + "\n" if text else "")
+            fresh.replace(plan)
+
+        yield box, follow
+
+
+def calls(box: Box, function: str) -> int:
+    """How often the shim saw a function."""
+    trace = box.path / "trace"
+    return trace.read_text().split().count(function) if trace.exists() else 0
