@@ -83,8 +83,8 @@ class FoundSignature:
     scope: Literal["FULL", "PARTIAL"] = "FULL"
     claimed_time: datetime | None = None
     evidence: Evidence = field(default_factory=Evidence)
-    has_long_term_evidence: bool = False
-    """Certificates and revocation data for this signature are kept in the document (DSS, archival attributes)."""
+    archived_at: int | None = None
+    """From which number (as `covers`) on the document keeps revocation data for this signer; None when it does not."""
     timestamps: tuple[FoundTimestamp, ...] = ()
     constraints: tuple[str, ...] = ()
     """What the profile demands and the signature lacks (EN 319 102-1 §5.2.8)."""

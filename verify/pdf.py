@@ -114,6 +114,16 @@ def check_pages(reader: PdfFileReader, *, limits: Limits) -> int:
         return pages
 
 
+def get(values: generic.PdfObject | None, key: str) -> generic.PdfObject | None:
+    """The value behind a key of a dictionary, dereferenced; None when there is none or it cannot be read."""
+    if not isinstance(values, generic.DictionaryObject):
+        return None
+    try:
+        return values[key]
+    except UNEXPECTED:
+        return None
+
+
 def _open(stream: BinaryIO | Shifted, *, strict: bool, limits: Limits) -> PdfFileReader:
     stream.seek(0)
     return PdfFileReader(stream, strict=strict, decode_limits=_decode_limits(limits))

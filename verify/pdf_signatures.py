@@ -21,19 +21,17 @@ from pyhanko.pdf_utils.generic import parse_pdf_date
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
-from verify import algorithms, cms, pdf_profile
+from verify import algorithms, cms, pdf_profile, pdf_store
 from verify.changes import History
 from verify.document import Limits, chunks, size_of
 from verify.errors import DocumentBroken, DocumentTooComplex
-from verify.found import Evidence, Findings, FoundSignature, FoundTimestamp, Integrity
-from verify.pdf import UNEXPECTED, open_reader, refusing
+from verify.found import Findings, FoundSignature, FoundTimestamp, Integrity
+from verify.pdf import UNEXPECTED, get, open_reader, refusing
 from verify.report import Changes, Warning_
 from verify.revisions import Layout
 
 _HEX_WRAP = 2
 _DOCUMENT_TIMESTAMP = "/ETSI.RFC3161"
-_SHA1_DIGEST_OF_RANGE = "/adbe.pkcs7.sha1"
-MAX_EVIDENCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class _Dictionary:
 
     @property
     def sub_filter(self) -> str:
-        return str(_get(self.values, "/SubFilter") or "")
+        return str(get(self.values, "/SubFilter") or "")
 
     @property
     def end(self) -> int:
@@ -57,8 +55,13 @@ class _Dictionary:
 
     @property
     def is_timestamp(self) -> bool:
-        """A document timestamp is known by its SubFilter; /Type may say /Sig or be missing (EN 319 142-1 §5.4.3)."""
-        return self.sub_filter == _DOCUMENT_TIMESTAMP or _get(self.values, "/Type") == "/DocTimeStamp"
+        """A document timestamp is known by its SubFilter or its /Type; in no case it is a signature."""
+        return self.sub_filter == _DOCUMENT_TIMESTAMP or get(self.values, "/Type") == "/DocTimeStamp"
+
+    @property
+    def is_typed(self) -> bool:
+        """/Type of a document timestamp is /DocTimeStamp, or left out (EN 319 142-1 §5.4.3): /Sig proves nothing."""
+        return get(self.values, "/Type") in {"/DocTimeStamp", None}
 
 
 def find(file: BinaryIO, *, limits: Limits, password: str | None = None) -> Findings:
@@ -82,11 +85,14 @@ def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits) -> Findings:
         dictionaries.sort(key=lambda d: d.end)
         layout = Layout.of(reader, file=file, size=size)
         history = History(reader, layout=layout, file=file, limits=limits)
-        evidence, archived = _security_store(reader)
-        reading = _Reading(file, size, reader, layout, history, evidence, archived, limits, tuple(dictionaries))
+        store = pdf_store.read(reader, layout=layout)
+        reading = _Reading(file, size, reader, layout, history, store, limits, tuple(dictionaries))
         signatures: list[FoundSignature] = []
         timestamps: list[FoundTimestamp] = []
         for one in dictionaries:
+            if one.is_timestamp and not one.is_typed:
+                warnings.append(Warning_("TIMESTAMP_MALFORMED", {"field": one.field, "reason": "type"}))
+                continue
             if one.is_timestamp:
                 timestamps.append(reading.timestamp(one))
                 continue
@@ -106,8 +112,7 @@ class _Reading:
     reader: PdfFileReader
     layout: Layout
     history: History
-    evidence: Evidence
-    archived: bool
+    store: pdf_store.Store
     limits: Limits
     dictionaries: tuple[_Dictionary, ...]
 
@@ -144,8 +149,8 @@ class _Reading:
             profile=profile.level,
             scope="FULL",
             claimed_time=message.claimed_time or _date(one.values),
-            evidence=self.evidence.with_(message.evidence),
-            has_long_term_evidence=self.archived or bool(message.evidence.crls or message.evidence.ocsps),
+            evidence=self.store.evidence.with_(message.evidence),
+            archived_at=self.store.since if self.store.speaks_of(message.signer) else None,
             timestamps=tuple(_attached(one, message, digest_of=digest_of)),
             constraints=profile.missing,
             facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers},
@@ -261,8 +266,8 @@ def _signed_fields(
     reader: PdfFileReader, *, limits: Limits
 ) -> Iterator[tuple[str, generic.DictionaryObject, generic.PdfObject]]:
     """(full name, field, raw /V) of signature fields that have a value; the form's tree may loop or be broken."""
-    form = _get(reader.root, "/AcroForm")
-    top = _get(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
+    form = get(reader.root, "/AcroForm")
+    top = get(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
     todo = [(item, "", None) for item in reversed(top)] if isinstance(top, generic.ArrayObject) else []
     seen: set[tuple[int, int]] = set()
     looked_at = 0
@@ -282,12 +287,12 @@ def _signed_fields(
             continue
         if not isinstance(field, generic.DictionaryObject):
             continue
-        partial = _get(field, "/T")
+        partial = get(field, "/T")
         name = ".".join(part for part in (prefix, str(partial) if partial is not None else "") if part)
-        kind = _get(field, "/FT") or kind
+        kind = get(field, "/FT") or kind
         if kind == "/Sig" and "/V" in field:
             yield name, field, field.raw_get("/V")
-        kids = _get(field, "/Kids")
+        kids = get(field, "/Kids")
         if isinstance(kids, generic.ArrayObject):
             todo.extend((kid, name, kind) for kid in reversed(kids))
 
@@ -306,37 +311,15 @@ def _attached(one: _Dictionary, message: cms.Signed, *, digest_of: Callable[[str
         )
 
 
-def _security_store(reader: PdfFileReader) -> tuple[Evidence, bool]:
-    """/DSS of the catalog (EN 319 142-1 §5.4.2), and whether it holds revocation data."""
-    store = _get(reader.root, "/DSS")
-    if not isinstance(store, generic.DictionaryObject):
-        return Evidence(), False
-    certificates, crls, ocsps = (tuple(_streams(store, key)) for key in ("/Certs", "/CRLs", "/OCSPs"))
-    return Evidence(certificates, crls, ocsps), bool(crls or ocsps)
-
-
-def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
-    items = _get(store, key)
-    if not isinstance(items, generic.ArrayObject):
-        return
-    for item in list(items)[:MAX_EVIDENCE]:
-        try:
-            stream = item.get_object()
-            if isinstance(stream, generic.StreamObject):
-                yield bytes(stream.data)
-        except UNEXPECTED:
-            continue
-
-
 def _permission(one: _Dictionary) -> MDPPerm | None:
     """DocMDP of the signature, else that of its field's lock (ISO 32000-2 §12.7.5.5)."""
     transform = _transform(one, "/DocMDP")
     if transform is not None:
-        return _mdp(_get(transform, "/P"), default=MDPPerm.FILL_FORMS)
+        return _mdp(get(transform, "/P"), default=MDPPerm.FILL_FORMS)
     for field in one.fields:
-        lock = _get(field, "/Lock")
+        lock = get(field, "/Lock")
         if isinstance(lock, generic.DictionaryObject) and "/P" in lock:
-            return _mdp(_get(lock, "/P"), default=MDPPerm.NO_CHANGES)
+            return _mdp(get(lock, "/P"), default=MDPPerm.NO_CHANGES)
     return None
 
 
@@ -349,7 +332,7 @@ def _mdp(value: object, *, default: MDPPerm) -> MDPPerm:
 
 def _locked(one: _Dictionary) -> FieldMDPSpec | None:
     """FieldMDP of the signature, else its field's lock dictionary."""
-    candidates = [_transform(one, "/FieldMDP"), *(_get(field, "/Lock") for field in one.fields)]
+    candidates = [_transform(one, "/FieldMDP"), *(get(field, "/Lock") for field in one.fields)]
     for parameters in candidates:
         if isinstance(parameters, generic.DictionaryObject) and "/Action" in parameters:
             try:
@@ -360,32 +343,22 @@ def _locked(one: _Dictionary) -> FieldMDPSpec | None:
 
 
 def _transform(one: _Dictionary, method: str) -> generic.DictionaryObject | None:
-    references = _get(one.values, "/Reference")
+    references = get(one.values, "/Reference")
     for item in references if isinstance(references, generic.ArrayObject) else ():
         entry = item.get_object()
-        if isinstance(entry, generic.DictionaryObject) and _get(entry, "/TransformMethod") == method:
-            parameters = _get(entry, "/TransformParams")
+        if isinstance(entry, generic.DictionaryObject) and get(entry, "/TransformMethod") == method:
+            parameters = get(entry, "/TransformParams")
             return parameters if isinstance(parameters, generic.DictionaryObject) else generic.DictionaryObject()
     return None
 
 
 def _date(values: generic.DictionaryObject) -> datetime | None:
-    raw = _get(values, "/M")
+    raw = get(values, "/M")
     try:
         moment = parse_pdf_date(raw, strict=False) if isinstance(raw, str) else None
     except UNEXPECTED:
         return None
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _get(values: generic.DictionaryObject | None, key: str) -> generic.PdfObject | None:
-    """The value behind a key, dereferenced; None when it is missing or cannot be read."""
-    if not isinstance(values, generic.DictionaryObject):
-        return None
-    try:
-        return values[key]
-    except UNEXPECTED:
-        return None
 
 
 def _without_padding(contents: bytes) -> bytes:

@@ -1,0 +1,357 @@
+"""Revocation: what OCSP responses and CRLs say about one certificate of a path, and whether that is recent enough.
+
+Each piece of evidence is checked by itself with pyhanko-certvalidator at the time it was issued, so that an old good
+answer never hides a fresh bad one (and an embedded one no supplied one). What is missing is fetched through the
+injected `Fetcher`, and only for paths that reach an anchor: callers pass no other.
+
+    status = Revocation(evidence, fetcher=fetcher, policy=policy, now=now).of(path, index=2, reference=signing_time)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from asn1crypto import crl, ocsp, x509
+from cryptography import x509 as pyca
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp as pyca_ocsp
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.authority import CertTrustAnchor
+from pyhanko_certvalidator.errors import RevokedError, ValidationError
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import LEGACY_POLICY_MAP, CertRevTrustPolicy, FreshnessReqType
+from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
+from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
+from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
+
+from verify.chain import UNEXPECTED, Path, drive
+from verify.errors import TrustUnusable
+from verify.fetcher import Fetcher, FetchFailed, FetchRequest
+from verify.found import Evidence
+from verify.policy import Policy
+from verify.trust import unarmour
+
+State = Literal["good", "revoked", "unknown"]
+Source = Literal["document", "fetched"]
+
+MAX_CHECKED = 24
+"""Pieces of evidence looked at for one certificate."""
+
+MAX_ADDRESSES = 4
+_NO_REVOCATION_AVAILABLE = "2.5.29.56"
+_AGELESS = timedelta(days=36500)
+"""Certvalidator is not asked how old evidence may be: that is decided here, against the time that matters."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about one certificate. `issued` is thisUpdate; `reason` is a code for the report."""
+
+    state: State
+    reason: str = ""
+    issued: datetime | None = None
+    revoked_at: datetime | None = None
+    kind: Literal["ocsp", "crl", ""] = ""
+    source: Source | Literal[""] = ""
+    on_hold: bool = False
+    unreachable: tuple[str, ...] = ()
+    """Addresses that were asked and did not answer."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One piece of evidence that speaks about the certificate and is authentic."""
+
+    status: Status
+    until: datetime | None
+    """nextUpdate."""
+
+
+@dataclass
+class Revocation:
+    """Evidence of one judgement. Answers that were fetched are kept for the certificates that follow."""
+
+    evidence: Evidence
+    fetcher: Fetcher
+    policy: Policy
+    now: datetime
+    _fetched: dict[FetchRequest, bytes | None] = field(default_factory=dict)
+
+    def of(self, path: Path, *, index: int, reference: datetime, settled_by: datetime | None = None) -> Status:
+        """The status of `path.certificates[index]`; its issuer stands before it.
+
+        `reference` is when the certificate was used as far as is proven: evidence must be recent seen from then.
+        Evidence issued after `settled_by` (default: `reference`) is enough without asking anybody.
+
+        1. A revocation, from whatever source, is final (a hold that was lifted later is not).
+        2. Evidence issued after `settled_by` settles it; so does evidence that is current now.
+        3. Otherwise the servers that the certificate names are asked.
+        4. If they do not answer, older evidence will do while its own period reaches up to `reference`.
+        """
+        certificate = path.certificates[index]
+        if any(e["extn_id"].dotted == _NO_REVOCATION_AVAILABLE for e in certificate["tbs_certificate"]["extensions"]):
+            return Status("good", reason="no-revocation-available")
+        answers = list(self._answers(path, index=index, evidence=self.evidence, source="document"))
+        settled = self._settle(answers, reference=settled_by or reference, strict=True)
+        if settled is not None:
+            return settled
+        fetched, unreachable = self._fetch(path, index=index)
+        answers.extend(self._answers(path, index=index, evidence=fetched, source="fetched"))
+        settled = self._settle(answers, reference=reference, strict=False)
+        if settled is not None:
+            return Status(**{**settled.__dict__, "unreachable": unreachable})
+        reason = "stale" if answers else ("unreachable" if unreachable else "no-evidence")
+        return Status("unknown", reason=reason, unreachable=unreachable)
+
+    def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
+        newest_good = max((a.status.issued for a in answers if a.status.state == "good" and a.status.issued), default=None)
+        for answer in sorted(answers, key=_revocation_order):
+            status = answer.status
+            if status.state != "revoked":
+                continue
+            lifted = status.on_hold and newest_good is not None and status.issued is not None and newest_good > status.issued
+            if not lifted:
+                return status
+        usable = [a for a in answers if a.status.state == "good" and self._recent(a, reference=reference, strict=strict)]
+        newest = max(usable, key=lambda a: a.status.issued or self.now, default=None)
+        return newest.status if newest is not None else None
+
+    def _recent(self, answer: _Answer, *, reference: datetime, strict: bool) -> bool:
+        """EN 319 102-1 §5.2.5. `strict`: only what asking a server could not improve."""
+        issued = answer.status.issued
+        skew = timedelta(seconds=self.policy.clock_skew_seconds)
+        if issued is None or issued > self.now + skew:
+            return False
+        if issued >= reference:
+            return True
+        if self.policy.max_age_hours:
+            limit = issued + timedelta(hours=self.policy.max_age_hours)
+        elif answer.until is not None:
+            limit = answer.until
+        else:
+            limit = issued + timedelta(hours=self.policy.fallback_age_hours)
+        return (self.now if strict else reference) <= limit + skew
+
+    def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[_Answer]:
+        checked = 0
+        for der in evidence.ocsps:
+            for container, answer in _matching_ocsp(der, path=path, index=index):
+                checked += 1
+                if checked > MAX_CHECKED:
+                    return
+                status = self._check_ocsp(container, answer, path=path, index=index, source=source)
+                if status is not None:
+                    yield status
+        lists = list(_relevant_crls(evidence.crls, path=path, index=index))[:MAX_CHECKED]
+        for one in lists:
+            deltas = [other for other in lists if other is not one and other.delta_crl_indicator_value is not None]
+            status = self._check_crls([one, *deltas], path=path, index=index, source=source)
+            if status is not None:
+                yield status
+        if len(lists) > 1:  # several lists that cover the reasons only together (RFC 5280 §6.3.3)
+            status = self._check_crls(lists, path=path, index=index, source=source)
+            if status is not None:
+                yield status
+
+    def _check_ocsp(
+        self, response: ocsp.OCSPResponse, answer: ocsp.SingleResponse, *, path: Path, index: int, source: Source
+    ) -> _Answer | None:
+        try:
+            issued, until = answer["this_update"].native, answer["next_update"].native
+            context = self._context(path, index=index, moment=issued, ocsps=[response])
+            status = Status("good", issued=issued, kind="ocsp", source=source)
+            try:
+                drive(verify_ocsp_response(path.certificates[index], _upto(path, index), context))
+            except RevokedError as error:
+                status = _revoked(error, issued=issued, kind="ocsp", source=source)
+            return _Answer(status, until)
+        except (ValidationError, *UNEXPECTED):
+            return None
+
+    def _check_crls(
+        self, lists: list[crl.CertificateList], *, path: Path, index: int, source: Source
+    ) -> _Answer | None:
+        certificate = path.certificates[index]
+        try:
+            issued = min(one["tbs_cert_list"]["this_update"].native for one in lists)
+            latest = max(one["tbs_cert_list"]["this_update"].native for one in lists)
+            ends = [one["tbs_cert_list"]["next_update"].native for one in lists]
+            moment = latest + timedelta(days=1)  # a revocation dated a little behind its list counts
+            context = self._context(path, index=index, moment=moment, crls=lists)
+            status = Status("good", issued=issued, kind="crl", source=source)
+            try:
+                drive(verify_crl(certificate, _upto(path, index), context))
+            except RevokedError as error:
+                status = _revoked(error, issued=issued, kind="crl", source=source)
+            return _Answer(status, min((end for end in ends if end is not None), default=None))
+        except (ValidationError, *UNEXPECTED):
+            return None
+
+    def _context(
+        self,
+        path: Path,
+        *,
+        index: int,
+        moment: datetime,
+        ocsps: list[ocsp.OCSPResponse] | None = None,
+        crls: list[crl.CertificateList] | None = None,
+    ) -> ValidationContext:
+        """What certvalidator needs to check one piece of evidence as of the moment it was issued.
+
+        The certificates above the one in question count as validated: they are, by `chain.check`.
+        """
+        policy = CertRevTrustPolicy(
+            LEGACY_POLICY_MAP["soft-fail"],
+            freshness=_AGELESS,
+            freshness_req_type=FreshnessReqType.MAX_DIFF_REVOCATION_VALIDATION,
+        )
+        helpers = [c for c in (_certificate(der) for der in self.evidence.certificates) if c is not None]
+        context = ValidationContext(
+            trust_roots=[CertTrustAnchor(path.anchor)],
+            other_certs=[*path.certificates[1:], *helpers],
+            moment=moment + timedelta(seconds=1),
+            revinfo_policy=policy,
+            crls=crls or [],
+            ocsps=ocsps or [],
+        )
+        for place in range(index):
+            context.record_validation(path.certificates[place], _upto(path, place))
+        return context
+
+    def _fetch(self, path: Path, *, index: int) -> tuple[Evidence, tuple[str, ...]]:
+        """OCSP first, then CRLs if no responder answered. Answers need not be authentic: that is checked later."""
+        certificate, issuer = path.certificates[index], path.certificates[index - 1]
+        unreachable: list[str] = []
+        ocsps: list[bytes] = []
+        body = _ocsp_request(certificate, issuer)
+        for url in list(_addresses_ocsp(certificate))[:MAX_ADDRESSES] if body else ():
+            answer = self._ask(FetchRequest("ocsp", url, body))
+            if answer is None:
+                unreachable.append(url)
+                continue
+            ocsps.append(answer)
+            found = Evidence(ocsps=tuple(ocsps))
+            if any(self._answers(path, index=index, evidence=found, source="fetched")):
+                return found, ()
+        crls: list[bytes] = []
+        for url in list(_addresses_crl(certificate))[:MAX_ADDRESSES]:
+            answer = self._ask(FetchRequest("crl", url))
+            if answer is None:
+                unreachable.append(url)
+                continue
+            try:
+                crls.extend(unarmour(answer))
+            except TrustUnusable:
+                unreachable.append(url)
+        return Evidence(ocsps=tuple(ocsps), crls=tuple(crls)), tuple(unreachable)
+
+    def _ask(self, request: FetchRequest) -> bytes | None:
+        if request not in self._fetched:
+            try:
+                self._fetched[request] = self.fetcher.fetch(request)
+            except FetchFailed:
+                self._fetched[request] = None
+        return self._fetched[request]
+
+
+def _revocation_order(answer: _Answer) -> tuple[bool, datetime]:
+    return answer.status.on_hold, answer.status.revoked_at or datetime.max.replace(tzinfo=UTC)
+
+
+def _revoked(error: RevokedError, *, issued: datetime, kind: Literal["ocsp", "crl"], source: Source) -> Status:
+    reason = str(error.reason.native or "unspecified")
+    return Status(
+        "revoked",
+        reason=reason,
+        issued=issued,
+        revoked_at=error.revocation_dt,
+        kind=kind,
+        source=source,
+        on_hold=reason == "certificate_hold",
+    )
+
+
+def _upto(path: Path, index: int) -> ValidationPath:
+    return Path(path.certificates[: index + 1]).as_validation_path()
+
+
+def _matching_ocsp(
+    der: bytes, *, path: Path, index: int
+) -> Iterator[tuple[ocsp.OCSPResponse, ocsp.SingleResponse]]:
+    """The single responses about this certificate, by issuer name, issuer key and serial number."""
+    certificate, issuer = path.certificates[index], path.certificates[index - 1]
+    try:
+        response = ocsp.OCSPResponse.load(der)
+        if response["response_status"].native != "successful":
+            return
+        for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
+            identity = single["cert_id"]
+            if identity["serial_number"].native != certificate.serial_number:
+                continue
+            name = identity["hash_algorithm"]["algorithm"].native
+            same_name = identity["issuer_name_hash"].native == getattr(certificate.issuer, name)
+            if same_name and identity["issuer_key_hash"].native == getattr(issuer.public_key, name):
+                yield response, single
+    except UNEXPECTED:
+        return
+
+
+def _relevant_crls(ders: Iterable[bytes], *, path: Path, index: int) -> Iterator[crl.CertificateList]:
+    """Lists by the issuer, by whom the certificate names as the issuer of its list, or indirect ones; newest first."""
+    certificate = path.certificates[index]
+    found: list[tuple[datetime, crl.CertificateList]] = []
+    for der in dict.fromkeys(ders):
+        try:
+            one = crl.CertificateList.load(der)
+            scope = one.issuing_distribution_point_value
+            indirect = scope is not None and bool(scope["indirect_crl"].native)
+            if one.issuer == certificate.issuer or indirect:
+                found.append((one["tbs_cert_list"]["this_update"].native, one))
+        except UNEXPECTED:
+            continue
+    found.sort(key=lambda item: item[0], reverse=True)
+    yield from (one for _, one in found)
+
+
+def _certificate(der: bytes) -> x509.Certificate | None:
+    try:
+        certificate = x509.Certificate.load(der, strict=True)
+        _ = (certificate.subject.hashable, certificate.issuer_serial, certificate.key_identifier)
+    except UNEXPECTED:
+        return None
+    return certificate
+
+
+def _ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes | None:
+    """An OCSPRequest; SHA-1 in the CertID is an identifier, and what every responder knows (RFC 5019 §2.1.1)."""
+    try:
+        subject, authority = (pyca.load_der_x509_certificate(c.dump()) for c in (certificate, issuer))
+        builder = pyca_ocsp.OCSPRequestBuilder().add_certificate(subject, authority, hashes.SHA1())  # noqa: S303
+        return builder.build().public_bytes(serialization.Encoding.DER)
+    except UNEXPECTED:
+        return None
+
+
+def _addresses_ocsp(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        yield from (url for url in get_ocsp_urls(certificate) if isinstance(url, str))
+    except UNEXPECTED:
+        return
+
+
+def _addresses_crl(certificate: x509.Certificate) -> Iterator[str]:
+    try:
+        for point in get_relevant_crl_dps(certificate, use_deltas=True):
+            name = point["distribution_point"]
+            if name and name.name == "full_name":
+                yield from (
+                    general.native
+                    for general in name.chosen
+                    if general.name == "uniform_resource_identifier"
+                    and general.native.lower().startswith(("http://", "https://"))
+                )
+    except UNEXPECTED:
+        return
