@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.errors import DatabaseUnavailable
@@ -164,7 +164,9 @@ def _translated() -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError) as error:
+    except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
+        raise
+    except DBAPIError as error:
         sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
         raise DatabaseUnavailable(f"database: {error.orig}", reason=str(error.orig), sqlstate=sqlstate) from error
     except PoolTimeout as error:
