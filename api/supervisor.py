@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import http.client
 import os
 import selectors
 import signal
@@ -32,6 +31,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import structlog
 
 import api
@@ -39,7 +39,8 @@ from api import telemetry
 from api.sandbox import start as sandbox
 from api.sandbox.lockdown import MIB, Limits
 from api.settings import Settings
-from hsm import keeper
+from hsm.launch import KeeperConfig, KeyConfig, spawn
+from hsm.lifecycle import PinSource
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.1, 5.0, 10.0
 """Seconds before a restart: the first, the most, and how long a child must have lived for the first to count again."""
@@ -188,15 +189,7 @@ class _Supervisor:
         if self._announced or time.monotonic() < self._ready_check:
             return
         host, port = self._address
-        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-        connection = http.client.HTTPConnection(reachable, port, timeout=1)
-        try:
-            connection.request("GET", "/health/ready")
-            self._announced = connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
+        self._announced = _answers(host, port, path="/health/ready")
         self._ready_check = time.monotonic() + 0.1
         if self._announced:
             log.info("ready", url=f"http://{host}:{port}")
@@ -227,11 +220,12 @@ def _start_workers(listener: socket.socket, settings: Settings) -> subprocess.Po
 
 def _start_keeper(name: str, settings: Settings, secret: bytes) -> subprocess.Popen[bytes]:
     module = settings.modules[name]
-    config = keeper.KeeperConfig(
+    pin = settings.pin_source(name)
+    config = KeeperConfig(
         name=name,
         library=str(module.library),
         token=module.token,
-        pin=settings.pin_source(name),
+        pin=None if pin is None else msgspec.convert(pin, PinSource),
         sessions=module.sessions,
         environment=settings.module_environment(name),
         socket=str(settings.keeper_socket(name)),
@@ -239,9 +233,9 @@ def _start_keeper(name: str, settings: Settings, secret: bytes) -> subprocess.Po
         use_log=str(settings.use_log(name)),
         permit_secret=secret.hex(),
         call_limit=module.call_limit,
-        keys={ref: {"shapes": list(key.shapes)} for ref, key in settings.keys.items()},
+        keys={ref: KeyConfig(shapes=key.shapes) for ref, key in settings.keys.items()},
     )
-    return keeper.spawn(config)
+    return spawn(config)
 
 
 def _start_api(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
@@ -294,6 +288,17 @@ def _permit_secret(file: Path) -> Iterator[bytes]:
         yield secret
     finally:
         file.unlink(missing_ok=True)
+
+
+def _answers(host: str, port: int, *, path: str) -> bool:
+    """Whether HTTP answers 200 there; by hand, for all that is wanted is the status line (RFC 9112 §4)."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    try:
+        with socket.create_connection((reachable, port), timeout=1) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return connection.recv(64).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:
