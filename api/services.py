@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from api.auth import Gate
 from api.jobs import Jobs
@@ -25,10 +26,14 @@ from api.workflows.keyuse import KeyUser
 from api.workflows.refusals import RefusalLog
 from verify.fetcher import Fetcher
 
+if TYPE_CHECKING:
+    from api.workflows.timestamping import TimestampService
+
 
 @dataclass(frozen=True)
 class Services:
-    """`fetcher` is the one with the rules of `[fetch]`; `clock` gives the aware local time."""
+    """`fetcher` is the one with the rules of `[fetch]`; `clock` gives the aware local time;
+    `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
     settings: Settings
     database: Database
@@ -42,6 +47,7 @@ class Services:
     holds: Holds
     certificates: CertificateGate
     trust: TrustFolder
+    timestamps: TimestampService | None
     gate: Gate
     refusals: RefusalLog
     metrics: Metrics

@@ -1,0 +1,70 @@
+"""What an api process does besides answering: retries, recovery after a crash, and tidying up.
+
+Every process does it; who gets which piece is decided in the database.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from api import telemetry
+from api.errors import ApiError
+from api.services import Services
+from api.store import idempotency
+from api.workflows import recovery
+
+SCAN_EVERY = 5.0
+TIDY_EVERY = 3600.0
+LEFT_BEHIND = 6 * 3600.0
+"""Seconds after which a file in `tmp` belongs to nobody: no request takes that long."""
+
+
+def start(services: Services) -> Callable[[], None]:
+    """Begin; the function returned ends it and waits."""
+    end_jobs = services.jobs.start(recovery.handlers(services))
+    stop = threading.Event()
+    thread = threading.Thread(target=_run, args=(services, stop), name="recovery", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+        end_jobs()
+
+    return end
+
+
+def _run(services: Services, stop: threading.Event) -> None:
+    tidy_at = time.monotonic()
+    while not stop.is_set():
+        try:
+            found = recovery.scan(services)
+            if found:
+                telemetry.logger().warning("recovery", open=found)
+            if time.monotonic() >= tidy_at:
+                tidy_at += TIDY_EVERY
+                tidy(services, before=time.time() - LEFT_BEHIND)
+        except ApiError as error:
+            telemetry.logger().warning("recovery waits", code=error.code)
+        except Exception:  # noqa: BLE001 - this thread must outlive whatever is wrong with one record
+            telemetry.logger().exception("recovery failed")
+        stop.wait(SCAN_EVERY)
+
+
+def tidy(services: Services, *, before: float) -> None:
+    """Remove what dead processes left: uploads and outputs older than `before` (Unix time), old Idempotency-Keys."""
+    for file in services.settings.tmp.iterdir():
+        if _is_left(file, before):
+            file.unlink(missing_ok=True)
+    services.blobs.sweep(before=before)
+    services.database.write(idempotency.purge)
+
+
+def _is_left(file: Path, before: float) -> bool:
+    try:
+        return file.is_file() and file.stat().st_mtime < before
+    except FileNotFoundError:
+        return False

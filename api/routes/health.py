@@ -1,0 +1,99 @@
+"""`/health/alive`, `/health/ready`, `/metrics`: open, and without anything worth hiding.
+
+Ready means that a document could be signed now: database and ledger answer, a locked-down worker can be had, and a
+token is operational (all of them: `ready`; some: `degraded`, still 200; none: 503).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import telemetry
+from api.errors import ApiError
+from api.routes import common
+from api.services import Services
+from hsm.errors import HsmError
+from signer.clock import ClockUnreliable, kernel_is_synchronised
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/alive", summary="The process answers")
+async def alive() -> Response:
+    return common.json({"status": "alive"})
+
+
+@router.get("/health/ready", summary="Documents can be signed", responses={503: {"description": "Not ready"}})
+async def ready(request: Request) -> Response:
+    facts = await common.side_room(request).run(_facts, common.services(request))
+    return common.json(facts, status=503 if facts["status"] == "not-ready" else 200)
+
+
+@router.get("/metrics", summary="Counters for Prometheus", responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    return Response(common.services(request).metrics.text(), media_type=telemetry.CONTENT_TYPE)
+
+
+def _facts(services: Services) -> dict[str, Any]:
+    parts = {
+        "database": _database(services),
+        "ledger": _ledger(services),
+        "workers": _workers(services),
+        "modules": {name: _module(services, name) for name in services.keys.tokens},
+        "clock": _clock(services),
+    }
+    states = [module["state"] for module in parts["modules"].values()]
+    working = all(parts[name]["state"] == "ok" for name in ("database", "ledger", "workers"))
+    if not working or (states and "operational" not in states):
+        status = "not-ready"
+    else:
+        status = "ready" if all(state == "operational" for state in states) else "degraded"
+    return {"status": status, **parts}
+
+
+def _database(services: Services) -> dict[str, Any]:
+    try:
+        services.database.read(lambda connection: connection.execute(sa.text("SELECT 1")).scalar())
+        return {"state": "ok", "waiting_jobs": services.jobs.waiting()}
+    except ApiError as error:
+        return {"state": "unavailable", "code": error.code}
+
+
+def _ledger(services: Services) -> dict[str, Any]:
+    try:
+        return {"state": "ok", "size": services.ledger.state().size}
+    except ApiError as error:
+        return {"state": "unavailable", "code": error.code}
+
+
+def _workers(services: Services) -> dict[str, Any]:
+    try:
+        found = services.documents.sandbox.check()
+    except ApiError as error:
+        return {"state": "unavailable", "code": error.code}
+    return {"state": "ok" if found.seccomp else "unavailable", "seccomp": found.seccomp, "landlock": found.landlock_abi}
+
+
+def _module(services: Services, name: str) -> dict[str, Any]:
+    try:
+        status = services.keys.tokens[name].status()
+    except HsmError as error:
+        return {"state": "unavailable", "code": error.code}
+    return {"state": status.state, "reason": status.reason, "sessions": status.sessions}
+
+
+def _clock(services: Services) -> dict[str, Any]:
+    facts: dict[str, Any] = {"time": time.time(), "synchronised": kernel_is_synchronised()}
+    if services.timestamps is not None:
+        try:
+            services.timestamps.clock.now()
+            facts["trusted"] = True
+        except ClockUnreliable:
+            facts["trusted"] = False
+    return facts

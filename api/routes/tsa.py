@@ -1,0 +1,44 @@
+"""`POST /tsa`: RFC 3161 over HTTP (§3.4). Open to everyone who reaches the port, as its clients send no credentials."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.errors import NotFound
+from api.refusals import MediaTypeNotSupported
+from api.routes import common
+from api.routes.common import PROBLEMS
+
+router = APIRouter(tags=["timestamps"])
+
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+
+
+@router.post(
+    "/tsa",
+    summary="Issue a timestamp (RFC 3161)",
+    responses={
+        200: {
+            "content": {REPLY: {}},
+            "description": "A TimeStampResp; also for a request that is refused, with its failInfo",
+        },
+        **PROBLEMS,
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {QUERY: {"schema": {"type": "string", "format": "binary"}, "example": "openssl ts -query …"}},
+        }
+    },
+)
+async def issue(request: Request) -> Response:
+    services = common.services(request)
+    if services.timestamps is None:
+        raise NotFound
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != QUERY:
+        raise MediaTypeNotSupported(expected=QUERY)
+    body = await request.body()
+    answer = await common.side_room(request).run(services.timestamps.respond, services, body)
+    return Response(answer, 200, {"Cache-Control": "no-store"}, REPLY)
