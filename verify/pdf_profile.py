@@ -32,8 +32,9 @@ def of(message: Signed, *, sub_filter: str, has_time: bool) -> Profile:
     if sub_filter != _CADES:
         return Profile("PKCS7", "PDF-NOT-ETSI", _missing_everywhere(message))
     missing = list(_missing_everywhere(message))
-    if message.binding == "absent":
-        return Profile("PAdES", "PDF-NOT-ETSI", (*missing, "signing-certificate"))
+    if message.signers != 1 or message.binding == "absent":
+        missing.extend(("signing-certificate",) if message.binding == "absent" else ())
+        return Profile("PAdES", "PDF-NOT-ETSI", tuple(missing))
     policy = "signature_policy_identifier" in message.attributes
     baseline = (
         not missing

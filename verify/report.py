@@ -6,9 +6,9 @@ Times are timezone-aware; certificates appear as facts, not as bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 Indication = Literal["TOTAL_PASSED", "INDETERMINATE", "TOTAL_FAILED"]
 Verdict = Literal["TOTAL_PASSED", "INDETERMINATE", "TOTAL_FAILED", "NO_SIGNATURE", "UNREADABLE"]
@@ -110,3 +110,20 @@ class Report:
     signatures: tuple[SignatureReport, ...]
     timestamps: tuple[TimestampReport, ...] = ()
     warnings: tuple[Warning_, ...] = ()
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as JSON values, shaped as the public interface says, without the `summary` that `api` adds."""
+    return {item.name: _plain(getattr(report, item.name)) for item in fields(report)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return value
