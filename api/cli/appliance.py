@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,7 +28,6 @@ from api.cli.console import t
 from api.fetch import FetchRules, HttpFetcher
 from api.sandbox import start as sandbox
 from api.sandbox.pool import Sandbox, SandboxLimits
-from api.services import Services
 from api.settings import Settings
 from api.workflows.documents import Documents
 from hsm.errors import KeeperNotAvailable, KeyNotFound
@@ -37,6 +37,9 @@ from hsm.token import TokenAdmin
 from verify import trust as trusts
 from verify.fetcher import Fetcher, Offline
 from verify.trust import Trust
+
+if TYPE_CHECKING:
+    from api.services import Services  # as with api.app below
 
 STARTS_WITHIN = 15.0
 ENDS_WITHIN = 5.0

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from rich.markup import escape
 
 from api import settings as kyso_settings
@@ -21,7 +23,7 @@ from api.cli import appliance, console
 from api.cli.certificate_files import read_certificates
 from api.cli.console import Form, Lang, t
 from api.cli.output import atomic
-from api.workflows.keys import as_json
+from api.workflows.keys import as_json, certificate_of
 from hsm.keys import KeyInfo
 
 app = typer.Typer(no_args_is_help=True, help=t("khóa trên thiết bị", "keys on tokens"))
@@ -54,10 +56,18 @@ def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - rea
     )
     for key in keys:
         told = as_json(key)
+        certificate = certificate_of(key)
         kind = f"{key.algorithm} {key.key_size}" if key.key_size else key.algorithm
         not_after = (told["not_after"] or "–")[:10]
-        shown.add_row(escape(key.ref), key.module, kind, escape(told["subject"] or "–"), not_after)
+        shown.add_row(escape(key.ref), key.module, kind, escape(_name(certificate) if certificate else "–"), not_after)
     console.out.print(shown)
+
+
+def _name(certificate: x509.Certificate) -> str:
+    """Common name and organisation: enough to know whose it is."""
+    wanted = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+    parts = [str(one.value) for oid in wanted for one in certificate.subject.get_attributes_for_oid(oid)]
+    return ", ".join(parts) or certificate.subject.rfc4514_string()
 
 
 @app.command("create", help=t("tạo cặp khóa trên thiết bị", "make a key pair on the token"))

@@ -85,6 +85,9 @@ def set_up(home: Path, *, port: int) -> None:
                         pki.certificate(arch, identity.ref),
                         tuple(pki.certificate(arch, name) for name in chain),
                     )
+    (demo / "certificates").mkdir(exist_ok=True)
+    for identity in everyone:
+        (demo / "certificates" / f"{identity.ref}.pem").write_bytes(pki.pem_of(arch, identity.ref))
     _trust(settings, root=pki.pem_of(arch, "root"), issuing=pki.pem_of(arch, "issuing"))
     _api_keys(settings)
     if not (demo / "giay-gioi-thieu.pdf").exists():

@@ -1,0 +1,84 @@
+"""The README's walk-throughs and the demo's promises, against a running appliance."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.appliance import Appliance
+from tests.cli_support import ROOT
+from tests.documents import pdf
+
+pytestmark = pytest.mark.spine
+
+sys.path.append(str(ROOT / "docker" / "demo"))
+from identities import IDENTITIES  # noqa: E402 - the demo is a folder of scripts, not a package
+
+
+def _block(language: str) -> str:
+    """The one code block of the README that opens with this line."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def beside_var(appliance: Appliance, tmp_path: Path) -> Path:
+    """A folder whose `var` is the appliance's home, as the README's reader has it."""
+    (tmp_path / "var").symlink_to(appliance.home)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("language", "command"), [("sh curl", ("bash", "-euo", "pipefail", "-c")), ("python", (sys.executable, "-c"))]
+)
+def test_the_walk_through_of_the_readme_works(appliance: Appliance, beside_var: Path, language, command):
+    """A newcomer who copies the block signs and verifies, and is told so."""
+    code = _block(language).replace("http://localhost:8080", appliance.url)
+    ran = subprocess.run([*command, code], cwd=beside_var, capture_output=True, text=True, check=False, timeout=60)
+    assert 0 == ran.returncode, ran.stderr
+    assert "TOTAL_PASSED" in ran.stdout
+    assert (beside_var / "signed.pdf").read_bytes().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: identity.ref)
+def test_each_identity_has_its_outcome(appliance: Appliance, tmp_path: Path, identity):
+    """An integrator who signs with a demo key gets the answer that the README names."""
+    answer = appliance.sign(pdf(tmp_path / "in.pdf").read_bytes(), key=identity.ref, level="B-T")
+    found = answer.json()
+    assert identity.code == found.get("code"), found
+    assert (answer.status_code == 201) == (identity.code is None)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"`{identity.ref}`" in readme
+    assert identity.code is None or f"`{identity.code}`" in readme
+
+
+def test_the_demo_leaves_documents_reports_and_pictures(appliance: Appliance):
+    """What `make demo` promises lies in var/demo: signed at B-T, passed, and the whole form with four signatures."""
+    demo = appliance.home / "demo"
+    for name, signatures in (("giay-gioi-thieu.signed", 1), ("giay-gioi-thieu.all-boxes", 4)):
+        report = json.loads((demo / f"{name}.report.json").read_text("utf-8"))
+        assert "TOTAL_PASSED" == report["verdict"]
+        assert ["PAdES-BASELINE-T"] * signatures == [one["level"] for one in report["signatures"]]
+        subprocess.run(["qpdf", "--check", demo / f"{name}.pdf"], check=True, capture_output=True)
+        for page in (1, 2):
+            assert (demo / f"{name}.{page}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_secret_can_be_read_by_its_owner_alone(appliance: Appliance):
+    """PINs, API keys and CA keys are private files in private folders."""
+    home = appliance.home
+    secret = [
+        *home.glob("secrets/*"),
+        *home.glob("demo/*.key"),
+        *home.glob("demo/*.pin"),
+        *home.glob("demo/pki/keys/*.key.pem"),
+    ]
+    assert len(secret) >= 12
+    assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in secret}
+    assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (home / "secrets", home / "demo")}

@@ -1,0 +1,54 @@
+"""How the command line answers those who call it wrongly, and those who ask for help."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.cli import console, verifying
+from tests.cli_support import kyso
+
+pytestmark = pytest.mark.spine
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("frobnicate",),
+        ("verify",),
+        ("verify", "--frobnicate", "a.pdf"),
+        ("verify", "a.pdf", "--format", "jpeg"),
+        ("verify", "a.pdf", "--at", "yesterday"),
+        ("verify", "a.pdf", "--trust", "/nowhere"),
+        ("sign", "a.pdf"),
+        ("sign", "a.pdf", "-o", "b.pdf", "--key", "k", "--page", "1"),
+        ("sign", "a.pdf", "-o", "b.pdf", "--key", "k", "--page", "1", "--box", "1,2,3"),
+        ("cert", "verify", "a.pem"),
+        ("key", "create", "k", "--algorithm", "rsa1024"),
+        ("audit", "verify", "--known", "12"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_is_told_in_one_line_and_ends_with_64(arguments, tmp_path):
+    """Status 64 is for whoever wrote the call; nothing on standard output can be mistaken for a result."""
+    ran = kyso(*arguments, home=tmp_path / "home")
+    assert (console.USAGE, "") == (ran.status, ran.out), ran
+    assert [True] == [line.startswith("kyso: usage: ") for line in ran.err], ran
+
+
+@pytest.mark.parametrize(("language", "word"), [("vi", "kiểm tra chữ ký số"), ("en", "judge the signatures")])
+def test_help_speaks_both_languages(language, word, tmp_path):
+    """`kyso --help` lists every command, in the language of the run."""
+    ran = kyso("--help", home=tmp_path, KYSO_LANG=language)
+    assert 0 == ran.status
+    assert word in ran.out
+    for command in ("serve", "sign", "verify", "timestamp", "token", "key", "audit", "caller", "cert"):
+        assert command in ran.out
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [((0,), 0), ((0, 3), 3), ((0, 3, 2), 2), ((2, 4, 3, 0), 4), ((4, 1, 2), 1), ((3, 3), 3)],
+)
+def test_of_several_files_the_worst_decides(statuses, status):
+    """The order is 1, 4, 2, 3, 0: a failed signature outweighs a file that cannot be read."""
+    assert status == verifying.worst(statuses)
