@@ -19,7 +19,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from api.errors import RequestInvalid
 from api.refusals import NameInvalid
 from hsm.keys import Mechanism
-from signer.errors import OrderInvalid
 from signer.model import Format, Level, Place, Stamp
 
 
@@ -36,7 +35,7 @@ def _no_controls(text: str) -> str:
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_controls)]
 Hex256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-20_000, le=20_000)]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Input(BaseModel):
@@ -113,14 +112,14 @@ class VerifyOptions(_Input):
 
 
 def parse_order(raw: bytes) -> OrderRequest:
-    """The order, or OrderInvalid with the part of it that is wrong; NameInvalid for control characters in it."""
+    """The order, or RequestInvalid with the part of it that is wrong; NameInvalid for control characters in it."""
     try:
         return OrderRequest.model_validate_json(raw)
     except ValidationError as error:
         where, what, control = _first(error)
         if control:
             raise NameInvalid(f"{where} has control characters", name=where) from None
-        raise OrderInvalid(f"{where}: {what}" if where else what, field=where) from None
+        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
 
 
 def parse_options(raw: bytes | None) -> VerifyOptions:

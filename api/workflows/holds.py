@@ -20,10 +20,10 @@ from api.store.database import Database
 from api.store.idempotency import Claim
 from api.store.signatures import Hold
 
-LEASE = 30.0
-"""Seconds; longer than a permit lives (`keyuse.PERMIT_SECONDS`), so that nobody takes a record over while its permit
+LEASE = 8.0
+"""Seconds; short, since for so long a request whose process was killed cannot be repeated; longer than a permit lives (`keyuse.PERMIT_SECONDS`), so that nobody takes a record over while its permit
 could still be used."""
-RENEWED_AFTER = 10.0
+RENEWED_AFTER = 2.0
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ What if it breaks in between: the keeper writes its own log before and after it 
 
 | The keeper says | Then |
 |---|---|
-| it never began | the same permit is presented again, as long as it is valid; else FAILED |
+| it never began | it is asked again for the same ledger number, which the keeper serves once; later FAILED |
 | done, here is the value | step 9 |
 | it failed | FAILED |
 | it began, and no more | IN_DOUBT: for people to look at; nothing is signed again by itself |
@@ -34,11 +34,10 @@ from api.workflows.keys import Keys
 from hsm import permit as permits
 from hsm.errors import HsmError, KeeperNotAvailable, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism
-from hsm.permit import Permit
 
-PERMIT_SECONDS = 20.0
-"""How long a permit is good for: enough for a keeper to be started anew, and shorter than a record's hold
-(`signing.LEASE`), so that nobody takes a record over while its permit could still be used."""
+PERMIT_SECONDS = 6.0
+"""How long a permit is good for: shorter than a record's hold (`holds.LEASE`), so that nobody takes a record over while
+its permit could still be used."""
 PATIENCE = 15.0
 """Seconds for a keeper that went away to come back, before the caller is told to try again."""
 PAUSE = 0.1
@@ -64,23 +63,25 @@ class KeyUser:
         Raises SigningInterrupted when the keeper's log has to be asked later, SignatureInDoubt when it says no more,
         or another HsmError: then the key was not used, or gave nothing.
         """
-        expires_at = time.time() + PERMIT_SECONDS
+        try:
+            return self._ask(key, mechanism=mechanism, tbs=tbs, number=number)
+        except (SigningInterrupted, KeeperNotAvailable) as error:
+            telemetry.logger().warning("keeper went away", key=key.ref, ledger=number, code=error.code)
+            return self._resume(key, mechanism=mechanism, tbs=tbs, number=number, cause=error)
+
+    def _ask(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int) -> bytes:
         permit = permits.issue(
             self.permit_secret(),
             key=key.ref,
             mechanism=mechanism,
             tbs=tbs,
             ledger_number=number,
-            expires_at=expires_at,
+            expires_at=time.time() + PERMIT_SECONDS,
         )
-        try:
-            return self.keys.token(key).sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
-        except (SigningInterrupted, KeeperNotAvailable) as error:
-            telemetry.logger().warning("keeper went away", key=key.ref, ledger=number, code=error.code)
-            return self._resume(key, mechanism=mechanism, tbs=tbs, permit=permit, cause=error)
+        return self.keys.token(key).sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
 
-    def _resume(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, permit: Permit, cause: HsmError) -> bytes:
-        """The value after all: from the keeper's log, or by presenting the same permit again."""
+    def _resume(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int, cause: HsmError) -> bytes:
+        """The value after all: from the keeper's log, or by asking again for the same ledger number."""
         token = self.keys.token(key)
         deadline = time.monotonic() + PATIENCE
         presented = isinstance(cause, SigningInterrupted)
@@ -88,9 +89,9 @@ class KeyUser:
         while time.monotonic() < deadline:
             time.sleep(PAUSE)
             try:
-                use = token.use(permit.ledger_number)
+                use = token.use(number)
                 if use is None:
-                    return token.sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
+                    return self._ask(key, mechanism=mechanism, tbs=tbs, number=number)
             except (SigningInterrupted, KeeperNotAvailable) as error:
                 presented = presented or isinstance(error, SigningInterrupted)
                 continue

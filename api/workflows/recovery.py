@@ -228,7 +228,7 @@ def _finish_job(services: Services, identity: str) -> None:
         telemetry.logger().error("a signature needs a person", signature=identity, code=error.code)
         raise GiveUp from None
     except RequestInProgress:
-        raise Later(LEASE) from None
+        raise Later(LEASE / 2) from None
     except Exception as error:
         code = getattr(error, "code", "")
         if record.state == "completing" and age > services.settings.signing.completion_retry:
