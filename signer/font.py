@@ -34,8 +34,14 @@ from signer.errors import SignerError, TextNotShowable
 FONT_VARIABLE = "KYSO_STAMP_FONT"
 """Environment variable that names another TrueType font."""
 
-DEFAULT_FONT = Path("/usr/share/fonts/truetype/liberation2/LiberationSerif-Regular.ttf")
-"""Debian's fonts-liberation2: the widths of Times New Roman, and all Vietnamese letters."""
+DEFAULT_FONTS = (
+    Path("/usr/share/fonts/truetype/liberation2/LiberationSerif-Regular.ttf"),
+    Path("/usr/share/fonts/truetype/liberation/LiberationSerif-Regular.ttf"),
+)
+"""Liberation Serif 2, which has the widths of Times New Roman and all Vietnamese letters: in fonts-liberation2 of
+Debian 12 and Ubuntu 22.04, in fonts-liberation later. (Debian 12's fonts-liberation is version 1, and is refused.)"""
+
+_VIETNAMESE = "ĂăÂâĐđÊêÔôƠơƯưẰẵẬẫỂễỘợỮữỴỵ"
 
 
 class FontMissing(SignerError):
@@ -72,11 +78,11 @@ class Font:
     def __init__(self, path: Path) -> None:
         try:
             with TTFont(path, lazy=True) as file:
-                self._read(file)
+                self._read(file, path)
         except (OSError, TTLibError, KeyError, struct.error) as error:
             raise FontMissing("the stamp font cannot be read", path=str(path), reason=str(error)) from error
 
-    def _read(self, file: TTFont) -> None:
+    def _read(self, file: TTFont, path: Path) -> None:
         outlines, order = file["glyf"], file.getGlyphOrder()
         for name in order:
             outlines[name].removeHinting()  # fpgm, prep and cvt are left out of the subset, so no program may call them
@@ -105,6 +111,8 @@ class Font:
             )
             for code, name in file.getBestCmap().items()
         }
+        if missing := [letter for letter in _VIETNAMESE if letter not in self._glyphs]:
+            raise FontMissing("the stamp font lacks Vietnamese letters", path=str(path), reason="".join(missing))
         self._characters = {glyph.number: character for character, glyph in reversed(self._glyphs.items())}
         self._subset = lru_cache(maxsize=64)(self._cut)
 
@@ -241,8 +249,14 @@ class Font:
 
 
 def load() -> Font:
-    """The font that the environment names, else Debian's Liberation Serif; read once a process. Raises FontMissing."""
-    return _load(Path(os.environ.get(FONT_VARIABLE) or DEFAULT_FONT))
+    """The font that the environment names, else Liberation Serif; read once a process. Raises FontMissing."""
+    named = os.environ.get(FONT_VARIABLE)
+    return _load(Path(named)) if named else _load_default()
+
+
+@lru_cache(maxsize=1)
+def _load_default() -> Font:
+    return _load(next((path for path in DEFAULT_FONTS if path.exists()), DEFAULT_FONTS[0]))
 
 
 @lru_cache(maxsize=2)

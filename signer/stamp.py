@@ -33,6 +33,9 @@ _LABELS = {
 LARGEST, READABLE, SMALLEST, STEP = 12.0, 8.0, 4.0, 0.25
 """Font sizes in points. Lines are kept whole down to READABLE; below it, wrapping is better than shrinking."""
 
+LONGEST = 2000
+"""Letters and lines of one stamp: fitting costs time with each."""
+
 LINE_HEIGHT = 1.15
 """From baseline to baseline, in em; more where the glyphs are taller."""
 
@@ -67,10 +70,12 @@ def build(
 ) -> generic.StreamObject:
     """A form XObject of `width` by `height` points that shows `lines`, with its font embedded into `writer`.
 
-    Raises TextNotShowable if a character cannot be shown (fact `reason` is `characters`) or the text needs more room
-    (`does-not-fit`), FontMissing if there is no font.
+    Raises TextNotShowable if a character cannot be shown (fact `reason` is `characters`), the text needs more room
+    (`does-not-fit`) or is longer than any stamp (`too-long`); FontMissing if there is no font.
     """
     font = load()
+    if sum(len(line) + 1 for line in lines) > LONGEST:
+        raise TextNotShowable("the text is too long for a stamp", reason="too-long", longest=LONGEST)
     text = [font.glyphs_of(line) for line in lines]
     margin = min(4.0, width / 20, height / 10)
     size, rows = _fit(text, font, width=width - 2 * margin, height=height - 2 * margin)

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
+from fontTools.ttLib import TTFont
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 
 from signer.errors import OrderInvalid, TextNotShowable
-from signer.font import DEFAULT_FONT, FONT_VARIABLE, FontMissing, load
+from signer.font import DEFAULT_FONTS, FONT_VARIABLE, FontMissing, load
 from signer.stamp import SMALLEST, build, default_lines
 from tests.pki import Authority
 
 pytestmark = [
     pytest.mark.spine,
-    pytest.mark.skipif(not DEFAULT_FONT.exists(), reason="fonts-liberation2 is not installed"),
+    pytest.mark.skipif(not any(map(Path.exists, DEFAULT_FONTS)), reason="Liberation Serif 2 is not installed"),
 ]
 
 LINES = (
@@ -151,6 +152,14 @@ def test_a_box_that_is_too_small_is_refused(tmp_path, width, height):
     assert "does-not-fit" == refused.value.facts["reason"]
 
 
+def test_a_text_as_long_as_a_book_is_refused_at_once(tmp_path):
+    """Fitting is not tried on what no stamp holds."""
+    for lines in (("ký " * 100_000,), ("",) * 100_000):
+        with pytest.raises(TextNotShowable) as refused:
+            page(tmp_path, lines, width=500, height=300)
+        assert "too-long" == refused.value.facts["reason"]
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -221,10 +230,15 @@ print(len(form.data))
 
 
 def test_a_font_that_is_not_there_is_the_operators_business(monkeypatch, tmp_path):
-    """Missing and broken fonts have one code, and the path."""
+    """A font that is missing, broken or without a Vietnamese letter: one code, and the path."""
     broken = tmp_path / "broken.ttf"
     broken.write_bytes(b"\0\1\0\0" + bytes(200))
-    for path in (tmp_path / "missing.ttf", broken):
+    latin = tmp_path / "latin.ttf"
+    with TTFont(next(filter(Path.exists, DEFAULT_FONTS))) as font:
+        for table in font["cmap"].tables:
+            table.cmap.pop(ord("ẵ"), None)
+        font.save(latin)
+    for path in (tmp_path / "missing.ttf", broken, latin):
         monkeypatch.setenv(FONT_VARIABLE, str(path))
         with pytest.raises(FontMissing) as refused:
             load()
