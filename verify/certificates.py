@@ -80,14 +80,18 @@ class Certificates:
         given = Evidence((), self.trust.crls, self.trust.ocsps)
         self._revocation = Revocation(self.evidence.with_(given), self.fetcher, self.policy, self.now)
 
-    def judge(self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes] = ()) -> CertificateResult:
+    def judge(
+        self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes] = ()
+    ) -> CertificateResult:
         """`reference`: when the certificate was used as far as is proven; `pool`: further certificates for paths."""
         key = (certificate, role, reference)
         if key not in self._known:
             self._known[key] = self._judge(certificate, role=role, reference=reference, pool=pool)
         return self._known[key]
 
-    def _judge(self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes]) -> CertificateResult:
+    def _judge(
+        self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes]
+    ) -> CertificateResult:
         candidates = (*self.evidence.certificates, *pool)
         best: CertificateResult | None = None
         for path in build(certificate, pool=candidates, trust=self.trust):
@@ -120,13 +124,17 @@ class Certificates:
                 path,
                 (Check("CERTIFICATE_PATH", CLAUSE, "FAILED", dict(facts)),),
             )
-        checks.append(Check("CERTIFICATE_PATH", CLAUSE, "PASSED", {"anchor": path.subjects[-1], "length": len(path.subjects)}))
+        checks.append(
+            Check("CERTIFICATE_PATH", CLAUSE, "PASSED", {"anchor": path.subjects[-1], "length": len(path.subjects)})
+        )
         if until is not None and until < self.now:
             problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "algorithm-expired", until))
         # 2
-        for authority in path.certificates[1:-1]:
-            if not authority.not_valid_before <= self.now <= authority.not_valid_after:
-                problems.append(Problem("CERTIFICATE_CHAIN_GENERAL_FAILURE", "ca-not-in-force", subject=name_of(authority.subject)))
+        problems.extend(
+            Problem("CERTIFICATE_CHAIN_GENERAL_FAILURE", "ca-not-in-force", subject=name_of(authority.subject))
+            for authority in path.certificates[1:-1]
+            if not authority.not_valid_before <= self.now <= authority.not_valid_after
+        )
         # 3
         leaf_status: Status | None = None
         if not problems or all(p.moment is not None for p in problems):
@@ -135,7 +143,16 @@ class Certificates:
                 status = self._status(path, index=index, role=role, is_leaf=is_leaf, reference=reference)
                 if is_leaf:
                     leaf_status = status
-                self._note(status, path, index=index, role=role, is_leaf=is_leaf, problems=problems, checks=checks, warnings=warnings)
+                self._note(
+                    status,
+                    path,
+                    index=index,
+                    role=role,
+                    is_leaf=is_leaf,
+                    problems=problems,
+                    checks=checks,
+                    warnings=warnings,
+                )
         # 4
         problems.extend(self._period(path.leaf, leaf_status, checks=checks) if len(path.certificates) > 1 else ())
         return CertificateResult(tuple(problems), path, tuple(checks), tuple(warnings))
@@ -173,8 +190,9 @@ class Certificates:
             "source": status.source,
             "issued": status.issued.isoformat() if status.issued else None,
         }
-        for url in status.unreachable:
-            warnings.append(Warning_("REVOCATION_UNREACHABLE", {"url": url, "subject": subject}))
+        warnings.extend(
+            Warning_("REVOCATION_UNREACHABLE", {"url": url, "subject": subject}) for url in status.unreachable
+        )
         if status.state == "good":
             outcome = "SKIPPED" if status.reason == "not-checked" else "PASSED"
             checks.append(Check("REVOCATION", _FRESHNESS, outcome, facts))  # type: ignore[arg-type]  # both are outcomes

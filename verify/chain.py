@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from asn1crypto import x509
@@ -58,7 +59,7 @@ UNEXPECTED = (
 T = TypeVar("T")
 
 
-class PathRejected(Exception):  # noqa: N818  a finding about certificates, not a failure of the program
+class PathRejected(Exception):
     """A path breaks a rule; `sub_indication` as in EN 319 102-1 table 6, `reason` our code, `subject` whose fault."""
 
     def __init__(self, sub_indication: str, reason: str, *, subject: str = "") -> None:
@@ -121,12 +122,8 @@ def build(certificate: bytes, *, pool: Iterable[bytes], trust: Trust) -> Iterato
         return
     others = [c for c in map(_load, dict.fromkeys((*trust.intermediates, *pool))) if c is not None][:MAX_POOL]
     search = _Search(anchors=anchors, others=others)
-    found = 0
-    for path in search.upwards((leaf,)):
+    for path in islice(search.upwards((leaf,)), MAX_PATHS):
         yield Path(path)
-        found += 1
-        if found >= MAX_PATHS:
-            return
 
 
 class _Search:

@@ -52,9 +52,9 @@ class UnusedObjectRule(WhitelistRule):
         freed = new.refs_freed_in_revision()
         if not freed:
             return
-        new._load_reverse_xref_cache()  # noqa: SLF001  the only index of who refers to what
+        new._load_reverse_xref_cache()
         for reference in freed:
-            if not new._get_usages_of_ref(reference):  # noqa: SLF001
+            if not new._get_usages_of_ref(reference):
                 yield ReferenceUpdate(reference)
 
 

@@ -161,9 +161,10 @@ class History:
     def _has_unreadable_objects(self, number: int) -> bool:
         """Whether a revision names objects that are not where it says: readers would each show something else."""
         view = self._view(number)
-        freed = view.refs_freed_in_revision()
+        freed: set[Reference] = view.refs_freed_in_revision()  # type: ignore[no-untyped-call]  # pyHanko leaves it untyped
         try:
-            for reference in view.explicit_refs_in_revision() - freed:
+            named: set[Reference] = view.explicit_refs_in_revision()  # type: ignore[no-untyped-call]  # likewise
+            for reference in named - freed:
                 view(reference)
         except UNEXPECTED:
             return True

@@ -122,7 +122,7 @@ def _check_integers(der: bytes) -> None:
         start, end, nested = todo.pop()
         if start >= end:
             continue
-        (class_, method, tag, header, content, trailer), used = parser._parse(der, end, start)  # noqa: SLF001
+        (class_, method, tag, header, content, _), used = parser._parse(der, end, start)
         if nested:
             todo.append((used, end, True))
         body = start + len(header)
@@ -150,7 +150,7 @@ def check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity:
         return Integrity("FORMAT_FAILURE", reason=type(error).__name__)
 
 
-def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity:
+def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity:  # noqa: PLR0911  one return for each step
     # 1
     mechanism = message.signature
     if message.digest_algorithm is None or mechanism is None:
@@ -266,14 +266,12 @@ def _signing_certificate(
 
 def _references(attributes: dict[str, tuple[Any, ...]]) -> list[tuple[str | None, bytes]]:
     """(digest name, certificate digest) of ESSCertIDv2 and ESSCertID; the first one is the signer (RFC 5035 §5.4)."""
-    found: list[tuple[str | None, bytes]] = []
-    for value in attributes.get("signing_certificate_v2", ()):
-        for entry in value["certs"]:
-            found.append((algorithms.digest_name(entry["hash_algorithm"]["algorithm"].dotted), entry["cert_hash"].native))
-    for value in attributes.get("signing_certificate", ()):
-        for entry in value["certs"]:
-            found.append(("sha1", entry["cert_hash"].native))
-    return found
+    newer = [entry for value in attributes.get("signing_certificate_v2", ()) for entry in value["certs"]]
+    older = [entry for value in attributes.get("signing_certificate", ()) for entry in value["certs"]]
+    return [
+        *((algorithms.digest_name(e["hash_algorithm"]["algorithm"].dotted), e["cert_hash"].native) for e in newer),
+        *(("sha1", e["cert_hash"].native) for e in older),
+    ]
 
 
 def _digests_to(der: bytes, reference: tuple[str | None, bytes]) -> bool:

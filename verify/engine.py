@@ -115,14 +115,14 @@ class _Judgement:
         covering = [one for one in document if one.found.covers > found.covers]
         proven = _best_time([*(one for one in own if one.found.type == "signature"), *covering])
         # 1
-        indication, sub = self._format_and_integrity(found, checks=checks)
+        ended = self._format_and_integrity(found, checks=checks)
         # 3 to 6
-        if indication is None:
+        if ended is None:
             problems = self._basic(found, own, proven=proven, checks=checks)
             # 7
-            open_problems = [p for p in problems if not self._cleared(p, found, proven=proven)]
-            indication, sub = ("INDETERMINATE", open_problems[0].sub_indication) if open_problems else ("TOTAL_PASSED", None)
-            checks.append(_with_time(proven, problems, open_problems))
+            left = [problem for problem in problems if not self._cleared(problem, proven=proven)]
+            checks.append(_with_time(proven, problems, left))
+            ended = ("INDETERMINATE", left[0].sub_indication) if left else ("TOTAL_PASSED", None)
         if proven is None and own:
             checks.append(Check("TIMESTAMP_NOT_PROVEN", "EN 319 102-1 §5.5.4", "WARNING", {"timestamps": len(own)}))
         return SignatureReport(
@@ -130,8 +130,8 @@ class _Judgement:
             format=found.format,
             level=levels.of(found, own=own, document=document),
             parent=found.parent,
-            indication=indication,
-            sub_indication=sub,
+            indication=ended[0],
+            sub_indication=ended[1],
             intact=found.integrity.intact,
             scope=found.scope,
             signer=signer_facts(found.signer) if found.signer else None,
@@ -145,8 +145,8 @@ class _Judgement:
 
     def _format_and_integrity(
         self, found: FoundSignature, *, checks: list[Check]
-    ) -> tuple[Indication | None, str | None]:
-        """§5.2.2 and §5.2.7: what ends the process at once; (None, None) when it goes on."""
+    ) -> tuple[Indication, str | None] | None:
+        """§5.2.2 and §5.2.7: what ends the process at once; None when it goes on."""
         failure, reason = found.integrity.failure, found.integrity.reason
         outcome: Literal["PASSED", "FAILED"] = "FAILED" if failure == "FORMAT_FAILURE" else "PASSED"
         checks.append(Check("FORMAT", "EN 319 102-1 §5.2.2", outcome, dict(found.facts) | {"reason": reason or None}))
@@ -155,17 +155,24 @@ class _Judgement:
         if failure == "NO_SIGNING_CERTIFICATE_FOUND":
             checks.append(Check("SIGNING_CERTIFICATE", "EN 319 102-1 §5.2.3", "FAILED", {"reason": reason}))
             return "INDETERMINATE", failure
-        checks.append(Check("INTEGRITY", "EN 319 102-1 §5.2.7", "FAILED" if failure else "PASSED", {"reason": reason or None}))
+        checks.append(
+            Check("INTEGRITY", "EN 319 102-1 §5.2.7", "FAILED" if failure else "PASSED", {"reason": reason or None})
+        )
         if failure is not None:
             known = reason not in {"algorithm-unknown", "key-unusable"}
             return ("TOTAL_FAILED", failure) if known else ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
         changes = found.changes
-        said: dict[str, str | int | bool | None] = {"kind": changes.kind, "detail": changes.details[-1] if changes.details else None}
+        said: dict[str, str | int | bool | None] = {
+            "kind": changes.kind,
+            "detail": changes.details[-1] if changes.details else None,
+        }
         if changes.modified:
             checks.append(Check("CHANGES", "EN 319 102-1 §5.2.2", "FAILED", said))
             return "TOTAL_FAILED", "FORMAT_FAILURE"
-        checks.append(Check("CHANGES", "EN 319 102-1 §5.2.2", "WARNING" if changes.kind == "suspicious" else "PASSED", said))
-        return None, None
+        checks.append(
+            Check("CHANGES", "EN 319 102-1 §5.2.2", "WARNING" if changes.kind == "suspicious" else "PASSED", said)
+        )
+        return None
 
     def _basic(
         self,
@@ -188,7 +195,8 @@ class _Judgement:
         checks.extend(result.checks)
         self.warnings.extend(result.warnings)
         # 5
-        return [*result.problems, *self._acceptance(found, own, checks=checks)]
+        early = _before_issuance(found.signer, proven=proven)
+        return [*result.problems, *early, *self._acceptance(found, own, checks=checks)]
 
     def _acceptance(
         self, found: FoundSignature, own: Sequence[JudgedTimestamp], *, checks: list[Check]
@@ -198,7 +206,10 @@ class _Judgement:
         used = found.integrity.algorithms
         assert used is not None  # an intact signature has algorithms
         try:
-            ends = [self.policy.signature_until(used.signature, bits=used.key_size), self.policy.digest_until(used.digest)]
+            ends = [
+                self.policy.signature_until(used.signature, bits=used.key_size),
+                self.policy.digest_until(used.digest),
+            ]
         except Unlisted as error:
             problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE", f"algorithm-refused {error}"))
         else:
@@ -221,7 +232,7 @@ class _Judgement:
         checks.append(Check("ACCEPTANCE", "EN 319 102-1 §5.2.8", outcome, facts))
         return problems
 
-    def _cleared(self, problem: Problem, found: FoundSignature, *, proven: datetime | None) -> bool:
+    def _cleared(self, problem: Problem, *, proven: datetime | None) -> bool:
         """§5.5.4: whether the signature existed, provably, before the problem did."""
         if proven is None or problem.moment is None:
             return False
@@ -232,6 +243,14 @@ class _Judgement:
                 return proven <= problem.moment
             case _:
                 return False
+
+
+def _before_issuance(certificate: bytes, *, proven: datetime | None) -> tuple[Problem, ...]:
+    """§5.5.4: a signature that provably existed before its certificate began."""
+    begin = x509.Certificate.load(certificate).not_valid_before
+    if proven is None or proven >= begin:
+        return ()
+    return (Problem("NOT_YET_VALID", "stamped-before-issuance"),)
 
 
 def _best_time(timestamps: Sequence[JudgedTimestamp]) -> datetime | None:

@@ -107,15 +107,21 @@ class Revocation:
         return Status("unknown", reason=reason, unreachable=unreachable)
 
     def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
-        newest_good = max((a.status.issued for a in answers if a.status.state == "good" and a.status.issued), default=None)
+        newest_good = max(
+            (a.status.issued for a in answers if a.status.state == "good" and a.status.issued), default=None
+        )
         for answer in sorted(answers, key=_revocation_order):
             status = answer.status
             if status.state != "revoked":
                 continue
-            lifted = status.on_hold and newest_good is not None and status.issued is not None and newest_good > status.issued
+            lifted = (
+                status.on_hold and newest_good is not None and status.issued is not None and newest_good > status.issued
+            )
             if not lifted:
                 return status
-        usable = [a for a in answers if a.status.state == "good" and self._recent(a, reference=reference, strict=strict)]
+        usable = [
+            a for a in answers if a.status.state == "good" and self._recent(a, reference=reference, strict=strict)
+        ]
         newest = max(usable, key=lambda a: a.status.issued or self.now, default=None)
         return newest.status if newest is not None else None
 
@@ -278,9 +284,7 @@ def _upto(path: Path, index: int) -> ValidationPath:
     return Path(path.certificates[: index + 1]).as_validation_path()
 
 
-def _matching_ocsp(
-    der: bytes, *, path: Path, index: int
-) -> Iterator[tuple[ocsp.OCSPResponse, ocsp.SingleResponse]]:
+def _matching_ocsp(der: bytes, *, path: Path, index: int) -> Iterator[tuple[ocsp.OCSPResponse, ocsp.SingleResponse]]:
     """The single responses about this certificate, by issuer name, issuer key and serial number."""
     certificate, issuer = path.certificates[index], path.certificates[index - 1]
     try:

@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import AuthStatus
@@ -114,7 +114,7 @@ def check_pages(reader: PdfFileReader, *, limits: Limits) -> int:
         return pages
 
 
-def get(values: generic.PdfObject | None, key: str) -> generic.PdfObject | None:
+def get(values: Any, key: str) -> Any:
     """The value behind a key of a dictionary, dereferenced; None when there is none or it cannot be read."""
     if not isinstance(values, generic.DictionaryObject):
         return None

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import parse_pdf_date
@@ -156,7 +156,7 @@ class _Reading:
             facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers},
         )
 
-    def fault(self, one: _Dictionary) -> str | None:
+    def fault(self, one: _Dictionary) -> str | None:  # noqa: PLR0911  one return for each rule
         """EN 319 102-1 §5.2.2 for PDF: why the byte range is not that of a signature, None when it is.
 
         1. Four numbers, from the first byte, in order, inside the file.
@@ -241,7 +241,9 @@ class _Reading:
 
 def _dictionaries(reader: PdfFileReader, *, limits: Limits, warnings: list[Warning_]) -> Iterator[_Dictionary]:
     """One for each signature dictionary that a field of the form has as its value."""
-    grouped: dict[object, tuple[str, generic.DictionaryObject, generic.Reference | None, list[generic.DictionaryObject]]]
+    grouped: dict[
+        object, tuple[str, generic.DictionaryObject, generic.Reference | None, list[generic.DictionaryObject]]
+    ]
     grouped = {}
     for name, field, raw in _signed_fields(reader, limits=limits):
         reference = raw.reference if isinstance(raw, generic.IndirectObject) else None
@@ -268,7 +270,9 @@ def _signed_fields(
     """(full name, field, raw /V) of signature fields that have a value; the form's tree may loop or be broken."""
     form = get(reader.root, "/AcroForm")
     top = get(form, "/Fields") if isinstance(form, generic.DictionaryObject) else None
-    todo = [(item, "", None) for item in reversed(top)] if isinstance(top, generic.ArrayObject) else []
+    todo: list[tuple[Any, str, Any]] = (
+        [(item, "", None) for item in reversed(top)] if isinstance(top, generic.ArrayObject) else []
+    )
     seen: set[tuple[int, int]] = set()
     looked_at = 0
     while todo:

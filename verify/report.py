@@ -28,7 +28,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Warning_:
+class Warning_:  # noqa: N801  `Warning` is a builtin
     """Something a person should know about the document, though no signature fails by it."""
 
     code: str

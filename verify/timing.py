@@ -126,5 +126,5 @@ def _judged(
     checks: list[Check],
     warnings: tuple[Warning_, ...] = (),
 ) -> JudgedTimestamp:
-    report = TimestampReport(found.id, found.type, token.time, True, indication, sub, token.tsa_name, tuple(checks))  # noqa: FBT003
+    report = TimestampReport(found.id, found.type, token.time, True, indication, sub, token.tsa_name, tuple(checks))
     return JudgedTimestamp(found, report, warnings)

@@ -1,7 +1,7 @@
 """Validation policies: what is believed, as data in TOML files beside this module.
 
-    policy = load("default")
-    policy.digest_until("sha256")        # None: no end; a datetime: the end; Unlisted when refused
+policy = load("default")
+policy.digest_until("sha256")        # None: no end; a datetime: the end; Unlisted when refused
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MODES = ("require", "check", "skip")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
-class Unlisted(Exception):  # noqa: N818  a finding, not a failure of the program
+class Unlisted(Exception):
     """The policy does not name the algorithm."""
 
 
