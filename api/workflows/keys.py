@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from cryptography import x509
 
-from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported
+from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported, TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
 
@@ -91,6 +91,23 @@ class Keys:
         """The token that holds this key."""
         return self.tokens[key.module]
 
+    def mechanism(self, key: KeyInfo, *, wanted: str | None = None) -> Mechanism:
+        """The mechanism that an order names, or the key's default: the first that was found to work.
+
+        Raises MechanismNotSupported; TokenLocked or TokenNotAvailable when nothing could be tried, because the token
+        does not let anybody in.
+        """
+        for mechanism in key.mechanisms:
+            if wanted in (None, mechanism):
+                return mechanism
+        if not key.mechanisms:
+            status = self.token(key).status()
+            if status.state == "locked":
+                raise TokenLocked(key=key.ref, reason=status.reason or "locked")
+            if status.state != "operational":
+                raise TokenNotAvailable(key=key.ref, reason=status.reason or status.state)
+        raise MechanismNotSupported(key=key.ref, mechanism=wanted or "any", offered=", ".join(key.mechanisms))
+
     def _list(self, module: str, *, fresh: bool = False) -> _List:
         now = time.monotonic()
         known = self._lists.get(module)
@@ -104,14 +121,6 @@ class Keys:
         with self._lock:
             self._lists[module] = found
         return found
-
-
-def choose_mechanism(key: KeyInfo, *, wanted: str | None) -> Mechanism:
-    """The mechanism that the order names, or the key's default: the first that was found to work."""
-    for mechanism in key.mechanisms:
-        if wanted in (None, mechanism):
-            return mechanism
-    raise MechanismNotSupported(key=key.ref, mechanism=wanted or "any", offered=", ".join(key.mechanisms))
 
 
 def certificate_of(key: KeyInfo) -> x509.Certificate | None:

@@ -32,7 +32,7 @@ from api.ledger import Ledger
 from api.refusals import SignatureInDoubt
 from api.workflows.keys import Keys
 from hsm import permit as permits
-from hsm.errors import HsmError, KeeperNotAvailable, SigningInterrupted
+from hsm.errors import HsmError, KeeperNotAvailable, PermitRefused, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism
 
 PERMIT_SECONDS = 6.0
@@ -92,8 +92,9 @@ class KeyUser:
                 use = token.use(number)
                 if use is None:
                     return self._ask(key, mechanism=mechanism, tbs=tbs, number=number)
-            except (SigningInterrupted, KeeperNotAvailable) as error:
-                presented = presented or isinstance(error, SigningInterrupted)
+            except (SigningInterrupted, KeeperNotAvailable, PermitRefused) as error:
+                # PermitRefused: the first request reached the keeper after all, between the two questions.
+                presented = presented or not isinstance(error, KeeperNotAvailable)
                 continue
             if use.state == "done" and use.value is not None:
                 return use.value

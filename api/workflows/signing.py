@@ -31,6 +31,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
+from typing import cast
 
 import sqlalchemy as sa
 
@@ -48,9 +49,8 @@ from api.uploads import Upload
 from api.workflows import completion, recovery
 from api.workflows.completion import Outcome, temporary
 from api.workflows.holds import LEASE
-from api.workflows.keys import choose_mechanism
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
-from hsm.keys import KeyInfo
+from hsm.keys import KeyInfo, Mechanism
 from signer.model import Prepared, SignOrder
 
 BYTES_PER_SECOND = 5_000_000
@@ -153,7 +153,7 @@ def _plan(services: Services, order: OrderRequest, key: KeyInfo) -> SignOrder:
     return SignOrder(
         certificate=key.certificate or b"",
         chain=key.chain,
-        mechanism=choose_mechanism(key, wanted=order.mechanism),
+        mechanism=services.keys.mechanism(key, wanted=order.mechanism),
         signing_time=services.clock().replace(microsecond=0),
         format=order.format,
         level=order.level,
@@ -231,7 +231,7 @@ def _use_key(
 ) -> SignatureRecord:
     """The record with the value; raises what kept the key from signing, once that is on record."""
     assert record.ledger_number is not None
-    number, mechanism = record.ledger_number, choose_mechanism(key, wanted=prepared.order.mechanism)
+    number, mechanism = record.ledger_number, cast(Mechanism, prepared.order.mechanism)
     try:
         value = services.key_user.sign(key, mechanism=mechanism, tbs=prepared.tbs, number=number)
     except SignatureInDoubt as error:

@@ -15,7 +15,6 @@ from api.errors import ApiError
 from api.refusals import KeyWithoutCertificate
 from api.services import Services
 from api.settings import Authority as AuthoritySettings
-from api.workflows.keys import choose_mechanism
 from hsm.errors import HsmError
 from hsm.keys import KeyInfo
 from signer.authority import Authority
@@ -43,13 +42,13 @@ class TimestampService:
                 failure.append(error)
                 raise
 
-        answer = self._authority(key).respond(request, sign=sign)
+        answer = self._authority(services, key).respond(request, sign=sign)
         for error in failure:
             telemetry.logger().error("no timestamp issued", code=getattr(error, "code", ""))
         services.metrics.timestamps.labels("failed" if failure else "answered").inc()
         return answer
 
-    def _authority(self, key: KeyInfo) -> Authority:
+    def _authority(self, services: Services, key: KeyInfo) -> Authority:
         with self._lock:
             if self._made is None or self._made[0] != key:
                 if key.certificate is None:
@@ -58,7 +57,7 @@ class TimestampService:
                     certificate=key.certificate,
                     chain=key.chain,
                     policy=self.settings.policy,
-                    mechanism=choose_mechanism(key, wanted=None),
+                    mechanism=services.keys.mechanism(key),
                     clock=self.clock.now,
                     accuracy=timedelta(milliseconds=self.settings.accuracy_ms),
                 )
@@ -68,7 +67,7 @@ class TimestampService:
 
 def _sign(services: Services, key: KeyInfo, tbs: bytes, request: bytes) -> bytes:
     """One token's signature: INTENT, permit, keeper, DONE."""
-    mechanism = choose_mechanism(key, wanted=None)
+    mechanism = services.keys.mechanism(key)
     facts = {
         "key": key.ref,
         "caller": "tsa",
