@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from signer import der
 from signer.clock import ClockUnreliable
-from signer.cms import attribute, verify_value
+from signer.cms import SignerIdentity, content_type, message_digest, signed_data, verify_value
 from signer.errors import SignerError
 from verify.asn1 import is_present, raw
 from verify.errors import VerifyError
@@ -61,11 +61,7 @@ _ACCEPTED = {
 }
 """The AlgorithmIdentifiers that may be asked for: name and size of the digest."""
 
-_SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 _TST_INFO = der.oid("1.2.840.113549.1.9.16.1.4")
-_CONTENT_TYPE = der.oid("1.2.840.113549.1.9.3")
-_MESSAGE_DIGEST = der.oid("1.2.840.113549.1.9.4")
-_SIGNING_CERTIFICATE_V2 = der.oid("1.2.840.113549.1.9.16.2.47")
 
 
 class AuthorityUnusable(SignerError):
@@ -133,7 +129,7 @@ class Authority:
             findings = certificate_purpose_findings(certificate)
             parsed = x509.Certificate.load(certificate)
             self._public_key = cast(CertificatePublicKeyTypes, load_der_public_key(parsed.public_key.dump()))
-            self._signature_algorithm = der.signature_algorithm(mechanism)
+            der.signature_algorithm(mechanism)
             self._policy_oid, self._policy = der.oid(policy), policy
         except (VerifyError, ValueError, KeyError) as error:
             raise AuthorityUnusable("certificate, policy or mechanism cannot be read", reason=str(error)) from error
@@ -146,18 +142,10 @@ class Authority:
         self._not_before, self._not_after = parsed.not_valid_before, parsed.not_valid_after
         self._accuracy = _accuracy(accuracy)
 
-        subject, issuer = raw(parsed.subject), raw(parsed.issuer)
-        serial = der.integer(parsed.serial_number)
-        cert_id = der.sequence(  # ESSCertIDv2, its hash algorithm the default SHA-256 (RFC 5816 §2.2.1)
-            der.octet_string(hashlib.sha256(certificate).digest()),
-            der.sequence(der.sequence(der.context(4, issuer)), serial),
-        )
-        self._name = der.context(0, der.context(4, subject))
-        self._signer_id = der.sequence(issuer, serial)
-        self._fixed_attributes = (
-            attribute(_CONTENT_TYPE, _TST_INFO),
-            attribute(_SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(cert_id))),
-        )
+        identity = SignerIdentity.of(certificate)
+        self._name = der.context(0, der.context(4, raw(parsed.subject)))
+        self._identity = identity
+        self._fixed_attributes = (content_type(_TST_INFO), identity.signing_certificate)
         self._certificates = der.context(0, *sorted({certificate, *chain}))  # SET OF, hence sorted
 
     def respond(self, request: bytes, *, sign: Callable[[bytes], bytes]) -> bytes:
@@ -172,7 +160,7 @@ class Authority:
             asked = self._read(request)
             info = self._tst_info(asked, time=self._time())
             digest = hashlib.new(self._digest, info).digest()
-            tbs = der.set_of(attribute(_MESSAGE_DIGEST, der.octet_string(digest)), *self._fixed_attributes)
+            tbs = der.set_of(message_digest(digest), *self._fixed_attributes)
             value = self._sign(tbs, sign)
         except _Refusal as refused:
             return refusal(refused.fail_info, str(refused))
@@ -245,23 +233,15 @@ class Authority:
 
     def _token(self, info: bytes, *, tbs: bytes, value: bytes, certificates: bytes) -> bytes:
         """TimeStampToken: ContentInfo with SignedData version 3 (RFC 5652 §5.1: its content is not id-data)."""
-        digest_algorithm = der.digest_algorithm(self._digest)
-        signer_info = der.sequence(
-            der.integer(1),
-            self._signer_id,
-            digest_algorithm,
-            b"\xa0" + tbs[1:],  # the same bytes, tagged [0] IMPLICIT
-            self._signature_algorithm,
-            der.octet_string(value),
+        return signed_data(
+            self._identity,
+            tbs,
+            value=value,
+            mechanism=self._mechanism,
+            certificates=certificates,
+            content=_TST_INFO + der.context(0, der.octet_string(info)),
+            version=3,
         )
-        signed_data = der.sequence(
-            der.integer(3),
-            der.set_of(digest_algorithm),
-            der.sequence(_TST_INFO, der.context(0, der.octet_string(info))),
-            certificates,
-            der.set_of(signer_info),
-        )
-        return der.sequence(_SIGNED_DATA, der.context(0, signed_data))
 
 
 def _accuracy(accuracy: timedelta) -> bytes:

@@ -15,6 +15,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from signer import der
 from signer.errors import OrderInvalid, ValueRefused
+from verify.asn1 import raw
 
 _DATA = der.oid("1.2.840.113549.1.7.1")
 _SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
@@ -44,6 +46,77 @@ def attribute(kind: bytes, *values: bytes) -> bytes:
     return der.sequence(kind, der.set_of(*values))
 
 
+def message_digest(value: bytes) -> bytes:
+    """The message-digest attribute (RFC 5652 §11.2)."""
+    return attribute(_MESSAGE_DIGEST, der.octet_string(value))
+
+
+def content_type(kind: bytes) -> bytes:
+    """The content-type attribute (RFC 5652 §11.1); `kind` is a DER object identifier."""
+    return attribute(_CONTENT_TYPE, kind)
+
+
+@dataclass(frozen=True)
+class SignerIdentity:
+    """How a SignerInfo names its certificate: by issuer and serial number, and by digest in a signed attribute.
+
+    Names and numbers are the certificate's own bytes: some CAs write strings that no library writes the same way again.
+    """
+
+    signer_identifier: bytes
+    signing_certificate: bytes
+
+    @staticmethod
+    def of(certificate: bytes) -> SignerIdentity:
+        """From a DER certificate; raises ValueError if it is none."""
+        tbs = asn1_x509.Certificate.load(certificate)["tbs_certificate"]
+        issuer, serial = raw(tbs["issuer"]), raw(tbs["serial_number"])
+        cert_id = der.sequence(  # ESSCertIDv2, its hash algorithm the default SHA-256 (RFC 5035 §4)
+            der.octet_string(hashlib.sha256(certificate).digest()),
+            der.sequence(der.sequence(der.context(4, issuer)), serial),
+        )
+        return SignerIdentity(
+            signer_identifier=der.sequence(issuer, serial),
+            signing_certificate=attribute(_SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(cert_id))),
+        )
+
+
+def signed_data(
+    identity: SignerIdentity,
+    tbs: bytes,
+    *,
+    value: bytes,
+    mechanism: str,
+    certificates: bytes,
+    content: bytes,
+    version: int = 1,
+    unsigned: bytes = b"",
+) -> bytes:
+    """ContentInfo with SignedData and one SignerInfo (RFC 5652 §5).
+
+    `tbs` is the DER of the SET of signed attributes, `certificates` that of the [0] field or nothing, `content` that of
+    EncapsulatedContentInfo's fields, `unsigned` that of the [1] field or nothing.
+    """
+    digest_algorithm = der.digest_algorithm(der.mechanism_digest(mechanism))
+    signer_info = der.sequence(
+        der.integer(1),
+        identity.signer_identifier,
+        digest_algorithm,
+        b"\xa0" + tbs[1:],  # the same bytes, tagged [0] IMPLICIT
+        der.signature_algorithm(mechanism),
+        der.octet_string(value),
+        unsigned,
+    )
+    body = der.sequence(
+        der.integer(version),
+        der.set_of(digest_algorithm),
+        der.sequence(content),
+        certificates,
+        der.set_of(signer_info),
+    )
+    return der.sequence(_SIGNED_DATA, der.context(0, body))
+
+
 @dataclass(frozen=True)
 class SignedDataTemplate:
     """The parts of a SignedData that one certificate, its chain and one mechanism determine."""
@@ -52,7 +125,7 @@ class SignedDataTemplate:
     digest: str
     public_key: CertificatePublicKeyTypes
     value_size: int
-    _sid: bytes
+    _identity: SignerIdentity
     _fixed_attributes: tuple[bytes, ...]
     _certificates: bytes
 
@@ -68,16 +141,12 @@ class SignedDataTemplate:
             issuers = [(member, x509.load_der_x509_certificate(member)) for member in chain]
             public_key = parsed.public_key()
             algorithm = der.signature_algorithm(mechanism)
+            identity = SignerIdentity.of(certificate)
         except (ValueError, KeyError) as error:
             raise OrderInvalid(
                 "the certificate, its chain or the mechanism cannot be used", reason=str(error)
             ) from error
         digest = der.mechanism_digest(mechanism)
-        issuer, serial = parsed.issuer.public_bytes(), der.integer(parsed.serial_number)
-        cert_id = der.sequence(
-            der.octet_string(hashlib.sha256(certificate).digest()),  # hashAlgorithm is DEFAULT sha256 (RFC 5035 §4)
-            der.sequence(der.sequence(der.context(4, issuer)), serial),
-        )
         protection = der.sequence(der.digest_algorithm(digest), b"\xa1" + algorithm[1:])  # RFC 6211 §2
         embedded = [certificate, *(raw for raw, member in issuers if member.subject != member.issuer)]
         return SignedDataTemplate(
@@ -85,45 +154,31 @@ class SignedDataTemplate:
             digest=digest,
             public_key=public_key,
             value_size=_value_size(public_key, mechanism=mechanism),
-            _sid=der.sequence(issuer, serial),
+            _identity=identity,
             _fixed_attributes=(
-                attribute(_CONTENT_TYPE, _DATA),
-                attribute(_SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(cert_id))),
+                content_type(_DATA),
+                identity.signing_certificate,
                 attribute(_ALGORITHM_PROTECTION, protection),
             ),
             _certificates=der.context(0, *sorted(set(embedded))),
         )
 
-    def signed_attrs(self, message_digest: bytes) -> bytes:
+    def signed_attrs(self, document_digest: bytes) -> bytes:
         """The bytes to sign: DER of SET OF Attribute (RFC 5652 §5.4). PAdES forbids signing-time here (EN 319 142-1
         §5.3): the time is in the signature dictionary's /M."""
-        return der.set_of(attribute(_MESSAGE_DIGEST, der.octet_string(message_digest)), *self._fixed_attributes)
+        return der.set_of(message_digest(document_digest), *self._fixed_attributes)
 
     def signed_data(self, tbs: bytes, *, value: bytes, timestamp: bytes | None) -> bytes:
         """ContentInfo with one SignerInfo; `timestamp` is the DER of a TimeStampToken over `value`."""
         unsigned = b"" if timestamp is None else der.context(1, attribute(_SIGNATURE_TIMESTAMP, timestamp))
-        digest_algorithm = der.digest_algorithm(self.digest)
-        signer_info = der.sequence(
-            der.integer(1),
-            self._sid,
-            digest_algorithm,
-            b"\xa0" + tbs[1:],  # the same bytes, tagged [0] IMPLICIT
-            der.signature_algorithm(self.mechanism),
-            der.octet_string(value),
-            unsigned,
-        )
-        return der.sequence(
-            _SIGNED_DATA,
-            der.context(
-                0,
-                der.sequence(
-                    der.integer(1),
-                    der.set_of(digest_algorithm),
-                    der.sequence(_DATA),
-                    self._certificates,
-                    der.set_of(signer_info),
-                ),
-            ),
+        return signed_data(
+            self._identity,
+            tbs,
+            value=value,
+            mechanism=self.mechanism,
+            certificates=self._certificates,
+            content=_DATA,
+            unsigned=unsigned,
         )
 
     def size(self, *, timestamp_room: int) -> int:

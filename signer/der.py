@@ -43,7 +43,8 @@ def octet_string(value: bytes) -> bytes:
 
 
 def integer(value: int) -> bytes:
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return tlv(0x02, value.to_bytes(size, "big", signed=True))
 
 
 def boolean(value: bool, /) -> bytes:

@@ -117,6 +117,7 @@ def complete(prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetche
             nonce=prepared.nonce,
             policy=order.timestamp_policy,
             fetcher=fetcher,
+            earliest=order.signing_time,
         )
         token, proven = stamp.der, stamp.time
     _fill_gap(out, prepared, template.signed_data(prepared.tbs, value=value.bytes_, timestamp=token))

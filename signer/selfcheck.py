@@ -30,6 +30,7 @@ from signer.cms import verify_value
 from signer.errors import PreparedMismatch, SelfCheckFailed, SignerError
 from signer.model import Prepared
 from verify import timestamp as tokens
+from verify.asn1 import raw
 from verify.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> s
     padded = bytes.fromhex(contents[1:-1].decode("ascii"))
     content_info = cms.ContentInfo.load(padded, strict=False)
     content = content_info["content"]
-    _require(not padded[len(content_info.dump()) :].strip(b"\0"), step=3)
+    _require(not padded[len(raw(content_info)) :].strip(b"\0"), step=3)
     (signer_info,) = content["signer_infos"]
     attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
 
@@ -124,10 +125,10 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> s
     _require(attributes[_MESSAGE_DIGEST][0].native == digest == prepared.document_digest, step=4)
 
     # 5. the signature value
-    tbs = b"\x31" + signer_info["signed_attrs"].dump()[1:]
+    tbs = b"\x31" + raw(signer_info["signed_attrs"])[1:]
     order = prepared.order
     _require(tbs == prepared.tbs, step=5)
-    _require(order.certificate in {choice.chosen.dump() for choice in content["certificates"]}, step=5)
+    _require(order.certificate in {raw(choice) for choice in content["certificates"]}, step=5)
     value = signer_info["signature"].native
     public_key = x509.load_der_x509_certificate(order.certificate).public_key()
     verify_value(public_key, value, tbs=tbs, mechanism=order.mechanism)
@@ -135,7 +136,7 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> s
     # 6. the level
     if order.level == "B-T":
         unsigned = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["unsigned_attrs"]}
-        token = tokens.read(unsigned[_SIGNATURE_TIMESTAMP][0].dump())
+        token = tokens.read(raw(unsigned[_SIGNATURE_TIMESTAMP][0]))
         tokens.check(token)
         _require(tokens.matches(token, lambda name: hashlib.new(name, value).digest()), step=6)
 
