@@ -5,7 +5,6 @@ python -m tests.supervisor_support HOME [stubborn | short-lived]
 
 from __future__ import annotations
 
-import http.server
 import signal
 import socket
 import subprocess
@@ -17,30 +16,29 @@ from api import settings, supervisor
 from api.sandbox import start
 from tests.sandbox_support import OPS
 
-
-class _Ready(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
+STAND_IN = """
+import http.server, signal, socket, sys
+descriptor, manner = int(sys.argv[1]), sys.argv[2]
+if manner == "short-lived":
+    sys.exit(3)
+if manner == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
         self.send_response(200 if self.path == "/health/ready" else 404)
         self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is logged."""
-
-
-def serve(descriptor: int, manner: str) -> None:
-    """What stands for an api worker."""
-    if manner == "short-lived":
-        sys.exit(3)
-    if manner == "stubborn":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    server = http.server.HTTPServer(("127.0.0.1", 0), _Ready, bind_and_activate=False)
-    server.socket = socket.socket(fileno=descriptor)
-    server.serve_forever()
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Ready, bind_and_activate=False)
+server.socket = socket.socket(fileno=descriptor)
+server.serve_forever()
+"""
+"""What stands for an api worker."""
 
 
 def start_api(listener: socket.socket, _: settings.Settings, *, manner: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.supervisor_support", "--serve", str(listener.fileno()), manner],
+        [sys.executable, "-S", "-c", STAND_IN, str(listener.fileno()), manner],
         pass_fds=[listener.fileno()],
         start_new_session=True,
         preexec_fn=supervisor._with_supervisor(signal.SIGKILL),  # noqa: PLW1509 - as in the supervisor
@@ -52,8 +50,6 @@ def start_workers(listener: socket.socket, _: settings.Settings) -> subprocess.P
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--serve":
-        serve(int(sys.argv[2]), sys.argv[3])
     supervisor._start_api = partial(start_api, manner=sys.argv[2])
     supervisor._start_workers = start_workers
     supervisor.API_PATIENCE = 1.0

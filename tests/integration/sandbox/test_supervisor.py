@@ -67,7 +67,7 @@ class Supervised:
         if self.process.poll() is None:
             self.process.send_signal(number)
         status = self.process.wait(30)
-        self._reader.join()
+        self._reader.join(5)
         self.process.stderr.close()
         return status
 
@@ -127,10 +127,12 @@ def test_whatever_dies_is_started_again_and_the_end_is_orderly(supervised, home)
         assert_gone(pid)
 
 
-def test_children_do_not_outlive_a_killed_supervisor(supervised):
+def test_children_do_not_outlive_a_killed_supervisor(supervised, home):
     """Also SIGKILL, which the supervisor cannot heed, leaves no process behind."""
     running = supervised()
     running.wait_for("ready")
+    # A keeper binds itself to its parent, once it has started.
+    assert Token(run_dir(home) / "keeper-demo.sock").status().pid == running.pids()["keeper-demo"]
     assert running.stop(signal.SIGKILL) == -signal.SIGKILL
 
     for pid in running.pids().values():
