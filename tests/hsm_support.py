@@ -174,9 +174,7 @@ class Box:
             expires_at=time.time() + expires_in,
         )
 
-    def sign(
-        self, token: Token, tbs: bytes, *, key: str, mechanism: Mechanism, number: int | None = None
-    ) -> bytes:
+    def sign(self, token: Token, tbs: bytes, *, key: str, mechanism: Mechanism, number: int | None = None) -> bytes:
         """Permit and signature in one."""
         allowed = self.permit(tbs, key=key, mechanism=mechanism, number=number)
         return token.sign(key=key, mechanism=mechanism, tbs=tbs, permit=allowed)
