@@ -9,7 +9,9 @@ import threading
 import time
 from pathlib import Path
 
+from api.settings import SettingsUnusable
 from verify import trust
+from verify.errors import TrustUnusable
 from verify.trust import Trust
 
 LOOKED_AT = 2.0
@@ -27,15 +29,21 @@ class TrustFolder:
         self._trust: Trust | None = None
 
     def current(self) -> Trust:
-        """The trust as the folder stands now; raises TrustUnusable."""
+        """The trust as the folder stands now; raises SettingsUnusable."""
         with self._lock:
             now = time.monotonic()
             if self._trust is None or now > self._until:
                 marks = self._look()
                 if self._trust is None or marks != self._marks:
-                    self._trust, self._marks = trust.load([self._folder]), marks
+                    self._trust, self._marks = self._read(), marks
                 self._until = now + LOOKED_AT
             return self._trust
+
+    def _read(self) -> Trust:
+        try:
+            return trust.load([self._folder])
+        except TrustUnusable as error:  # a file of the operator's, not of whoever asks
+            raise SettingsUnusable(f"trust: {error}", **error.facts) from error
 
     def _look(self) -> tuple[object, ...]:
         found = []
