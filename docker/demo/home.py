@@ -1,13 +1,19 @@
-"""The demo's `kyso.toml` and SoftHSM configuration, as text.
+"""What lies in a demo's KYSO_HOME: `kyso.toml`, SoftHSM's configuration, and the note that the set-up is done.
 
-The file is written anew when the port changes, but only while it still is what this module wrote: an edited one is the
+Light to import: the runner looks at the note at every start. `kyso.toml` is written anew when the port changes, but only while it still is what this module wrote: an edited one is the
 operator's and stays.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from pathlib import Path
 
+PKI_DEFINITION = Path(__file__).with_name("pki.yml")
+REISSUE_AFTER = 180 * 86_400.0
+"""Seconds after which certificates are issued anew, long before any of them changes its meaning."""
 LIBRARIES = (
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
@@ -62,6 +68,38 @@ objectstore.backend = file
 log.level = ERROR
 slots.removable = false
 """
+
+
+def state(home: Path) -> dict[str, object]:
+    """What the last complete set-up noted; empty if there was none."""
+    try:
+        found = json.loads((home / "demo" / "setup.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def note_state(home: Path, *, port: int) -> None:
+    """Note that the set-up is complete."""
+    noted = {"fingerprint": _fingerprint(port), "home": str(home), "port": port, "at": time.time()}
+    (home / "demo" / "setup.json").write_text(json.dumps(noted) + "\n", "utf-8")
+
+
+def is_set_up(home: Path, *, port: int) -> bool:
+    """True when nothing is left to do."""
+    noted = state(home)
+    at = noted.get("at")
+    return (
+        noted.get("fingerprint") == _fingerprint(port)
+        and noted.get("home") == str(home)
+        and isinstance(at, float)
+        and time.time() - at < REISSUE_AFTER
+    )
+
+
+def _fingerprint(port: int) -> str:
+    """Changes when certificates have to be issued anew: they carry the port's address and what the definition says."""
+    return hashlib.sha256(f"{port}\n".encode() + PKI_DEFINITION.read_bytes()).hexdigest()
 
 
 def library() -> str:

@@ -22,10 +22,10 @@ from certomancer.integrations.animator import Animator, AnimatorArchStore
 from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig, PKIArchitecture
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from home import PKI_DEFINITION
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
-DEFINITION = Path(__file__).with_name("pki.yml")
 AUTHORITIES = ("root", "issuing", "ocsp", "stranger")
 DAYS = {"ca_from": -3650, "ca_to": 3650, "past": -365, "lately": -10, "soon": 30, "future": 1460}
 """Days from the set-up to each date of `pki.yml`."""
@@ -54,7 +54,7 @@ def prepare(folder: Path, *, url: str, now: datetime, public_keys: dict[str, byt
         (keys / f"{ref}.pub.pem").write_bytes(pem.armor("PUBLIC KEY", public_key))
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     dates = {name: (midnight + timedelta(days=days)).isoformat() for name, days in DAYS.items()}
-    filled = string.Template(DEFINITION.read_text("utf-8").replace("$url", url)).substitute(dates)
+    filled = string.Template(PKI_DEFINITION.read_text("utf-8").replace("$url", url)).substitute(dates)
     (folder / "pki.yml").write_text(filled, "utf-8")
 
 

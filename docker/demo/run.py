@@ -5,11 +5,15 @@
 
 The sample travels as any client's document would: through the HTTP API, with an API key. KYSO_HOME (default ./var) and
 KYSO_PORT (default 8080) are honoured; the demo PKI listens one port further, on loopback. KYSO_LANG=en speaks English.
+
+Only the standard library is loaded before the appliance starts, so that it starts at once; what the walk needs is
+loaded while the service gets ready.
 """
 
 from __future__ import annotations
 
 import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -21,13 +25,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rich.markup import escape
-
-from api.cli.console import complain, err, out, t
+from home import is_set_up
 
 HERE = Path(__file__).parent
 READY_WITHIN = 60.0
-STOP_WITHIN = 15.0
+STOP_WITHIN = 25.0
+"""Seconds for each process; the service itself gives its requests 15."""
+NOT_AVAILABLE = 69
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -36,12 +40,21 @@ class DemoFailed(Exception):
     """The demo cannot go on; the message says why and what to do."""
 
 
+def t(vi: str, en: str) -> str:
+    """The text in the language of this run."""
+    return en if os.environ.get("KYSO_LANG") == "en" else vi
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
 def _die_with_parent() -> None:
     """Runs in the child before exec: if this runner is killed outright, nothing keeps serving."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _need_free(port: int, *, purpose: str) -> None:
+def _need_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -49,10 +62,9 @@ def _need_free(port: int, *, purpose: str) -> None:
         except OSError:
             raise DemoFailed(
                 t(
-                    f"cổng {port} ({purpose}) đang có chương trình khác dùng; dừng chương trình đó, "
+                    f"cổng {port} đang có chương trình khác dùng; dừng chương trình đó, "
                     "hoặc chọn cổng khác: KYSO_PORT=9090 make run",
-                    f"port {port} ({purpose}) is in use; stop the other program, "
-                    "or choose another port: KYSO_PORT=9090 make run",
+                    f"port {port} is in use; stop the other program, or choose another port: KYSO_PORT=9090 make run",
                 )
             ) from None
 
@@ -84,9 +96,7 @@ class Running:
         for name, process, log in self._started:
             if process.poll() is not None:
                 tail = "\n".join(log.read_text("utf-8", "replace").splitlines()[-8:])
-                raise DemoFailed(
-                    t(f"{name} đã dừng; xem {log}", f"{name} has stopped; see {log}") + (f"\n{tail}" if tail else "")
-                )
+                raise DemoFailed(t(f"{name} đã dừng; xem {log}", f"{name} has stopped; see {log}") + f"\n{tail}")
 
     def stop(self) -> None:
         for _, process, _ in reversed(self._started):
@@ -103,49 +113,51 @@ class Running:
 def _running(home: Path, *, port: int) -> Iterator[Running]:
     running = Running(home)
     try:
-        running.start("demo-pki", sys.executable, str(HERE / "pki.py"), str(home / "demo" / "pki"), str(port + 1))
         running.start("kyso", str(Path(sys.executable).with_name("kyso")), "serve")
+        running.start("demo-pki", sys.executable, str(HERE / "pki.py"), str(home / "demo" / "pki"), str(port + 1))
         yield running
     finally:
         running.stop()
 
 
-def _wait_until_ready(running: Running, *, url: str) -> None:
-    import httpx  # noqa: PLC0415 - while it loads, the service is starting already
-
+def _wait_until_ready(running: Running, *, port: int) -> None:
     deadline = time.monotonic() + READY_WITHIN
-    with httpx.Client(base_url=url, timeout=2) as client:
-        while time.monotonic() < deadline:
-            running.check()
-            try:
-                if client.get("/health/ready").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.05)
+    while time.monotonic() < deadline:
+        running.check()
+        if _status(port, "/health/ready") == http.HTTPStatus.OK and _status(port + 1, "/") is not None:
+            return
+        time.sleep(0.05)
+    log = running.home / "log" / "kyso.log"
     raise DemoFailed(
         t(
-            f"sau {READY_WITHIN:.0f} giây dịch vụ vẫn chưa sẵn sàng; xem {running.home}/log/kyso.log",
-            f"the service was not ready within {READY_WITHIN:.0f} seconds; see {running.home}/log/kyso.log",
+            f"sau {READY_WITHIN:.0f} giây dịch vụ vẫn chưa sẵn sàng; xem {log}",
+            f"the service was not ready within {READY_WITHIN:.0f} seconds; see {log}",
         )
     )
 
 
+def _status(port: int, path: str) -> int | None:
+    """HTTP status of a GET on loopback, None while nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
 def _serve(running: Running) -> None:
     """Stay until Ctrl-C or SIGTERM, or until a process ends by itself."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, leave)
-    out.print(t("Đang phục vụ. Nhấn Ctrl-C để dừng.", "Serving. Press Ctrl-C to stop."))
+    say(t("Đang phục vụ. Nhấn Ctrl-C để dừng.", "Serving. Press Ctrl-C to stop."))
     try:
         while True:
             running.check()
             time.sleep(0.5)
     except KeyboardInterrupt:
-        out.print()
-        out.print(t("Đang dừng; dữ liệu được giữ lại.", "Stopping; the data stays."))
+        say()
+        say(t("Đang dừng; dữ liệu được giữ lại.", "Stopping; the data stays."))
 
 
 def run(*, serve: bool) -> None:
@@ -153,46 +165,54 @@ def run(*, serve: bool) -> None:
     port = int(os.environ.get("KYSO_PORT") or "8080")
     os.environ.update(KYSO_HOME=str(home), KYSO_PORT=str(port))
     url = f"http://localhost:{port}"
-    _need_free(port, purpose="Kyso")
-    _need_free(port + 1, purpose=t("CA minh họa", "demo CA"))
+    _need_free(port)
+    _need_free(port + 1)
 
-    from setup_home import is_set_up, set_up  # noqa: PLC0415 - a busy port is told before anything is loaded
+    is_new = not is_set_up(home, port=port)
+    if is_new:
+        say(t("Chuẩn bị lần đầu: token, CA, chứng thư…", "First set-up: token, CA, certificates …"))
+        from setup_home import set_up  # noqa: PLC0415 - costs a second, and is needed once
 
-    if not is_set_up(home, port=port):
-        with err.status(t("chuẩn bị lần đầu: token, CA, chứng thư…", "first set-up: token, CA, certificates …")):
-            set_up(home, port=port)
+        set_up(home, port=port)
     with _running(home, port=port) as running:
         from walk import WalkFailed, walk  # noqa: PLC0415 - loads while the service starts
 
-        _wait_until_ready(running, url=url)
+        _wait_until_ready(running, port=port)
         try:
-            walk(home, url=url, say=out.print, language=t("vi", "en"))
+            walk(home, url=url, language=t("vi", "en"), whole=is_new or not serve)
         except WalkFailed as failure:
-            raise DemoFailed(str(failure)) from None
-        _tell(home, url=url)
+            if not serve:
+                raise DemoFailed(str(failure)) from None
+            complain(str(failure))  # who serves wants to look into it
+        say()
+        say(f"{t('Địa chỉ', 'Address')}     {url}   ({url}/docs)")
+        say(f"{t('Kết quả', 'Results')}     {home}/demo")
+        say(f"{t('Khóa API', 'API keys')}    {home}/demo/*.key")
+        say(f"{t('Nhật ký', 'Logs')}{t('     ', '        ')}{home}/log")
+        say(f"{t('Thử tiếp', 'Next')}{t('    ', '        ')}README.md")
+        say()
         if serve:
             _serve(running)
 
 
-def _tell(home: Path, *, url: str) -> None:
-    demo = escape(str(home / "demo"))
-    out.print()
-    out.print(f"[bold]{t('Trang chính', 'Service')}[/]        {url}")
-    out.print(f"[bold]{t('Mô tả API', 'API')}[/]          {url}/docs")
-    out.print(f"[bold]{t('Khóa API', 'API keys')}[/]           {demo}/*.key")
-    out.print(f"[bold]{t('Kết quả', 'Results')}[/]            {demo}")
-    out.print(f"[bold]{t('Thử tiếp', 'Go on with')}[/]           README.md")
-    out.print()
+def complain(text: str) -> None:
+    print(f"kyso: demo: {text}", file=sys.stderr, flush=True)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
+    serve = "--serve" in sys.argv[1:]
+    signal.signal(signal.SIGTERM, _leave)
     try:
-        run(serve="--serve" in sys.argv[1:])
+        run(serve=serve)
     except DemoFailed as failure:
-        complain("demo", str(failure))
-        return 69
+        complain(str(failure))
+        return NOT_AVAILABLE
     except KeyboardInterrupt:
-        return 0 if "--serve" in sys.argv[1:] else 130
+        return 0 if serve else 130
     return 0
 
 

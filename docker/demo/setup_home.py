@@ -7,10 +7,7 @@ and certificates imported through the keeper's management socket, as `kyso key` 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,39 +26,13 @@ from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 
 ROLES = ("client", "administrator", "operator", "auditor")
-REISSUE_AFTER = 180 * 86_400.0
-"""Seconds after which certificates are issued anew, long before any of them changes its meaning."""
-
-
-def _fingerprint(port: int) -> str:
-    return hashlib.sha256(f"{port}\n".encode() + pki.DEFINITION.read_bytes()).hexdigest()
-
-
-def _state(home: Path) -> dict[str, object]:
-    try:
-        found = json.loads((home / "demo" / "setup.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def is_set_up(home: Path, *, port: int) -> bool:
-    """True when nothing is left to do."""
-    state = _state(home)
-    at = state.get("at")
-    return (
-        state.get("fingerprint") == _fingerprint(port)
-        and state.get("home") == str(home)
-        and isinstance(at, float)
-        and time.time() - at < REISSUE_AFTER
-    )
 
 
 def set_up(home: Path, *, port: int) -> None:
     """Bring `home` to a demo that can be served on `port`."""
     demo = home / "demo"
     demo.mkdir(mode=0o700, parents=True, exist_ok=True)
-    former = _state(home).get("port")
+    former = demo_home.state(home).get("port")
     demo_home.write(home, port=port, former_port=former if isinstance(former, int) else None)
     _pins(home)
     settings = kyso_settings.load(home)
@@ -92,8 +63,7 @@ def set_up(home: Path, *, port: int) -> None:
     _api_keys(settings)
     if not (demo / "giay-gioi-thieu.pdf").exists():
         sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
-    state = {"fingerprint": _fingerprint(port), "home": str(home), "port": port, "at": time.time()}
-    (demo / "setup.json").write_text(json.dumps(state) + "\n", "utf-8")
+    demo_home.note_state(home, port=port)
 
 
 def _pins(home: Path) -> None:

@@ -1,7 +1,7 @@
 """The demo's walk through the HTTP API: one signature, its verdict, the whole form, and an answer for each identity.
 
 Everything here goes over HTTP, as a client's program would; what it leaves in `KYSO_HOME/demo` is what the service
-answered. `Say` prints; nothing else is written to the screen.
+answered.
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
-from rich.console import RenderableType
 from rich.markup import escape
 
 from api import settings
-from api.cli.console import t, table
+from api.cli.console import out, t, table
 from api.sandbox import calls
 from api.sandbox.pool import Sandbox
 from verify.fetcher import Offline
-
-Say = Callable[[RenderableType], None]
 
 SAMPLE = "giay-gioi-thieu.pdf"
 SIGNED = "giay-gioi-thieu.signed.pdf"
@@ -106,7 +102,7 @@ def _keep(folder: Path, name: str, content: bytes, report: dict[str, object]) ->
     draw(document, workers=settings.load(folder.parent).workers_socket)
 
 
-def _sample(service: Service, folder: Path, *, say: Say, language: str) -> bytes:
+def _sample(service: Service, folder: Path, *, language: str) -> bytes:
     """Sign box 1 at B-T with a visible stamp, verify, keep what came back."""
     began = time.perf_counter()
     answer = service.sign((folder / SAMPLE).read_bytes(), key=SIGNER, field="o1_chi_uy", stamp={})
@@ -115,34 +111,39 @@ def _sample(service: Service, folder: Path, *, say: Say, language: str) -> bytes
     took = (time.perf_counter() - began) * 1000
     report = service.verify(answer.document, name=SIGNED)
     _keep(folder, SIGNED, answer.document, report)
-    say(f"[green]✓[/] {t('đã ký', 'signed')} {SIGNED}: {SIGNER}, {answer.level}, {took:.0f} ms")
-    _say_verdict(report, say=say, language=language)
+    out.print(f"[green]✓[/] {t('đã ký', 'signed')} {SIGNED}: {SIGNER}, {answer.level}, {took:.0f} ms")
+    _say_verdict(report, language=language)
     if report["verdict"] != "TOTAL_PASSED":
         raise WalkFailed(str(report["verdict"]))
     return answer.document
 
 
-def _say_verdict(report: dict[str, object], *, say: Say, language: str) -> None:
+def _say_verdict(report: dict[str, object], *, language: str) -> None:
     summary = report["summary"]
     assert isinstance(summary, dict)
     mark = "[green]✓[/]" if report["verdict"] == "TOTAL_PASSED" else "[red]✗[/]"
-    say(f"{mark} {t('kiểm tra', 'verified')}: [bold]{report['verdict']}[/] – {escape(summary[language])}")
+    out.print(f"{mark} {t('kiểm tra', 'verified')}: [bold]{report['verdict']}[/] – {escape(summary[language])}")
 
 
-def _row(identity: Identity, answer: Answer) -> tuple[str, str, str, str]:
+def _row(identity: Identity, answer: Answer) -> tuple[str, str, str]:
     expected = answer.code == identity.code
     mark = "[green]✓[/]" if expected else "[red]✗[/]"
     outcome = f"{mark} {answer.status} {answer.level or answer.code or ''}"
-    return identity.ref, t(identity.vi, identity.en), outcome, escape(answer.sentence)
+    return identity.ref, t(identity.vi, identity.en), outcome
 
 
-def walk(home: Path, *, url: str, say: Say, language: str) -> None:
-    """The whole walk; raises WalkFailed when the service answers otherwise than the demo's identities promise."""
+def walk(home: Path, *, url: str, language: str, whole: bool) -> None:
+    """The sample and, for a `whole` walk, each identity's answer; raises WalkFailed when one is not as promised."""
     folder = home / "demo"
     service = Service(url, api_key=(folder / "client.key").read_text("utf-8").strip(), language=language)
-    form = _sample(service, folder, say=say, language=language)
+    form = _sample(service, folder, language=language)
+    if whole:
+        _identities(service, folder, form=form, url=url, language=language)
 
-    answers = table(t("khóa", "key"), t("là", "is"), t("kết quả", "answer"), t("việc cần làm", "what to do"))
+
+def _identities(service: Service, folder: Path, *, form: bytes, url: str, language: str) -> None:
+    """Sign with each identity, the good ones in turn on one form, and show what the service answered."""
+    answers = table(t("khóa", "key"), t("là", "is"), t("trả lời", "answer"))
     surprises = []
     original = (folder / SAMPLE).read_bytes()
     for identity in IDENTITIES:
@@ -154,14 +155,14 @@ def walk(home: Path, *, url: str, say: Say, language: str) -> None:
         if answer.code != identity.code:
             surprises.append(f"{identity.ref}: {answer.status} {answer.code}")
         answers.add_row(*_row(identity, answer))
-    answers.add_row(AUTHORITY.ref, t(AUTHORITY.vi, AUTHORITY.en), f"POST {url}/tsa", "")
+    answers.add_row(AUTHORITY.ref, t(AUTHORITY.vi, AUTHORITY.en), f"  POST {url}/tsa")
 
     report = service.verify(form, name=FORM)
     _keep(folder, FORM, form, report)
-    say("")
-    say(answers)
-    say("")
-    say(f"{t('cả bốn người ký trên một văn bản', 'all four signers on one document')}: {FORM}")
-    _say_verdict(report, say=say, language=language)
+    out.print("")
+    out.print(answers)
+    out.print("")
+    out.print(f"{t('cả bốn người ký trên một văn bản', 'all four signers on one document')}: {FORM}")
+    _say_verdict(report, language=language)
     if surprises:
         raise WalkFailed("; ".join(surprises))
