@@ -140,50 +140,23 @@ def generate(cryptoki: Cryptoki, session: int, *, label: str, algorithm: NewKey)
         Attribute.UNWRAP: False,
         Attribute.DERIVE: False,
     }
+    ways: list[tuple[int, dict[int, bool | int | bytes | str]]]
     if algorithm == "ed25519":
-        _generate_ed25519(cryptoki, session, public=public, private=private)
-        return
-    if algorithm.startswith("rsa"):
-        mechanism = Mechanism.RSA_PKCS_KEY_PAIR_GEN
-        public |= {Attribute.MODULUS_BITS: int(algorithm[3:]), Attribute.PUBLIC_EXPONENT: b"\x01\x00\x01"}
+        ways = [(Mechanism.EC_EDWARDS_KEY_PAIR_GEN, {Attribute.EC_PARAMS: name}) for name in _ED25519_PARAMETERS]
+    elif algorithm.startswith("rsa"):
+        size: dict[int, bool | int | bytes | str] = {Attribute.MODULUS_BITS: int(algorithm[3:])}
+        ways = [(Mechanism.RSA_PKCS_KEY_PAIR_GEN, size | {Attribute.PUBLIC_EXPONENT: b"\x01\x00\x01"})]
     else:
-        mechanism = Mechanism.EC_KEY_PAIR_GEN
-        public |= {Attribute.EC_PARAMS: _CURVE_OIDS[algorithm]}
-        for unused in (Attribute.ENCRYPT, Attribute.WRAP):
-            del public[unused]
-        for unused in (Attribute.DECRYPT, Attribute.UNWRAP):
-            del private[unused]
-    try:
-        cryptoki.generate_pair(session, mechanism=mechanism, public=public, private=private)
-    except CryptokiError as e:
-        raise MechanismNotSupported(f"the token cannot make a {algorithm} key ({e.name})") from e
-
-
-def _generate_ed25519(
-    cryptoki: Cryptoki,
-    session: int,
-    *,
-    public: dict[int, bool | int | bytes | str],
-    private: dict[int, bool | int | bytes | str],
-) -> None:
-    for unused in (Attribute.ENCRYPT, Attribute.WRAP):
-        del public[unused]
-    for unused in (Attribute.DECRYPT, Attribute.UNWRAP):
-        del private[unused]
+        ways = [(Mechanism.EC_KEY_PAIR_GEN, {Attribute.EC_PARAMS: _CURVE_OIDS[algorithm]})]
     problem: CryptokiError | None = None
-    for parameters in _ED25519_PARAMETERS:
+    for mechanism, parameters in ways:
         try:
-            cryptoki.generate_pair(
-                session,
-                mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
-                public=public | {Attribute.EC_PARAMS: parameters},
-                private=private,
-            )
+            cryptoki.generate_pair(session, mechanism=mechanism, public=public | parameters, private=private)
         except CryptokiError as e:
             problem = e
         else:
             return
-    raise MechanismNotSupported("the token cannot make an ed25519 key") from problem
+    raise MechanismNotSupported(f"the token cannot make a {algorithm} key", algorithm=algorithm) from problem
 
 
 def store_certificates(

@@ -19,12 +19,12 @@ import pytest
 
 from hsm import permit
 from hsm.keeper import KeeperConfig, KeyConfig, spawn
-from hsm.keys import Mechanism, NewKey
+from hsm.keys import KeyInfo, Mechanism, NewKey
 from hsm.lifecycle import PinSource
 from hsm.token import Token, TokenAdmin
 
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN, SO_PIN, WRONG_PIN = "492716", "83710264", "000000"
+PIN, SO_PIN, WRONG_PIN = "492716", "83710264", "773105"
 
 _numbers = itertools.count(1)
 
@@ -190,6 +190,13 @@ def a_box(**settings: object) -> Iterator[Box]:
             yield box
         finally:
             box.stop()
+
+
+def key_named(client: Token | TokenAdmin, ref: str) -> KeyInfo:
+    """What the keeper says about one key."""
+    infos = client.keys()
+    (found,) = [info for info in infos if info.ref == ref]
+    return found
 
 
 def eventually(condition: Callable[[], bool], *, within: float = 10.0) -> None:
