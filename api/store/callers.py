@@ -32,6 +32,7 @@ CallerId = NewType("CallerId", str)
 Role = Literal["administrator", "operator", "auditor", "client"]
 ROLES: tuple[str, ...] = get_args(Role)
 PREFIX = "kyso"
+BY_ID = sa.select(table).where(table.c.id == sa.bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def find(connection: sa.Connection, api_key: str) -> Caller | None:
     identity, _, secret = rest.partition("_")
     if prefix != PREFIX or not (identity.isascii() and identity.isalnum()):  # PostgreSQL takes no NUL in a text
         return None
-    row = connection.execute(sa.select(table).where(table.c.id == identity)).one_or_none()
+    row = connection.execute(BY_ID, {"id": identity}).one_or_none()
     # The same work for an unknown id: how long an answer takes must not tell which ids exist.
     expected = row.secret_sha256 if row is not None else bytes(32)
     if not hmac.compare_digest(_hash(secret), expected) or row is None or row.revoked_at is not None:

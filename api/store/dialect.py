@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_if_absent(connection: sa.Connection, table: sa.Table, **values: object) -> bool:
     """Insert the row unless one with the same primary or unique key is there; True when it was inserted."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing()
     # SQLAlchemy keeps the count of an INSERT only when told to; psycopg's cursor is closed by then.
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    done = connection.execute(
+        _statement(connection.dialect.name, table), values, execution_options={"preserve_rowcount": True}
+    )
+    return done.rowcount == 1
+
+
+@cache
+def _statement(dialect: str, table: sa.Table) -> sa.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()

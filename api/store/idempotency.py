@@ -23,6 +23,7 @@ import hashlib
 import secrets
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import sqlalchemy as sa
@@ -133,6 +134,21 @@ def _is(caller: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _change(connection: sa.Connection, claim: Claim, **values: object) -> None:
-    change = table.update().where(*_is(claim.caller, claim.key), table.c.holder == claim.token).values(**values)
-    if connection.execute(change).rowcount != 1:
+    parameters = {"the_caller": claim.caller, "the_key": claim.key, "the_holder": claim.token}
+    new = {f"new_{column}": value for column, value in values.items()}
+    if connection.execute(_statement(tuple(values)), {**parameters, **new}).rowcount != 1:
         raise ClaimLost(f"idempotency key {claim.key} is held by another")
+
+
+@cache
+def _statement(columns: tuple[str, ...]) -> sa.Update:
+    """UPDATE of these columns (`new_<column>`) by `the_holder`; built once, as building costs more than running."""
+    return (
+        table.update()
+        .where(
+            table.c.caller == sa.bindparam("the_caller"),
+            table.c.key == sa.bindparam("the_key"),
+            table.c.holder == sa.bindparam("the_holder"),
+        )
+        .values({column: sa.bindparam(f"new_{column}") for column in columns})
+    )

@@ -25,6 +25,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NewType, cast
 
 import sqlalchemy as sa
@@ -37,6 +38,10 @@ State = Literal["preparing", "signing", "completing", "signed", "refused", "in-d
 UNFINISHED: tuple[State, ...] = ("preparing", "signing", "completing")
 LEASE = 180.0
 """Seconds a hold lasts: longer than a slow timestamp authority takes (131 s were seen), and renewable."""
+
+# Statements are built once: building one costs more than running it.
+NEW = table.insert()
+BY_ID = sa.select(table).where(table.c.id == sa.bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -86,18 +91,19 @@ def create(
     now = time.time()
     hold = Hold(id or new_id(), secrets.token_hex(8))
     connection.execute(
-        table.insert().values(
-            id=hold.id,
-            caller=caller,
-            state="preparing",
-            order_json=order,
-            document_sha256=document_sha256,
-            document_blob=document_blob,
-            created_at=now,
-            updated_at=now,
-            holder=hold.token,
-            held_until=now + lease,
-        )
+        NEW,
+        {
+            "id": hold.id,
+            "caller": caller,
+            "state": "preparing",
+            "order_json": order,
+            "document_sha256": document_sha256,
+            "document_blob": document_blob,
+            "created_at": now,
+            "updated_at": now,
+            "holder": hold.token,
+            "held_until": now + lease,
+        },
     )
     return hold
 
@@ -107,7 +113,7 @@ def get(
     id: SignatureId | str,  # noqa: A002
 ) -> SignatureRecord | None:
     """The record, or None."""
-    row = connection.execute(sa.select(table).where(table.c.id == id)).one_or_none()
+    row = connection.execute(BY_ID, {"id": id}).one_or_none()
     return None if row is None else _record(row)
 
 
@@ -187,13 +193,26 @@ def _finish(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **
 
 def _step(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **values: Any) -> None:
     """One change, made by the database only if the hold is still ours and the record in one of `states`."""
-    change = (
-        table.update()
-        .where(table.c.id == hold.id, table.c.holder == hold.token, table.c.state.in_(states))
-        .values(updated_at=time.time(), **values)
+    new = {f"new_{column}": value for column, value in values.items()}
+    done = connection.execute(
+        _change(tuple(values), states), {"the_id": hold.id, "the_holder": hold.token, "now": time.time(), **new}
     )
-    if connection.execute(change).rowcount != 1:
+    if done.rowcount != 1:
         raise ClaimLost(f"signature {hold.id} is held by another or is past this step", signature=hold.id)
+
+
+@cache
+def _change(columns: tuple[str, ...], states: tuple[State, ...]) -> sa.Update:
+    """UPDATE of these columns (`new_<column>`), for `the_holder` of `the_id` while it is in one of `states`."""
+    return (
+        table.update()
+        .where(
+            table.c.id == sa.bindparam("the_id"),
+            table.c.holder == sa.bindparam("the_holder"),
+            table.c.state.in_([sa.literal_column(f"'{state}'") for state in states]),
+        )
+        .values(updated_at=sa.bindparam("now"), **{column: sa.bindparam(f"new_{column}") for column in columns})
+    )
 
 
 def _record(row: sa.Row[Any]) -> SignatureRecord:
