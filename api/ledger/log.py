@@ -101,7 +101,7 @@ class Ledger:
         for column, value in filters.items():
             if value is not None:
                 chosen = chosen.where(table.c[column] == value)
-        return self._database.read(lambda connection: tuple(decode(row.line) for row in connection.execute(chosen)))
+        return self._database.read(lambda connection: tuple(_line(row) for row in connection.execute(chosen)))
 
     def open_intents(self) -> tuple[Line, ...]:
         """INTENT lines of which no line says what became of them, oldest first: what recovery has to look at.
@@ -118,7 +118,7 @@ class Ledger:
                 .where(table.c.number > head.settled, table.c.number <= head.size, table.c.kind == "INTENT", ~closed)
                 .order_by(table.c.number)
             )
-            found = tuple(decode(row.line) for row in connection.execute(chosen))
+            found = tuple(_line(row) for row in connection.execute(chosen))
             return found, head.settled, found[0].number - 1 if found else head.size
 
         found, known, settled = self._database.read(work)
@@ -156,6 +156,13 @@ def _head(connection: sa.Connection, *, chosen: sa.Select[Any] = HEAD) -> Fronti
         return Frontier.from_bytes(row.size, row.frontier)
     except ValueError as error:
         raise LedgerBroken(f"the ledger's head: {error}") from None
+
+
+def _line(row: sa.Row[Any]) -> Line:
+    try:
+        return decode(row.line)
+    except ValueError as error:
+        raise LedgerBroken(f"a line was edited: {error}") from None
 
 
 def _rows(connection: sa.Connection, size: int) -> Iterator[sa.Row[Any]]:

@@ -261,6 +261,16 @@ def test_meddling_is_found(
         ledger.verify()
 
 
+def test_a_line_that_cannot_be_read_is_a_broken_ledger(ledger: Ledger, database: Database) -> None:
+    """Reading meets an edited line: LedgerBroken, no decoder's error."""
+    use_key(ledger)
+    tamper(database, "UPDATE ledger SET line = 'x', intent = NULL")
+    with pytest.raises(LedgerBroken):
+        ledger.read()
+    with pytest.raises(LedgerBroken):
+        ledger.open_intents()
+
+
 def test_lines_cannot_be_changed_by_mistake(ledger: Ledger, database: Database) -> None:
     """The table itself refuses UPDATE and DELETE."""
     use_key(ledger)
