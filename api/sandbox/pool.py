@@ -38,6 +38,8 @@ LATER_KINDS = frozenset({"timestamp"})
 """What may take minutes to fetch: the worker is let go meanwhile."""
 TRIES = 2
 """Workers that one call may lose before the document is held to be the cause."""
+CHECKED_FOR = 2.0
+"""Seconds for which `Sandbox.check` repeats its answer."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Sandbox:
         self._queue: deque[object] = deque()
         self._busy = 0
         self._idle: list[_Idle] = []
+        self._checked: tuple[float, wire.Lockdown] | None = None
 
     @contextmanager
     def worker(self, client: str) -> Iterator[Worker]:
@@ -85,10 +88,16 @@ class Sandbox:
                 self._idle = [replace(idle, holder=None) if idle.holder is holder else idle for idle in self._idle]
 
     def check(self) -> wire.Lockdown:
-        """What holds a worker that is started for this question (readiness); raises SandboxNotAvailable."""
-        probe = connect(self._socket, wait=min(self.limits.start, 1.0))
-        probe.end()
-        return probe.lockdown
+        """What holds a worker that is started for this question (readiness); raises SandboxNotAvailable.
+
+        An answer is good for a while: whoever may ask about readiness should not thereby make processes.
+        """
+        now = time.monotonic()
+        if self._checked is None or now - self._checked[0] > CHECKED_FOR:
+            probe = connect(self._socket, wait=min(self.limits.start, 1.0))
+            probe.end()
+            self._checked = (now, probe.lockdown)
+        return self._checked[1]
 
     def close(self) -> None:
         """Let go of all idle workers."""

@@ -47,6 +47,7 @@ def start(
     limits: Limits | None = None,
     extra: tuple[str, ...] = (),
     preexec: Callable[[], None] | None = None,
+    stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """A fork server on this socket, in a session of its own (a terminal's Ctrl-C is the supervisor's)."""
     limits = limits or Limits()
@@ -62,6 +63,7 @@ def start(
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        stderr=stderr,
         pass_fds=[listener.fileno()],
         start_new_session=True,
         preexec_fn=preexec,  # noqa: PLW1509 - used by the supervisor alone, which has one thread
