@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -27,10 +28,11 @@ from api.cli import console
 from api.cli.console import t
 from api.fetch import FetchRules, HttpFetcher
 from api.sandbox import start as sandbox
+from api.sandbox.lockdown import MIB, Limits
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.settings import Settings
 from api.workflows.documents import Documents
-from hsm.errors import KeeperNotAvailable, KeyNotFound
+from hsm.errors import KeyNotFound
 from hsm.launch import KeeperConfig, KeyConfig, spawn
 from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
@@ -43,23 +45,27 @@ if TYPE_CHECKING:
 
 STARTS_WITHIN = 15.0
 ENDS_WITHIN = 5.0
-PAUSE = 0.02
 
 
 @contextmanager
 def services(settings: Settings) -> Iterator[Services]:
     """Everything that the use cases stand on, as in the service. Raises KeeperNotAvailable, SandboxNotAvailable, …"""
-    from api import app  # noqa: PLC0415 - the web framework costs a second, and most commands do without
+    with _processes(settings, modules=tuple(settings.modules), workers=True) as secret:
+        from api import app  # noqa: PLC0415 - takes a second, in which the processes get ready
 
-    with _processes(settings, modules=tuple(settings.modules), workers=True):
-        yield app.compose(settings)
+        found = app.compose(settings, permit_secret=secret)
+        try:
+            yield found
+        finally:
+            found.documents.sandbox.close()
+            found.database.close()
 
 
 @contextmanager
 def admin(settings: Settings, module: str) -> Iterator[TokenAdmin]:
     """The management socket of one module's keeper."""
     with _processes(settings, modules=(module,), workers=False):
-        yield TokenAdmin(settings.keeper_admin_socket(module))
+        yield TokenAdmin(settings.keeper_admin_socket(module), patience=STARTS_WITHIN)
 
 
 @contextmanager
@@ -76,16 +82,14 @@ def admin_of_key(settings: Settings, ref: str, *, module: str | None) -> Iterato
 @contextmanager
 def documents(settings: Settings) -> Iterator[Documents]:
     """Document workers: the service's while it runs, else a fork server of this command."""
-    if _answers(settings.workers_socket):
-        pool = Sandbox(settings.workers_socket)
-        try:
-            yield Documents(pool)
-        finally:
-            pool.close()
-    else:
-        limits = SandboxLimits(wall=settings.limits.document_seconds, start=STARTS_WITHIN)
-        with sandbox.private(sandbox=limits) as private:
-            yield Documents(private)
+    with ExitStack() as held:
+        path = settings.workers_socket
+        if not _answers(path):
+            path = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="kyso-"))) / "workers.sock"
+            _start_workers(settings, path, held)
+        pool = Sandbox(path, limits=SandboxLimits(wall=settings.limits.document_seconds, start=STARTS_WITHIN))
+        held.callback(pool.close)
+        yield Documents(pool)
 
 
 def module_of(settings: Settings, name: str | None) -> str:
@@ -147,24 +151,31 @@ def time_of(text: str | None) -> datetime:
 
 
 @contextmanager
-def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -> Iterator[None]:
-    """Keepers and, if wanted, document workers on the sockets that `settings` names."""
+def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -> Iterator[bytes | None]:
+    """Keepers and, if wanted, document workers on the sockets that `settings` names.
+
+    Gives the permit secret of keepers that were started here, None where the service's answer.
+    """
     settings.make_folders()
     with ExitStack() as held:
         if not held.enter_context(_alone(settings)):
-            for module in modules:
-                _wait_for(settings.keeper_admin_socket(module))
-            yield
+            yield None
             return
-        secret = held.enter_context(supervisor._permit_secret(settings.permit_secret_file))
-        for module in modules:
-            keeper = spawn(_keeper_config(module, settings, secret), stderr=subprocess.DEVNULL)
-            held.callback(_end, keeper)
-            _wait_for(settings.keeper_admin_socket(module), process=keeper)
+        secret = os.urandom(32)
         if workers:
-            listener = held.enter_context(sandbox.listen(settings.workers_socket))
-            held.callback(_end, supervisor._start_workers(listener, settings))
-        yield
+            _start_workers(settings, settings.workers_socket, held)
+        for module in modules:
+            held.callback(_end, spawn(_keeper_config(module, settings, secret), stderr=subprocess.DEVNULL))
+        yield secret
+
+
+def _start_workers(settings: Settings, path: Path, held: ExitStack) -> None:
+    """A fork server on `path`, silent, that ends with `held` and with this process."""
+    limits = Limits(memory=settings.limits.document_memory, file_size=settings.limits.upload_bytes + 64 * MIB)
+    listener = held.enter_context(sandbox.listen(path))
+    held.callback(path.unlink, missing_ok=True)
+    preexec = supervisor._with_supervisor(signal.SIGTERM)
+    held.callback(_end, sandbox.start(listener, limits=limits, preexec=preexec, stderr=subprocess.DEVNULL))
 
 
 def _keeper_config(name: str, settings: Settings, secret: bytes) -> KeeperConfig:
@@ -208,15 +219,6 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
         return True
-
-
-def _wait_for(path: Path, *, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Wait until a keeper listens; raises KeeperNotAvailable when it ends or takes too long."""
-    deadline = time.monotonic() + STARTS_WITHIN
-    while not _answers(path):
-        if time.monotonic() > deadline or (process is not None and process.poll() is not None):
-            raise KeeperNotAvailable
-        time.sleep(PAUSE)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -9,18 +9,20 @@ an `actor`; from these follows the exit status (INTERFACES.md), and from `api.lo
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
+import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from api.locale import Language, problem
+from api.locale import Language, problem, words
 
 DONE = 0
 USAGE = 64
@@ -96,6 +98,25 @@ def complain(code: str, sentence: str) -> None:
     err.print(one_line, markup=False)
 
 
+def collect_notices() -> list[str]:
+    """From now on the service's log warnings are kept as sentences instead of being written; errors speak for
+    themselves."""
+    notices: list[str] = []
+
+    def keep(_logger: object, method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+        if method == "warning":
+            doubt = words(language)["reasons"].get(str(event.get("sub_indication")))
+            notices.append(
+                f"{t('chưa chắc chắn về chứng thư', 'the certificate is in doubt')}: {doubt}"
+                if doubt
+                else str(event["event"])
+            )
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    return notices
+
+
 def table(*columns: str) -> Table:
     """A table in the look of all our tables."""
     made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, 2, 0, 0))
@@ -127,9 +148,9 @@ def sentence(error: Exception) -> tuple[str, str, str]:
     if not isinstance(code, str) or not isinstance(actor, str):
         return "internal-error", "developer", f"{type(error).__name__}: {error}"
     facts = getattr(error, "facts", {})
-    words = problem(code, language=language, facts={**facts, "request_id": "-"})
+    told = problem(code, language=language, facts={**facts, "request_id": "-"})
     detail = "" if _is_default(error) else f" ({error})"
-    return code, actor, f"{words.title}. {words.detail}{detail}"
+    return code, actor, f"{told.title}. {told.detail}{detail}"
 
 
 def failed(error: Exception) -> int:

@@ -80,8 +80,11 @@ def sign(
     if not file.is_file():
         raise console.usage(t(f"không có tệp {file}", f"there is no file {file}"))
     settings = kyso_settings.load()
+    notices = console.collect_notices()
     with atomic(output) as out, appliance.services(settings) as services:
         made = _sign(services, file, order, out)
+    for notice in notices:
+        console.err.print(f"[yellow]![/] {escape(notice)}")
     console.err.print(f"[green]✓[/] {t('đã ký', 'signed')} {escape(str(output))}: {escape(key)}, {made}")
 
 

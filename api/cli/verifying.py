@@ -77,9 +77,9 @@ def verify(
 ) -> None:
     settings = kyso_settings.load()
     question = _Question(
+        at=appliance.time_of(at),
         trust=appliance.trust(settings, trust or []),
         policy=policy,
-        at=appliance.time_of(at),
         fetcher=appliance.fetcher(settings, offline=offline),
     )
     statuses = []

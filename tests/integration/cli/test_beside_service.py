@@ -60,18 +60,19 @@ def test_the_statuses_of_single_files(appliance: Appliance, signed: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("key", "status", "code"),
+    ("options", "status", "code"),
     [
-        ("demo-revoked", 65, "certificate-revoked"),
-        ("demo-expired", 65, "certificate-expired"),
-        ("demo-locked", 69, "token-locked"),
-        ("demo-tsa-down", 69, "timestamp-unavailable"),
+        (("--key", "demo-revoked"), 65, "certificate-revoked"),
+        (("--key", "nobody"), 65, "key-not-found"),
+        (("--key", "demo-official", "--page", "9", "--box", "1,1,99,99"), 65, "place-outside-page"),
+        (("--key", "demo-locked"), 69, "token-locked"),
+        (("--key", "demo-tsa-down"), 69, "timestamp-unavailable"),
     ],
 )
-def test_a_key_that_cannot_sign_ends_with_its_status(appliance: Appliance, tmp_path: Path, key, status, code):
+def test_an_order_that_fails_ends_with_its_status(appliance: Appliance, tmp_path: Path, options, status, code):
     """65 where this order is refused, 69 where a token or an authority is away; no file either way."""
     out = tmp_path / "out.pdf"
-    ran = kyso("sign", pdf(tmp_path / "in.pdf"), "-o", out, "--key", key, "--level", "B-T", home=appliance.home)
+    ran = kyso("sign", pdf(tmp_path / "in.pdf"), "-o", out, "--level", "B-T", *options, home=appliance.home)
     assert status == ran.status, ran
     assert [True] == [line.startswith(f"kyso: {code}: ") for line in ran.err], ran
     assert not out.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api import cli
 from api.cli import console, verifying
 from tests.cli_support import kyso
 
@@ -28,11 +29,14 @@ pytestmark = pytest.mark.spine
     ],
     ids=" ".join,
 )
-def test_a_wrong_call_is_told_in_one_line_and_ends_with_64(arguments, tmp_path):
+def test_a_wrong_call_is_told_in_one_line_and_ends_with_64(arguments, tmp_path, monkeypatch, capsys):
     """Status 64 is for whoever wrote the call; nothing on standard output can be mistaken for a result."""
-    ran = kyso(*arguments, home=tmp_path / "home")
-    assert (console.USAGE, "") == (ran.status, ran.out), ran
-    assert [True] == [line.startswith("kyso: usage: ") for line in ran.err], ran
+    monkeypatch.setenv("KYSO_HOME", str(tmp_path / "home"))
+    assert console.USAGE == cli.run(arguments)
+    said = capsys.readouterr()
+    assert "" == said.out
+    assert [True] == [line.startswith("kyso: usage: ") for line in said.err.splitlines()], said.err
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize(("language", "word"), [("vi", "kiểm tra chữ ký số"), ("en", "judge the signatures")])
