@@ -3,15 +3,18 @@ like theirs but live in memory, so that a test can make them fail at a given poi
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastapi.testclient import TestClient
+from fastapi import FastAPI
 
 from api import app
 from api.app import compose
@@ -167,10 +170,22 @@ class House:
     secrets: dict[str, str]
     callers: dict[str, Caller]
 
-    def client(self, name: str = "client") -> TestClient:
-        client = TestClient(app.create_app(self.services), raise_server_exceptions=False)
-        client.headers.update({"Authorization": f"Bearer {self.secrets[name]}", "Accept-Language": "en"})
-        return client
+    def ask(
+        self, method: str, path: str, *, name: str | None = "client", headers=None, **more: object
+    ) -> httpx.Response:
+        """One request to the application, in this process; `name` is a caller, None is nobody."""
+        sent = {"Accept-Language": "en"} | ({"Authorization": f"Bearer {self.secrets[name]}"} if name else {})
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://kyso.test") as client:
+                return await client.request(method, path, headers=sent | (headers or {}), **more)
+
+        return asyncio.run(ask())
+
+    @cached_property
+    def app(self) -> FastAPI:
+        return app.create_app(self.services)
 
     def kinds(self) -> list[str]:
         """The kinds of the ledger's lines, in order."""

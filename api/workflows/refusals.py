@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from api import telemetry
-from api.errors import DatabaseUnavailable
+from api.errors import DatabaseUnavailable, RequestInProgress
 from api.ledger import Ledger
 
 RATE = 5.0
@@ -52,7 +52,9 @@ class RefusalLog:
     def note(self, error: Exception, *, caller: str, key: str, document_sha256: str) -> None:
         """Put a refusal on record, if it is one: what an operator must mend is in the service's log instead."""
         code, actor = getattr(error, "code", ""), getattr(error, "actor", "operator")
-        if actor != "caller" and not code.startswith(("certificate-", "key-without")):
+        if code == RequestInProgress.code or (
+            actor != "caller" and not code.startswith(("certificate-", "key-without"))
+        ):
             return
         with self._lock:
             if not self._bucket.take():
