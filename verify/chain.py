@@ -21,7 +21,7 @@ from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import ValidationError
+from pyhanko_certvalidator.errors import PathError, ValidationError
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import (
     NO_REVOCATION,
@@ -104,11 +104,39 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def name_of(name: x509.Name) -> str:
-    """A readable name; the readable form of a hostile one may fail."""
+    """A name as RFC 4514 writes it, most specific part first; empty when a hostile one cannot be read."""
     try:
-        return str(name.human_friendly)
+        parts = [attribute for relative in name.chosen for attribute in relative]
+        return ",".join(f"{_label(part)}={_escape(str(part['value'].native))}" for part in reversed(parts))
     except UNEXPECTED:
         return ""
+
+
+_LABELS = {
+    "common_name": "CN",
+    "organization_name": "O",
+    "organizational_unit_name": "OU",
+    "country_name": "C",
+    "locality_name": "L",
+    "state_or_province_name": "ST",
+    "serial_number": "serialNumber",
+    "given_name": "givenName",
+    "surname": "SN",
+    "title": "title",
+    "email_address": "emailAddress",
+    "user_id": "UID",
+    "domain_component": "DC",
+    "organization_identifier": "organizationIdentifier",
+}
+_SPECIAL = frozenset(',+"\\<>;=')
+
+
+def _label(part: x509.NameTypeAndValue) -> str:
+    return _LABELS.get(part["type"].native, part["type"].dotted)
+
+
+def _escape(value: str) -> str:
+    return "".join(f"\\{character}" if character in _SPECIAL else character for character in value)
 
 
 def build(certificate: bytes, *, pool: Iterable[bytes], trust: Trust) -> Iterator[Path]:
@@ -282,7 +310,7 @@ def _check_pkix(path: Path) -> None:
     )
     try:
         drive(async_validate_path(context, path.as_validation_path()))
-    except ValidationError as error:
+    except (ValidationError, PathError) as error:
         raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", f"rfc5280 {str(error)[:160]}") from error
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import BinaryIO, Literal
 
 from asn1crypto import x509
@@ -56,6 +57,27 @@ class FormatNotSupported(VerifyError):
     """Documents of this format cannot be judged yet."""
 
     code = "document-format-not-supported"
+
+
+LAZY = (
+    "cryptography.hazmat.backends.openssl.backend",
+    "encodings.cp1252",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.utf_16_be",
+    "encodings.utf_16_le",
+    "pyhanko.pdf_utils.crypt",
+    "pyhanko.pdf_utils.metadata.xmp_xml",
+    "stringprep",
+)
+"""Modules that libraries import only when a document asks for them; a sandbox can open no file to import one."""
+
+
+def preload() -> None:
+    """Imports everything that judging may need later. For the parent of sandboxed workers, before it forks."""
+    for module in LAZY:
+        import_module(module)
+    "".encode("teletex")  # asn1crypto registers this codec and finds it on first use
 
 
 def judge(
@@ -122,7 +144,10 @@ class _Judgement:
             # 7
             left = [problem for problem in problems if not self._cleared(problem, proven=proven)]
             checks.append(_with_time(proven, problems, left))
-            ended = ("INDETERMINATE", left[0].sub_indication) if left else ("TOTAL_PASSED", None)
+            indication: Indication = "INDETERMINATE" if left else "TOTAL_PASSED"
+            sub = left[0].sub_indication if left else None
+        else:
+            indication, sub = ended
         if proven is None and own:
             checks.append(Check("TIMESTAMP_NOT_PROVEN", "EN 319 102-1 §5.5.4", "WARNING", {"timestamps": len(own)}))
         return SignatureReport(
@@ -130,8 +155,8 @@ class _Judgement:
             format=found.format,
             level=levels.of(found, own=own, document=document),
             parent=found.parent,
-            indication=ended[0],
-            sub_indication=ended[1],
+            indication=indication,
+            sub_indication=sub,
             intact=found.integrity.intact,
             scope=found.scope,
             signer=signer_facts(found.signer) if found.signer else None,

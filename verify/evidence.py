@@ -20,7 +20,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp as pyca_ocsp
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import RevokedError, ValidationError
+from pyhanko_certvalidator.errors import (
+    CRLValidationError,
+    OCSPValidationError,
+    PathError,
+    RevokedError,
+    ValidationError,
+)
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import LEGACY_POLICY_MAP, CertRevTrustPolicy, FreshnessReqType
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
@@ -39,6 +45,9 @@ Source = Literal["document", "fetched"]
 
 MAX_CHECKED = 24
 """Pieces of evidence looked at for one certificate."""
+
+UNUSABLE = (ValidationError, PathError, CRLValidationError, OCSPValidationError, *UNEXPECTED)
+"""Evidence that certvalidator refuses or cannot read is no evidence; its errors have no common base."""
 
 MAX_ADDRESSES = 4
 _NO_REVOCATION_AVAILABLE = "2.5.29.56"
@@ -174,7 +183,7 @@ class Revocation:
             except RevokedError as error:
                 status = _revoked(error, issued=issued, kind="ocsp", source=source)
             return _Answer(status, until)
-        except (ValidationError, *UNEXPECTED):
+        except UNUSABLE:
             return None
 
     def _check_crls(
@@ -193,7 +202,7 @@ class Revocation:
             except RevokedError as error:
                 status = _revoked(error, issued=issued, kind="crl", source=source)
             return _Answer(status, min((end for end in ends if end is not None), default=None))
-        except (ValidationError, *UNEXPECTED):
+        except UNUSABLE:
             return None
 
     def _context(

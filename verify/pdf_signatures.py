@@ -182,7 +182,7 @@ class _Reading:
             value = bytes.fromhex(raw[1:-1].decode("ascii"))
         except ValueError:
             return "byte-range-gap"
-        if any(byte in b" \t\r\n\x0c\x00" for byte in raw) or value != one.contents:
+        if len(raw.translate(None, b" \t\r\n\x0c\x00")) != gap or value != one.contents:
             return "byte-range-gap"
         # 3
         for other in self.dictionaries:
