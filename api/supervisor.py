@@ -215,7 +215,7 @@ class _Supervisor:
 
 def _start_workers(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
     limits = Limits(memory=settings.limits.document_memory, file_size=settings.limits.upload_bytes + 64 * MIB)
-    return sandbox.start(listener, limits=limits, preexec=_with_supervisor(signal.SIGTERM))
+    return sandbox.start(listener, limits=limits)
 
 
 def _start_keeper(name: str, settings: Settings, secret: bytes) -> subprocess.Popen[bytes]:

@@ -46,7 +46,7 @@ def start_api(listener: socket.socket, _: settings.Settings, *, manner: str) -> 
 
 
 def start_workers(listener: socket.socket, _: settings.Settings) -> subprocess.Popen[bytes]:
-    return start.start(listener, extra=OPS, preexec=supervisor._with_supervisor(signal.SIGTERM))
+    return start.start(listener, extra=OPS)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from api.sandbox import lockdown, wire, worker
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM; the exit status says whether a worker can be locked down at all (69: not here)."""
     options = _options(arguments)
+    if not lockdown.end_with(options.parent):
+        return 0
     started = time.monotonic()
     module = importlib.import_module(options.ops)
     operations: Mapping[str, worker.Operation] = module.TABLE
@@ -106,6 +108,7 @@ def _close_all_but(*kept: int) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="api.sandbox.forkserver")
     parser.add_argument("--socket-fd", type=int, required=True, help="the listening Unix socket, inherited")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process whose end is this one's too")
     parser.add_argument("--memory", type=int, default=lockdown.Limits.memory, help="address space of a worker, bytes")
     parser.add_argument("--file-size", type=int, default=lockdown.Limits.file_size, help="largest output, bytes")
     parser.add_argument("--ops", default="api.sandbox.ops", help="module with the table of operations (tests)")

@@ -23,6 +23,7 @@ import errno
 import mmap
 import os
 import resource
+import signal
 import tempfile
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ ALLOWED = (
 """System calls that are allowed whatever their arguments."""
 
 # <linux/prctl.h>, <linux/landlock.h>, <linux/capability.h>, <linux/fcntl.h>
-_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 4, 22, 38, 2
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 1, 4, 22, 38, 2
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION_FLAG = 444, 446, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 0, 1, 2, 3, 1030
@@ -103,6 +104,12 @@ class Plan:
         if os.getppid() != -1:
             raise LockdownFailed("the system-call filter is not in force")
         return Lockdown(seccomp=True, landlock_abi=self.landlock_abi)
+
+
+def end_with(parent: int) -> bool:
+    """Have the kernel send SIGTERM to this process when its parent ends; False if it has ended already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == parent
 
 
 def prepare(limits: Limits) -> Plan:

@@ -49,10 +49,14 @@ def start(
     preexec: Callable[[], None] | None = None,
     stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A fork server on this socket, in a session of its own (a terminal's Ctrl-C is the supervisor's)."""
+    """A fork server on this socket, in a session of its own (a terminal's Ctrl-C is the supervisor's).
+
+    It ends when the thread that started it does: start it from the main one.
+    """
     limits = limits or Limits()
     command = [sys.executable, "-P", "-m", "api.sandbox.forkserver", "--socket-fd", str(listener.fileno())]
-    command += ["--memory", str(limits.memory), "--file-size", str(limits.file_size), *extra]
+    command += ["--memory", str(limits.memory), "--file-size", str(limits.file_size)]
+    command += ["--parent", str(os.getpid()), *extra]
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     # The packages are found where this one was found, never in the working directory.
     environment["PYTHONPATH"] = os.fspath(Path(api.__file__).parents[1])
@@ -66,7 +70,7 @@ def start(
         stderr=stderr,
         pass_fds=[listener.fileno()],
         start_new_session=True,
-        preexec_fn=preexec,  # noqa: PLW1509 - used by the supervisor alone, which has one thread
+        preexec_fn=preexec,  # noqa: PLW1509 - for callers with one thread
     )
 
 

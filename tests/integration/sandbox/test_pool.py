@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -308,3 +310,21 @@ def test_workers_of_a_client_that_is_gone_end(workers_socket):
 
     assert_gone(orphan.pid)
     os.close(orphan._pidfd)
+
+
+def test_a_private_fork_server_ends_with_its_command(tmp_path):
+    """A command that is killed leaves no fork server behind."""
+    from tests.integration.sandbox.test_mishaps import assert_gone
+
+    program = (
+        "import os, time; from pathlib import Path; from api.sandbox import start\n"
+        f"server = start.start(start.listen(Path({str(tmp_path / 's')!r})), extra=('--ops', 'tests.sandbox_support'))\n"
+        "print(server.pid, flush=True); time.sleep(60)"
+    )
+    command = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    server = int(command.stdout.readline())
+    command.kill()
+    command.wait()
+    command.stdout.close()
+
+    assert_gone(server)
