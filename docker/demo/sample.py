@@ -173,13 +173,12 @@ def _box(canvas: Canvas, box: Box, *, x: float, top: float, width: float, height
     y = min(y - 4, top - 84)
     y = _put(canvas, box.on_behalf, _style(10.5, bold=True, **signing), x=x + 6, top=y, width=width - 12)
     y = _put(canvas, box.role, _style(10.5, **signing), x=x + 6, top=y, width=width - 12)
-    bottom = top - height + 8
-    inset = 58 if box.seal else 22
-    rectangles = {box.field: (x + inset, bottom, x + width - (8 if box.seal else 22), y - 5)}
-    if box.seal:
-        # The seal covers about a third of the person's signature, from its left side (Decree 30/2020, Appendix I).
-        rectangles[box.seal] = (x + 8, bottom, x + 8 + (y - 5 - bottom), y - 5)
-    return rectangles
+    left, right, bottom = x + 16, x + width - 16, top - height + 8
+    if box.seal is None:
+        return {box.field: (left, bottom, right, y - 5)}
+    # The person signs above, the organisation below: two stamps of text must not cover each other.
+    middle = (bottom + y - 5) / 2
+    return {box.field: (left, middle + 3, right, y - 5), box.seal: (left, bottom, right, middle - 3)}
 
 
 def _draw(out: io.BytesIO, *, issued: date) -> list[tuple[int, str, tuple]]:
@@ -215,7 +214,7 @@ def _draw(out: io.BytesIO, *, issued: date) -> list[tuple[int, str, tuple]]:
     before = issued.replace(day=1) - timedelta(days=1)
     for label, value in MEMBER:
         told = value.format(month=f"{before.month:02d} năm {before.year}")
-        y = _put(canvas, f"{label}: {told}.", _style(12.5, firstLineIndent=24), x=LEFT, top=y, width=full) - 3
+        y = _put(canvas, f"{label}: {told}.", _style(12.5, firstLineIndent=24), x=LEFT, top=y, width=full) - 4
     y = _put(
         canvas,
         "Đề nghị các cấp ủy đảng lần lượt làm thủ tục giới thiệu, tiếp nhận đồng chí có tên trên theo thứ tự các ô "
@@ -225,7 +224,7 @@ def _draw(out: io.BytesIO, *, issued: date) -> list[tuple[int, str, tuple]]:
         top=y,
         width=full,
     )
-    row(1, BOXES[:2], top=y - 16, height=204)
+    row(1, BOXES[:2], top=y - 20, height=216)
     _footer(canvas, 1)
 
     canvas.showPage()
@@ -237,8 +236,8 @@ def _draw(out: io.BytesIO, *, issued: date) -> list[tuple[int, str, tuple]]:
         top=TOP,
         width=full,
     )
-    y = row(2, BOXES[2:4], top=y - 14, height=238)
-    y = row(2, BOXES[4:], top=y, height=238)
+    y = row(2, BOXES[2:4], top=y - 14, height=258)
+    y = row(2, BOXES[4:], top=y, height=258)
     _put(
         canvas,
         "<b>Ghi chú.</b> Cấp nào không có trong hệ thống tổ chức thì bỏ qua ô tương ứng. Mỗi ô ký số theo thứ tự: người "
