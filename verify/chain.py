@@ -132,7 +132,7 @@ _SPECIAL = frozenset(',+"\\<>;=')
 
 
 def _label(part: x509.NameTypeAndValue) -> str:
-    return _LABELS.get(part["type"].native, part["type"].dotted)
+    return _LABELS.get(part["type"].native) or str(part["type"].dotted)
 
 
 def _escape(value: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,6 @@ class CmsUnreadable(VerifyError):
 class Signed:
     """One SignedData with its first signer; `attributes` are the signed ones by name, None when there are none."""
 
-    der: bytes
     content_type: str
     content: bytes | None
     signers: int
@@ -83,33 +82,35 @@ def _read(der: bytes) -> Signed:
     if len(signers) == 0:
         raise CmsUnreadable(reason="no-signer")
     signer = signers[0]
+    # Octets first: asn1crypto encodes again what it has looked into, slowly and not always to the same octets.
+    signed_attributes = _der_set(signer)
     certificates = _certificates(data)
+    evidence = _revocation(data)
     attributes, repeated = _attributes(signer)
+    content_timestamps = tuple(value.dump() for value in attributes.get("content_time_stamp", ()))
     unsigned = _unsigned(signer)
     certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=certificates)
     encapsulated = data["encap_content_info"]
     content = encapsulated["content"]
     digest = algorithms.digest_name(signer["digest_algorithm"]["algorithm"].dotted)
-    oid = signer["signature_algorithm"]["algorithm"].dotted
     return Signed(
-        der=info.dump(),
         content_type=encapsulated["content_type"].native,
         content=None if isinstance(content, core.Void) or content.native is None else bytes(content),
         signers=len(signers),
         digest_algorithm=digest,
         signature=algorithms.mechanism(signer["signature_algorithm"], digest=digest),
-        signature_oid=oid,
+        signature_oid=signer["signature_algorithm"]["algorithm"].dotted,
         value=signer["signature"].native,
-        signed_attributes=_der_set(signer),
+        signed_attributes=signed_attributes,
         attributes=attributes,
         repeated=repeated,
         signature_timestamps=tuple(v.dump() for v in unsigned.get("signature_time_stamp_token", ())),
-        content_timestamps=tuple(v.dump() for v in attributes.get("content_time_stamp", ())),
+        content_timestamps=content_timestamps,
         archive_timestamps=tuple(v.dump() for v in unsigned.get("archive_time_stamp_v3", ())),
         signer=certificate,
         binding=binding,
         claimed_time=_signing_time(attributes),
-        evidence=_evidence(data, attributes=attributes, certificates=certificates),
+        evidence=evidence.with_(_archived(attributes)).with_(Evidence(tuple(der for der, _ in certificates))),
     )
 
 
@@ -210,10 +211,18 @@ def _facts(message: Signed, key_size: int) -> Algorithms:
 
 def _der_set(signer: cms.SignerInfo) -> bytes | None:
     """Signed attributes as the SET OF that was digested: DER sorts its elements (X.690 §11.6)."""
-    if isinstance(signer["signed_attrs"], core.Void) or len(signer["signed_attrs"]) == 0:
+    raw = signer["signed_attrs"].contents
+    if not raw:
         return None
-    body = b"".join(sorted(attribute.dump() for attribute in signer["signed_attrs"]))
-    return _tlv(0x31, body)
+    return _tlv(0x31, b"".join(sorted(_elements(raw))))
+
+
+def _elements(raw: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(raw):
+        _, end = parser._parse(raw, len(raw), start)
+        yield raw[start:end]
+        start = end
 
 
 def _tlv(tag: int, body: bytes) -> bytes:
@@ -242,23 +251,25 @@ def _unsigned(signer: cms.SignerInfo) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _certificates(data: cms.SignedData) -> tuple[x509.Certificate, ...]:
+def _certificates(data: cms.SignedData) -> tuple[tuple[bytes, x509.Certificate], ...]:
     chosen = [choice.chosen for choice in data["certificates"] or () if choice.name == "certificate"]
     if len(chosen) > MAX_CERTIFICATES:
         raise CmsUnreadable("too many certificates", reason="certificates", count=len(chosen))
-    return tuple(chosen)
+    return tuple((certificate.dump(), certificate) for certificate in chosen)
 
 
 def _signing_certificate(
-    signer: cms.SignerInfo, *, attributes: dict[str, tuple[Any, ...]], certificates: tuple[x509.Certificate, ...]
+    signer: cms.SignerInfo,
+    *,
+    attributes: dict[str, tuple[Any, ...]],
+    certificates: tuple[tuple[bytes, x509.Certificate], ...],
 ) -> tuple[bytes | None, Binding]:
     """EN 319 102-1 §5.2.3: the certificate by its digest in the signing-certificate attribute, else by the signer id."""
     references = _references(attributes)
-    named = next((c.dump() for c in certificates if _names(signer["sid"], c)), None)
+    named = next((der for der, certificate in certificates if _names(signer["sid"], certificate)), None)
     if not references:
         return named, "absent"
-    first = references[0]
-    by_digest = next((c.dump() for c in certificates if _digests_to(c.dump(), first)), None)
+    by_digest = next((der for der, _ in certificates if _digests_to(der, references[0])), None)
     if by_digest is not None and (named is None or named == by_digest):
         return by_digest, "matched"
     return named, "mismatched"
@@ -294,9 +305,8 @@ def _signing_time(attributes: dict[str, tuple[Any, ...]]) -> datetime | None:
     return native if isinstance(native, datetime) and native.tzinfo is not None else None
 
 
-def _evidence(
-    data: cms.SignedData, *, attributes: dict[str, tuple[Any, ...]], certificates: tuple[x509.Certificate, ...]
-) -> Evidence:
+def _revocation(data: cms.SignedData) -> Evidence:
+    """CRLs and OCSP responses beside the certificates (RFC 5652 §10.2.1, RFC 5940)."""
     crls: list[bytes] = []
     ocsps: list[bytes] = []
     for choice in data["crls"] or ():
@@ -304,7 +314,14 @@ def _evidence(
             crls.append(choice.chosen.dump())
         elif choice.name == "other" and choice.chosen["other_rev_info_format"].native == "ocsp_response":
             ocsps.append(choice.chosen["other_rev_info"].dump())
-    for archive in attributes.get("adobe_revocation_info_archival", ()):
-        crls.extend(item.dump() for item in archive["crl"] or ())
-        ocsps.extend(item.dump() for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse))
-    return Evidence(certificates=tuple(c.dump() for c in certificates), crls=tuple(crls), ocsps=tuple(ocsps))
+    return Evidence(crls=tuple(crls), ocsps=tuple(ocsps))
+
+
+def _archived(attributes: dict[str, tuple[Any, ...]]) -> Evidence:
+    """The same in Adobe's signed attribute (ISO 32000-1 §12.8.3.3.2)."""
+    values = attributes.get("adobe_revocation_info_archival", ())
+    crls = tuple(item.dump() for archive in values for item in archive["crl"] or ())
+    ocsps = tuple(
+        item.dump() for archive in values for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse)
+    )
+    return Evidence(crls=crls, ocsps=ocsps)

@@ -108,7 +108,7 @@ def judge(
     warnings = (*findings.warnings, *judgement.warnings, *(w for stamp in stamps for w in stamp.warnings))
     return Report(
         document=facts,
-        verdict=_verdict(signatures),
+        verdict=_verdict(signatures, unreadable=any(w.code == "SIGNATURE_UNREADABLE" for w in findings.warnings)),
         validated_at=at,
         policy=policy.name,
         signatures=signatures,
@@ -292,14 +292,14 @@ def _with_time(proven: datetime | None, problems: Sequence[Problem], still: Sequ
     return Check("WITH_TIME", "EN 319 102-1 §5.5", "FAILED" if still else "PASSED", facts)
 
 
-def _verdict(signatures: Sequence[SignatureReport]) -> Verdict:
-    """The worst of them; a document without signatures passes nothing."""
+def _verdict(signatures: Sequence[SignatureReport], *, unreadable: bool) -> Verdict:
+    """The worst of them; a document without signatures passes nothing, nor does one with a signature nobody can read."""
     if not signatures:
         return "NO_SIGNATURE"
     found = {one.indication for one in signatures}
     if "TOTAL_FAILED" in found:
         return "TOTAL_FAILED"
-    return "INDETERMINATE" if "INDETERMINATE" in found else "TOTAL_PASSED"
+    return "INDETERMINATE" if "INDETERMINATE" in found or unreadable else "TOTAL_PASSED"
 
 
 def _once(warnings: Sequence[Warning_]) -> tuple[Warning_, ...]:

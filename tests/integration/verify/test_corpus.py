@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,6 +33,13 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DEFAULT = policy.load("default")
 MAX_UNPACKED = 64 << 20
 SECONDS = 20.0
+
+
+@cache
+def judged(path: Path) -> tuple[Report | None, float]:
+    """Each file is judged once for all tests."""
+    with opened(path) as file:
+        return judge(file, path.name)
 
 
 def judge(file: BinaryIO, name: str) -> tuple[Report | None, float]:
@@ -78,8 +86,7 @@ def test_agreement_with_the_published_answers(corpus: Path) -> None:
     agreed: Counter[str] = Counter()
     differing = []
     for entry in known(corpus):
-        with opened(corpus / entry["file"]) as file:
-            report, seconds = judge(file, entry["file"])
+        report, seconds = judged(corpus / entry["file"])
         assert seconds < SECONDS, entry["file"]
         if report is None or entry["tier"] != "core":
             continue
@@ -100,8 +107,7 @@ def test_agreement_with_the_published_answers(corpus: Path) -> None:
 def test_refusals_are_those_that_were_expected(corpus: Path) -> None:
     """A core file is refused only where its publisher refuses it, or states no more than that one must not hang."""
     for entry in known(corpus):
-        with opened(corpus / entry["file"]) as file:
-            report, _ = judge(file, entry["file"])
+        report, _ = judged(corpus / entry["file"])
         expected = entry["expected"]
         if entry["tier"] == "core" and report is None:
             assert expected.get("rejected") or "must_finish_ms" in expected, entry["file"]
@@ -110,8 +116,7 @@ def test_refusals_are_those_that_were_expected(corpus: Path) -> None:
 def test_nothing_passes_without_trust(corpus: Path) -> None:
     """With an empty trust store no file of the corpus passes, whatever it carries."""
     for entry in known(corpus):
-        with opened(corpus / entry["file"]) as file:
-            report, _ = judge(file, entry["file"])
+        report, _ = judged(corpus / entry["file"])
         assert report is None or report.verdict != "TOTAL_PASSED", entry["file"]
 
 
@@ -127,8 +132,7 @@ def test_attacks_are_caught_and_controls_are_not(corpus: Path) -> None:
         expected: str = entry["expected"]
         if not expected.startswith(("REJECT", "ACCEPT")):
             continue
-        with opened(corpus / entry["file"]) as file:
-            report, _ = judge(file, entry["file"])
+        report, _ = judged(corpus / entry["file"])
         clean = report is not None and all(
             signature.intact and not signature.changes.modified and signature.changes.kind != "suspicious"
             for signature in report.signatures
@@ -148,8 +152,7 @@ def test_hostile_files_end_soon(corpus: Path) -> None:
     """Every hostile file ends in a report or a refusal within bounded time."""
     slowest = ("", 0.0)
     for entry in _attacks(corpus):
-        with opened(corpus / entry["file"]) as file:
-            _, seconds = judge(file, entry["file"])
+        _, seconds = judged(corpus / entry["file"])
         slowest = max(slowest, (entry["file"], seconds), key=lambda item: item[1])
         assert seconds < SECONDS, entry["file"]
     print(f"\nslowest: {slowest[0]} {slowest[1]:.1f} s")
