@@ -16,7 +16,6 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
-import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -101,6 +100,8 @@ def complain(code: str, sentence: str) -> None:
 def collect_notices() -> list[str]:
     """From now on the service's log warnings are kept as sentences instead of being written; errors speak for
     themselves."""
+    import structlog  # noqa: PLC0415 - most commands have no service in them that would warn
+
     notices: list[str] = []
 
     def keep(_logger: object, method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:

@@ -179,7 +179,7 @@ def run(*, serve: bool) -> None:
 
         _wait_until_ready(running, port=port)
         try:
-            walk(home, url=url, language=t("vi", "en"), whole=is_new or not serve)
+            walk(home, port=port, language=t("vi", "en"), whole=is_new or not serve)
         except WalkFailed as failure:
             if not serve:
                 raise DemoFailed(str(failure)) from None

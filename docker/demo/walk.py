@@ -6,17 +6,18 @@ answered.
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
-import httpx
 from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
 from rich.markup import escape
 
-from api import settings
 from api.cli.console import out, t, table
 from api.sandbox import calls
 from api.sandbox.pool import Sandbox
@@ -31,6 +32,8 @@ NEXT_BOXES = {
     "demo-seal": "o3_dau",
 }
 """Who signs where after box 1, in this order: the person first, the seal last."""
+ANSWERS_WITHIN = 150.0
+"""Seconds; a timestamp authority may take two minutes."""
 LONGEST = 1400
 """Pixels of the longer side of a page's picture."""
 
@@ -51,33 +54,56 @@ class Answer:
 
 
 class Service:
-    """The few calls of the API that the demo needs."""
+    """The few calls of the API that the demo needs.
 
-    def __init__(self, url: str, *, api_key: str, language: str) -> None:
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {api_key}", "Accept-Language": language},
-            timeout=150,
-        )
+    With the standard library: loading an HTTP client would take longer than the whole walk, at every start.
+    """
+
+    def __init__(self, *, port: int, api_key: str, language: str) -> None:
+        self._port = port
+        self._headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language}
 
     def sign(self, document: bytes, **order: object) -> Answer:
-        response = self._http.post(
-            "/v1/signatures",
-            headers={"Idempotency-Key": str(uuid.uuid4())},
-            files={"document": (SAMPLE, document, "application/pdf")},
-            data={"order": json.dumps({"format": "PAdES", "level": "B-T", **order})},
+        asked = json.dumps({"format": "PAdES", "level": "B-T", **order}).encode()
+        status, content = self._call(
+            "POST", "/v1/signatures", {"order": asked, "document": document}, {"Idempotency-Key": str(uuid.uuid4())}
         )
-        body = response.json()
-        if response.status_code != httpx.codes.CREATED:
-            return Answer(response.status_code, None, None, body.get("code"), body.get("detail", ""))
-        signed = self._http.get(body["document"])
-        signed.raise_for_status()
-        return Answer(response.status_code, body["level"], signed.content, None, "")
+        body = json.loads(content)
+        if status != HTTPStatus.CREATED:
+            return Answer(status, None, None, body.get("code"), body.get("detail", ""))
+        _, signed = self._call("GET", body["document"])
+        return Answer(status, body["level"], signed, None, "")
 
-    def verify(self, document: bytes, *, name: str) -> dict[str, object]:
-        response = self._http.post("/v1/verifications", files={"document": (name, document, "application/pdf")})
-        response.raise_for_status()
-        return response.json()
+    def verify(self, document: bytes) -> dict[str, object]:
+        status, content = self._call("POST", "/v1/verifications", {"document": document})
+        if status != HTTPStatus.OK:
+            raise WalkFailed(f"{status}: {content.decode()}")
+        return json.loads(content)
+
+    def _call(
+        self, method: str, path: str, parts: Mapping[str, bytes] | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        sent, body = {**self._headers, **(headers or {})}, None
+        if parts is not None:
+            boundary = uuid.uuid4().hex
+            sent["Content-Type"] = f"multipart/form-data; boundary={boundary}"
+            body = b"".join(
+                (
+                    f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+                    f"{f'; filename={SAMPLE}' if name == 'document' else ''}\r\n\r\n"
+                ).encode()
+                + content
+                + b"\r\n"
+                for name, content in parts.items()
+            )
+            body += f"--{boundary}--\r\n".encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERS_WITHIN)
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
 
 
 def draw(document: Path, *, workers: Path) -> None:
@@ -95,11 +121,22 @@ def draw(document: Path, *, workers: Path) -> None:
         pool.close()
 
 
+def _workers(home: Path) -> Path:
+    """The running service's document workers. Its settings know them, and take half a second to load: they are asked
+    only where KYSO_HOME is too long a path for a socket."""
+    usual = home / "run" / "workers.sock"
+    if usual.exists():
+        return usual
+    from api import settings  # noqa: PLC0415
+
+    return settings.load(home).workers_socket
+
+
 def _keep(folder: Path, name: str, content: bytes, report: dict[str, object]) -> None:
     document = folder / name
     document.write_bytes(content)
     document.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    draw(document, workers=settings.load(folder.parent).workers_socket)
+    draw(document, workers=_workers(folder.parent))
 
 
 def _sample(service: Service, folder: Path, *, language: str) -> bytes:
@@ -109,7 +146,7 @@ def _sample(service: Service, folder: Path, *, language: str) -> bytes:
     if answer.document is None:
         raise WalkFailed(f"{answer.status} {answer.code}: {answer.sentence}")
     took = (time.perf_counter() - began) * 1000
-    report = service.verify(answer.document, name=SIGNED)
+    report = service.verify(answer.document)
     _keep(folder, SIGNED, answer.document, report)
     out.print(f"[green]✓[/] {t('đã ký', 'signed')} {SIGNED}: {SIGNER}, {answer.level}, {took:.0f} ms")
     _say_verdict(report, language=language)
@@ -132,16 +169,16 @@ def _row(identity: Identity, answer: Answer) -> tuple[str, str, str]:
     return identity.ref, t(identity.vi, identity.en), outcome
 
 
-def walk(home: Path, *, url: str, language: str, whole: bool) -> None:
+def walk(home: Path, *, port: int, language: str, whole: bool) -> None:
     """The sample and, for a `whole` walk, each identity's answer; raises WalkFailed when one is not as promised."""
     folder = home / "demo"
-    service = Service(url, api_key=(folder / "client.key").read_text("utf-8").strip(), language=language)
+    service = Service(port=port, api_key=(folder / "client.key").read_text("utf-8").strip(), language=language)
     form = _sample(service, folder, language=language)
     if whole:
-        _identities(service, folder, form=form, url=url, language=language)
+        _identities(service, folder, form=form, port=port, language=language)
 
 
-def _identities(service: Service, folder: Path, *, form: bytes, url: str, language: str) -> None:
+def _identities(service: Service, folder: Path, *, form: bytes, port: int, language: str) -> None:
     """Sign with each identity, the good ones in turn on one form, and show what the service answered."""
     answers = table(t("khóa", "key"), t("là", "is"), t("trả lời", "answer"))
     surprises = []
@@ -155,9 +192,9 @@ def _identities(service: Service, folder: Path, *, form: bytes, url: str, langua
         if answer.code != identity.code:
             surprises.append(f"{identity.ref}: {answer.status} {answer.code}")
         answers.add_row(*_row(identity, answer))
-    answers.add_row(AUTHORITY.ref, t(AUTHORITY.vi, AUTHORITY.en), f"  POST {url}/tsa")
+    answers.add_row(AUTHORITY.ref, t(AUTHORITY.vi, AUTHORITY.en), f"  POST http://localhost:{port}/tsa")
 
-    report = service.verify(form, name=FORM)
+    report = service.verify(form)
     _keep(folder, FORM, form, report)
     out.print("")
     out.print(answers)
