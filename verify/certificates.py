@@ -154,7 +154,7 @@ class Certificates:
                     warnings=warnings,
                 )
         # 4
-        problems.extend(self._period(path.leaf, leaf_status, checks=checks) if len(path.certificates) > 1 else ())
+        problems.extend(self._period(path.leaf, leaf_status, checks=checks))
         return CertificateResult(tuple(problems), path, tuple(checks), tuple(warnings))
 
     def _status(self, path: Path, *, index: int, role: Role, is_leaf: bool, reference: datetime) -> Status:

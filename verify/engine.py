@@ -28,6 +28,7 @@ from typing import BinaryIO, Literal
 from asn1crypto import x509
 
 from verify import levels, pdf_signatures
+from verify import policy as policies
 from verify.certificates import CertificateResult, Certificates, Problem
 from verify.chain import UNEXPECTED, name_of
 from verify.document import Kind, Limits, check_size, sha256_of, sniff
@@ -67,6 +68,7 @@ LAZY = (
     "encodings.utf_16_be",
     "encodings.utf_16_le",
     "pyhanko.pdf_utils.crypt",
+    "pyhanko.pdf_utils.filters",
     "pyhanko.pdf_utils.metadata.xmp_xml",
     "stringprep",
 )
@@ -74,9 +76,11 @@ LAZY = (
 
 
 def preload() -> None:
-    """Imports everything that judging may need later. For the parent of sandboxed workers, before it forks."""
+    """Imports and reads everything that judging may need later. For the parent of sandboxed workers, before it forks."""
     for module in LAZY:
         import_module(module)
+    for name in policies.names():
+        policies.load(name)
     "".encode("teletex")  # asn1crypto registers this codec and finds it on first use
 
 

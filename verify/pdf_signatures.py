@@ -99,7 +99,9 @@ def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits) -> Findings:
             try:
                 signatures.append(reading.signature(one))
             except cms.CmsUnreadable as error:
-                warnings.append(Warning_("SIGNATURE_UNREADABLE", {"field": one.field, **error.facts}))
+                warnings.append(
+                    Warning_("SIGNATURE_UNREADABLE", {"field": one.field, "sub_filter": one.sub_filter, **error.facts})
+                )
     return Findings(tuple(signatures), tuple(timestamps), tuple(warnings))
 
 

@@ -10,6 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
@@ -54,8 +55,9 @@ class Policy:
         return until
 
 
+@cache
 def load(name: str) -> Policy:
-    """The policy in NAME.toml. Raises PolicyUnusable when it is unknown, broken, or allows nothing at all."""
+    """The policy in NAME.toml, read once: a sandboxed worker opens no file and uses what its parent read. Raises PolicyUnusable when it is unknown, broken, or allows nothing at all."""
     if not _NAME.fullmatch(name):
         raise PolicyUnusable(policy=name[:40])
     try:
@@ -63,6 +65,11 @@ def load(name: str) -> Policy:
     except OSError as error:
         raise PolicyUnusable(policy=name) from error
     return parse(text, name=name)
+
+
+def names() -> tuple[str, ...]:
+    """The policies there are."""
+    return tuple(sorted(file.name[:-5] for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")))
 
 
 def parse(text: str, *, name: str) -> Policy:

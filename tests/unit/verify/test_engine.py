@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime
 
@@ -231,6 +233,12 @@ class TestDoesNotPass:
         pdf = world.sign(document, signer=forged)
         assert result(judge(pdf, world.trust())) == ("TOTAL_FAILED", "SIG_CRYPTO_FAILURE")
 
+    def test_expired_certificate_that_is_trusted_directly(self, world: World, document: bytes) -> None:
+        """An anchor may be the signer's own certificate; its period counts all the same."""
+        signer = certificate("Direct", issuer=world.issuing, end=NOW - DAY)
+        pdf = world.sign(document, signer=signer)
+        assert result(judge(pdf, Trust((signer.der,)))) == ("INDETERMINATE", "OUT_OF_BOUNDS_NO_POE")
+
     def test_certificate_not_yet_valid(self, world: World, document: bytes) -> None:
         """A certificate of tomorrow signs nothing today."""
         signer = certificate("Tomorrow", issuer=world.issuing, begin=NOW + DAY)
@@ -367,3 +375,26 @@ def test_time_is_injected(world: World, document: bytes) -> None:
     pdf = world.sign(document)
     later = datetime(2041, 1, 1, tzinfo=NOW.tzinfo)
     assert result(judge(pdf, world.trust(), at=later))[1] == "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+
+
+def test_nothing_is_imported_or_opened_after_preload(world: World, document: bytes) -> None:
+    """A sandboxed worker can neither import nor read: what its parent loaded is enough."""
+    lists = (revocation_list(world.root), revocation_list(world.issuing))
+    pdf = world.timestamp(world.archive(world.sign(document, stamped=NOW - DAY), crls=lists), NOW)
+    script = (
+        "import sys, io, verify.engine as engine, verify.policy as policy\n"
+        "from datetime import datetime, UTC\n"
+        "from verify.trust import Trust\n"
+        "from verify.fetcher import Offline\n"
+        "engine.preload()\n"
+        "pdf = io.BytesIO(sys.stdin.buffer.read())\n"
+        "def refuse(event, args):\n"
+        "    if event in {'import', 'open'}: raise SystemExit(f'{event} {args[0]}')\n"
+        f"trust = Trust((bytes.fromhex('{world.root.der.hex()}'),))\n"
+        "sys.addaudithook(refuse)\n"
+        "report = engine.judge(pdf, name='a', trust=trust, policy=policy.load('default'),\n"
+        f"    at=datetime.fromisoformat('{NOW.isoformat()}'), fetcher=Offline())\n"
+        "print(report.verdict)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input=pdf, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"TOTAL_PASSED\n", b"")
