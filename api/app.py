@@ -164,6 +164,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # our own are in `api.telemetry`
     )
     app.state.services = services
     app.state.language = services.settings.server.language

@@ -31,6 +31,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
+import time
 from typing import cast
 
 import sqlalchemy as sa
@@ -41,6 +42,7 @@ from api.refusals import SignatureInDoubt
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
+from api.settings import Key as KeySettings
 from api.store import idempotency, signatures
 from api.store.callers import Caller
 from api.store.idempotency import Claim
@@ -83,7 +85,7 @@ def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upl
             # 3. the head
             _require_head(order, document)
             # 4. the certificate
-            key = services.keys.find(order.key)
+            key = _document_key(services, order)
             plan = _plan(services, order, key)
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
@@ -148,6 +150,14 @@ def _give_back(services: Services, claim: Claim | None, error: Exception) -> Non
 # --- steps 4 and 5 ----------------------------------------------------------------------------------------------------
 
 
+def _document_key(services: Services, order: OrderRequest) -> KeyInfo:
+    """The key, if it signs documents at all: to those who sign them, an authority's key is none."""
+    shapes = services.settings.keys.get(order.key, KeySettings()).shapes
+    if "signed-attributes" not in shapes:
+        raise KeyNotFound(key=order.key)
+    return services.keys.find(order.key)
+
+
 def _plan(services: Services, order: OrderRequest, key: KeyInfo) -> SignOrder:
     """The order as the signer takes it."""
     return SignOrder(
@@ -185,7 +195,7 @@ def _intend(
     identity = signatures.new_id()
     packed, order_json = wire.pack(prepared), order.canonical().decode()
     blob = services.blobs.adopt(document.path)
-    made: list[Hold] = []
+    made: list[tuple[Hold, int]] = []
 
     def also(connection: sa.Connection, number: int) -> None:
         hold = signatures.create(
@@ -200,7 +210,7 @@ def _intend(
         signatures.to_signing(connection, hold, prepared=packed, ledger_number=number)
         if claim is not None:
             idempotency.attach(connection, claim, signature=identity, lease=LEASE)
-        made[:] = [hold]  # the transaction may run more than once; the last one counts
+        made[:] = [(hold, number)]  # the transaction may run more than once; the last one counts
 
     facts = {
         "signature": identity,
@@ -218,9 +228,25 @@ def _intend(
     except BaseException:
         services.blobs.delete(blob)
         raise
-    record = services.database.read(signatures.get, identity)
-    assert record is not None
-    return made[0], record
+    hold, number = made[0]
+    now = time.time()
+    # What was just written, without reading it again.
+    return hold, SignatureRecord(
+        id=identity,
+        caller=caller.id,
+        state="signing",
+        order=order_json,
+        document_sha256=document.sha256,
+        document_blob=blob,
+        prepared=packed,
+        value=None,
+        ledger_number=number,
+        result=None,
+        signed_blob=None,
+        error_code=None,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 # --- steps 7 to 9 -----------------------------------------------------------------------------------------------------

@@ -152,6 +152,14 @@ def test_a_refused_request_frees_its_key(home: House, document: bytes):
     assert not sign(home, document, key="k").repeated
 
 
+def test_the_authoritys_key_signs_no_documents(tmp_path: Path, document: bytes):
+    """A key whose shapes are timestamps alone does not exist for documents, whatever the caller's pattern."""
+    home = house(tmp_path / "stamps", keys={"seal": {"shapes": ["tst-attributes"]}})
+    with pytest.raises(KeyNotFound):
+        sign(home, document)
+    assert ["REFUSED"] == home.kinds()
+
+
 # --- 3 to 5: refused before the key is used ---------------------------------------------------------------------------
 
 
