@@ -49,7 +49,11 @@ class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def spawn(
     config: KeeperConfig, *, pass_fds: tuple[int, ...] = (), stderr: int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a keeper as a child of this process. It is ready when its socket answers (`Token.status` waits for it)."""
+    """Start a keeper as a child of this process. It is ready when its socket answers (`Token.status` waits for it).
+
+    Paths in `config` are absolute: the keeper works in another folder. With `die_with_parent` it also dies with the
+    *thread* that called this (PR_SET_PDEATHSIG, prctl(2)): call it from one that stays.
+    """
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     process = subprocess.Popen(
         [sys.executable, "-m", "hsm.keeper"],

@@ -214,7 +214,7 @@ class AttemptGuard:
 
     @contextlib.contextmanager
     def _only_one(self) -> Iterator[None]:
-        """One login at a time among all keepers of this folder: concurrent ones fail on some modules (FINDINGS)."""
+        """One login at a time among all keepers of this folder: concurrent ones fail on some modules."""
         descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

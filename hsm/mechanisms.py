@@ -1,7 +1,7 @@
 """How each of our mechanisms is made from PKCS#11's raw ones, and how its result is checked.
 
-Raw mechanisms come first: the keeper hashes, the token signs the digest (FINDINGS: SoftHSM has no CKM_ECDSA_SHA256,
-opencryptoki no CKM_SHA256_RSA_PKCS). Where a token offers only a hashing one, that is used. Nothing here talks to a
+Raw mechanisms come first: the keeper hashes, the token signs the digest (SoftHSM has no CKM_ECDSA_SHA256, opencryptoki
+no CKM_SHA256_RSA_PKCS). Where a token offers only a hashing one, that is used. Nothing here talks to a
 token.
 
 >>> [r.mechanism for r in recipes("ec", 256, frozenset({Mechanism.ECDSA}))]

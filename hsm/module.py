@@ -87,6 +87,7 @@ class Module:
         self._settled = threading.Event()
         self._wake = threading.Event()
         self._stopping = False
+        self._stale = False
         self._exclusive = threading.RLock()
         self._last_attempt: object = None
         self._seen = False
@@ -179,6 +180,7 @@ class Module:
             self._guard.refuse(self.pin)
             reason = "pin-locked" if error.rv == CKR_PIN_LOCKED else "pin-refused"
             self._become("locked", reason)
+        self._stale = self._stale or error.function == "C_FindObjects"  # a key that is there no more
         self._wake.set()
 
     # -- the watching thread ---------------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ class Module:
     def _look(self) -> None:
         state = self._status.state
         if state == "operational" and self._is_well():
-            if self._prober.unsure:
+            if self._prober.unsure or self._stale:
                 self._read_again()
             return
         if state == "locked" and not self._may_try_again():
@@ -340,7 +342,7 @@ class Module:
         return pin
 
     def _read_keys(self, session: int, *, private: bool) -> dict[str, TokenKey]:
-        self._prober.unsure = False
+        self._prober.unsure = self._stale = False
         offered = self.cryptoki.mechanisms(self.slot)
         found = objects.read_keys(self.cryptoki, session, module=self.config.name, offered=offered, private=private)
         return {ref: self._prober.keep_working(key, slot=self.slot) for ref, key in found.items()} if private else found

@@ -9,11 +9,13 @@ closed without a word; a request that is too large or not of the protocol is ans
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -72,8 +74,13 @@ class Server(Generic[Request]):
             self._places.acquire()
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
+            except OSError as e:
+                self._places.release()
+                if e.errno in (errno.EBADF, errno.EINVAL):
+                    return  # closed
+                _log.warning("a connection could not be taken", extra={"facts": {"why": str(e.strerror)}})
+                time.sleep(0.1)
+                continue
             threading.Thread(target=self._serve, args=(connection,), name="connection", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

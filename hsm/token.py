@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -157,7 +157,7 @@ class _Informant:
         """Close idle connections."""
         self._client.close()
 
-    def __enter__(self) -> _Informant:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
