@@ -31,6 +31,7 @@ from pyhanko_certvalidator.policy_decl import (
 from pyhanko_certvalidator.validate import async_validate_path
 
 from verify import algorithms
+from verify.asn1 import raw
 from verify.policy import Policy, Unlisted
 from verify.timestamp import TimestampUnreadable, certificate_purpose_findings
 from verify.trust import Trust
@@ -145,7 +146,7 @@ def build(certificate: bytes, *, pool: Iterable[bytes], trust: Trust) -> Iterato
     if leaf is None:
         return
     anchors = [anchor for anchor in map(_load, trust.anchors) if anchor is not None]
-    if any(anchor.dump() == certificate for anchor in anchors):
+    if any(raw(anchor) == certificate for anchor in anchors):
         yield Path((leaf,))
         return
     others = [c for c in map(_load, dict.fromkeys((*trust.intermediates, *pool))) if c is not None][:MAX_POOL]
@@ -199,12 +200,10 @@ def is_signed_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether the issuer's key signed the child. Says nothing about names or rights."""
     try:
         mechanism = algorithms.mechanism(child["signature_algorithm"], digest=None)
-        key = algorithms.public_key(issuer.public_key.dump())
+        key = algorithms.public_key(raw(issuer.public_key))
         if mechanism is None or key is None:
             return False
-        mechanism.verify(
-            key, value=child["signature_value"].native, tbs=child["tbs_certificate"].dump(), prehashed=False
-        )
+        mechanism.verify(key, value=child["signature_value"].native, tbs=raw(child["tbs_certificate"]), prehashed=False)
     except UNEXPECTED:
         return False
     return True
@@ -259,7 +258,7 @@ def _check_algorithms(certificate: x509.Certificate, *, policy: Policy) -> datet
     info = certificate.public_key
     if info.algorithm == "ec" and info["algorithm"]["parameters"].name != "named":
         raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", "curve-parameters", subject=subject)
-    key = algorithms.public_key(info.dump())
+    key = algorithms.public_key(raw(info))
     mechanism = algorithms.mechanism(certificate["signature_algorithm"], digest=None)
     if key is None or mechanism is None:
         raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", "algorithm-unknown", subject=subject)
@@ -278,7 +277,7 @@ def _check_role(leaf: x509.Certificate, *, policy: Policy, role: Role) -> None:
     subject = _subject(leaf)
     if role == "timestamp":
         try:
-            findings = certificate_purpose_findings(leaf.dump())
+            findings = certificate_purpose_findings(raw(leaf))
         except TimestampUnreadable as error:
             raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", "unreadable", subject=subject) from error
         if findings:
@@ -323,7 +322,7 @@ def _algorithms_elsewhere() -> DisallowWeakAlgorithmsPolicy:
 
 
 def _identity(certificate: x509.Certificate) -> tuple[bytes, bytes]:
-    return certificate.subject.dump(), certificate.public_key.dump()
+    return raw(certificate.subject), raw(certificate.public_key)
 
 
 def _subject(certificate: x509.Certificate) -> str:
@@ -335,7 +334,7 @@ def _load(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.Certificate.load(der, strict=True)
         _ = (certificate.subject, certificate.issuer, certificate.not_valid_before, certificate.not_valid_after)
-        _ = (certificate.public_key.dump(), certificate.key_identifier, certificate.authority_key_identifier)
+        _ = (raw(certificate.public_key), certificate.key_identifier, certificate.authority_key_identifier)
     except UNEXPECTED:
         return None
     return certificate

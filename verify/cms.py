@@ -21,6 +21,7 @@ from asn1crypto import pdf as asn1_pdf
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from verify import algorithms
+from verify.asn1 import raw
 from verify.errors import VerifyError
 from verify.found import Binding, Evidence, Integrity
 from verify.report import Algorithms
@@ -87,7 +88,7 @@ def _read(der: bytes) -> Signed:
     certificates = _certificates(data)
     evidence = _revocation(data)
     attributes, repeated = _attributes(signer)
-    content_timestamps = tuple(value.dump() for value in attributes.get("content_time_stamp", ()))
+    content_timestamps = tuple(raw(value) for value in attributes.get("content_time_stamp", ()))
     unsigned = _unsigned(signer)
     certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=certificates)
     encapsulated = data["encap_content_info"]
@@ -104,9 +105,9 @@ def _read(der: bytes) -> Signed:
         signed_attributes=signed_attributes,
         attributes=attributes,
         repeated=repeated,
-        signature_timestamps=tuple(v.dump() for v in unsigned.get("signature_time_stamp_token", ())),
+        signature_timestamps=tuple(raw(v) for v in unsigned.get("signature_time_stamp_token", ())),
         content_timestamps=content_timestamps,
-        archive_timestamps=tuple(v.dump() for v in unsigned.get("archive_time_stamp_v3", ())),
+        archive_timestamps=tuple(raw(v) for v in unsigned.get("archive_time_stamp_v3", ())),
         signer=certificate,
         binding=binding,
         claimed_time=_signing_time(attributes),
@@ -158,7 +159,7 @@ def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity: 
         return Integrity("SIG_CRYPTO_FAILURE", reason="algorithm-unknown", algorithms=_facts(message, 0))
     if message.signer is None:
         return Integrity("NO_SIGNING_CERTIFICATE_FOUND", reason="certificate-missing", algorithms=_facts(message, 0))
-    key = algorithms.public_key(x509.Certificate.load(message.signer).public_key.dump())
+    key = algorithms.public_key(raw(x509.Certificate.load(message.signer).public_key))
     if key is None:
         return Integrity("SIG_CRYPTO_FAILURE", reason="key-unusable", algorithms=_facts(message, 0))
     facts = _facts(message, algorithms.key_size(key))
@@ -255,7 +256,7 @@ def _certificates(data: cms.SignedData) -> tuple[tuple[bytes, x509.Certificate],
     chosen = [choice.chosen for choice in data["certificates"] or () if choice.name == "certificate"]
     if len(chosen) > MAX_CERTIFICATES:
         raise CmsUnreadable("too many certificates", reason="certificates", count=len(chosen))
-    return tuple((certificate.dump(), certificate) for certificate in chosen)
+    return tuple((raw(certificate), certificate) for certificate in chosen)
 
 
 def _signing_certificate(
@@ -311,17 +312,17 @@ def _revocation(data: cms.SignedData) -> Evidence:
     ocsps: list[bytes] = []
     for choice in data["crls"] or ():
         if isinstance(choice.chosen, crl.CertificateList):
-            crls.append(choice.chosen.dump())
+            crls.append(raw(choice.chosen))
         elif choice.name == "other" and choice.chosen["other_rev_info_format"].native == "ocsp_response":
-            ocsps.append(choice.chosen["other_rev_info"].dump())
+            ocsps.append(raw(choice.chosen["other_rev_info"]))
     return Evidence(crls=tuple(crls), ocsps=tuple(ocsps))
 
 
 def _archived(attributes: dict[str, tuple[Any, ...]]) -> Evidence:
     """The same in Adobe's signed attribute (ISO 32000-1 §12.8.3.3.2)."""
     values = attributes.get("adobe_revocation_info_archival", ())
-    crls = tuple(item.dump() for archive in values for item in archive["crl"] or ())
+    crls = tuple(raw(item) for archive in values for item in archive["crl"] or ())
     ocsps = tuple(
-        item.dump() for archive in values for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse)
+        raw(item) for archive in values for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse)
     )
     return Evidence(crls=crls, ocsps=ocsps)

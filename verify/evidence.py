@@ -33,6 +33,7 @@ from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
+from verify.asn1 import raw
 from verify.chain import UNEXPECTED, Path, drive
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
@@ -341,7 +342,7 @@ def _certificate(der: bytes) -> x509.Certificate | None:
 def _ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes | None:
     """An OCSPRequest; SHA-1 in the CertID is an identifier, and what every responder knows (RFC 5019 §2.1.1)."""
     try:
-        subject, authority = (pyca.load_der_x509_certificate(c.dump()) for c in (certificate, issuer))
+        subject, authority = (pyca.load_der_x509_certificate(raw(c)) for c in (certificate, issuer))
         builder = pyca_ocsp.OCSPRequestBuilder().add_certificate(subject, authority, hashes.SHA1())  # noqa: S303
         return builder.build().public_bytes(serialization.Encoding.DER)
     except UNEXPECTED:

@@ -12,6 +12,7 @@ from asn1crypto import crl, ocsp, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from verify.asn1 import raw
 from verify.found import Evidence
 from verify.pdf import UNEXPECTED, get
 from verify.revisions import Layout
@@ -34,7 +35,7 @@ class Store:
             return False
         try:
             parsed = x509.Certificate.load(certificate)
-            return parsed.serial_number in self.serials or parsed.issuer.dump() in self.list_issuers
+            return parsed.serial_number in self.serials or raw(parsed.issuer) in self.list_issuers
         except UNEXPECTED:
             return False
 
@@ -79,7 +80,7 @@ def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
 def _issuers(crls: tuple[bytes, ...]) -> Iterator[bytes]:
     for der in crls:
         try:
-            yield crl.CertificateList.load(der).issuer.dump()
+            yield raw(crl.CertificateList.load(der).issuer)
         except UNEXPECTED:
             continue
 

@@ -299,7 +299,7 @@ def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> N
     mechanism = algorithms.mechanism(
         signer["signature_algorithm"], digest=signer["digest_algorithm"]["algorithm"].native
     )
-    key = algorithms.public_key(x509.Certificate.load(certificate).public_key.dump())
+    key = algorithms.public_key(raw(x509.Certificate.load(certificate).public_key))
     if mechanism is None or mechanism.digest not in DIGESTS or key is None:
         raise TimestampInvalid("algorithm", "the signature is of a kind that is not known")
     try:
