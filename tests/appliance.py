@@ -89,6 +89,7 @@ def running(home: Path, *, port: int | None = None) -> Iterator[Appliance]:
     port = port or free_port()
     log = home.with_suffix(".log")
     environment = {**os.environ, "KYSO_HOME": str(home), "KYSO_PORT": str(port), "KYSO_LANG": "en"}
+    log.unlink(missing_ok=True)
     with log.open("ab") as sink:
         runner = subprocess.Popen(
             [sys.executable, ROOT / "docker" / "demo" / "run.py", "--serve"],
