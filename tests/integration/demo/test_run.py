@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance import free_port
+from tests.appliance import free_port, running
 from tests.cli_support import ROOT
 
 pytestmark = pytest.mark.spine
+
+sys.path.append(str(ROOT / "docker" / "demo"))
+import home as demo_home  # noqa: E402 - the demo is a folder of scripts, not a package
+from identities import IDENTITIES  # noqa: E402
 
 RUNNER = (sys.executable, ROOT / "docker" / "demo" / "run.py")
 
@@ -27,23 +31,37 @@ def _demo(home: Path, port: int) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_second_run_is_quick_and_keeps_the_data(tmp_path: Path):
-    """Keys, API keys and the ledger of the first run are there in the second, also on another port."""
+    """`make demo` ends with status 0; `make run` after it has the same keys, API keys and signatures."""
     home, port = tmp_path / "home", free_port()
     first = _demo(home, port)
     assert 0 == first.returncode, first.stdout + first.stderr
-    kept = {path: path.read_bytes() for path in (home / "demo").glob("*.key")}
+    assert "TOTAL_PASSED" in first.stdout
+    assert all(identity.ref in first.stdout for identity in IDENTITIES)
+    api_keys = {path: path.read_bytes() for path in (home / "demo").glob("*.key")}
     keys = sorted(path.name for path in (home / "softhsm").rglob("*.object"))
     began = time.monotonic()
-    second = _demo(home, port)
-    took = time.monotonic() - began
-    assert 0 == second.returncode, second.stdout + second.stderr
-    assert "TOTAL_PASSED" in second.stdout
-    assert {path: path.read_bytes() for path in kept} == kept
+    with running(home, port=port) as appliance:
+        took = time.monotonic() - began
+        lines = appliance.as_role("auditor").get("/v1/audit").json()
+    assert {path: path.read_bytes() for path in api_keys} == api_keys
     assert sorted(path.name for path in (home / "softhsm").rglob("*.object")) == keys
-    assert took < 20, f"{took:.1f} s"  # 5 s is what it takes; this is no benchmark
-    moved = _demo(home, free_port())
-    assert 0 == moved.returncode, moved.stdout + moved.stderr
-    assert {path: path.read_bytes() for path in kept} == kept
+    assert str(lines).count("COMPLETED") > 5
+    assert took < 25, f"{took:.1f} s: it should be seconds; a busy machine may take some more"
+
+
+def test_another_port_has_certificates_issued_anew_and_edited_settings_stay(tmp_path: Path):
+    """Addresses stand in certificates and settings: both follow KYSO_PORT, unless the operator wrote the settings."""
+    (tmp_path / "demo").mkdir()
+    demo_home.write(tmp_path, port=8080, former_port=None)
+    demo_home.note_state(tmp_path, port=8080)
+    assert demo_home.is_set_up(tmp_path, port=8080)
+    assert not demo_home.is_set_up(tmp_path, port=9090)
+    demo_home.write(tmp_path, port=9090, former_port=8080)
+    toml = tmp_path / "kyso.toml"
+    assert demo_home.kyso_toml(port=9090) == toml.read_text()
+    toml.write_text(toml.read_text() + "# mine\n")
+    demo_home.write(tmp_path, port=7070, former_port=9090)
+    assert toml.read_text().endswith("# mine\n")
 
 
 def test_a_busy_port_is_told_and_nothing_is_made(tmp_path: Path):
