@@ -15,7 +15,7 @@ help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
 	@echo "make demo   the same, ending after the sample; results in $(KYSO_HOME)/demo"
 	@echo "make test   every test        make check  linters, types, import contracts"
-	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove environment and state"
+	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
 run: system $(READY)
 	@$(PY) docker/demo/run.py --serve
@@ -27,7 +27,7 @@ test: system-test $(READY)
 	@$(PY) -m pytest
 
 bench: system-test $(READY)
-	@$(PY) tests/benchmarks/run.py
+	@$(PY) -m tests.benchmarks
 
 check: $(READY)
 	@$(PY) -m ruff check .
@@ -58,4 +58,4 @@ lock: $(READY)
 	@echo uv | $(LOCK) --constraints requirements-dev.lock - -o requirements-uv.lock >/dev/null
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis var
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
