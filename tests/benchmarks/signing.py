@@ -26,7 +26,7 @@ from pyhanko.sign.pkcs11 import PKCS11Signer
 
 from signer import pipeline
 from signer.model import SignatureValue, SignOrder
-from tests.benchmarks.token import LABEL, Token
+from tests.benchmarks.softhsm import LABEL, Token
 from tests.documents import pdf
 from verify.fetcher import Offline
 
@@ -114,9 +114,9 @@ def measure(token: Token, folder: Path) -> list[dict[str, object]]:
 def memory(source: Path, out: Path) -> dict[str, int]:
     """Peak resident memory of a process that signs `source` once, in MB; the key is in memory, not on a token."""
     program = (
-        "import json, resource, sys; from pathlib import Path;"
+        "import json, sys; from pathlib import Path;"
         "from tests.pki import Authority; from tests.unit.signer.conftest import Hand;"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024;"
+        "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024;"
         "hand = Hand(Authority.root().authority().signer()); before = peak();"
         "hand.sign(Path(sys.argv[1]), Path(sys.argv[2])); print(json.dumps({'before_mb': before, 'peak_mb': peak()}))"
     )

@@ -10,26 +10,22 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from rich.console import Console
 from rich.table import Table
 
 from tests import appliance
-from tests.benchmarks import load, signing, token
+from tests.benchmarks import load, signing, softhsm
 from tests.documents import pdf
 
 HTTP_SECONDS = 15.0
 HTTP_CONNECTIONS = 8
-PYHANKO_SHARE = 0.03
-"""What stock pyHanko reaches of the module's raw rate in a process (FINDINGS: 43 of 1,500 signatures a second)."""
 
 console = Console()
 
 
 def bench_core(folder: Path) -> dict[str, object]:
     """CPU and memory of the signing core, beside pyHanko and the floor."""
-    held = token.make(folder)
+    held = softhsm.make(folder)
     rows = signing.measure(held, folder)
     large, out = pdf(folder / "large.pdf", ballast=100_000_000), folder / "large.out.pdf"
     return {"sizes": rows, "memory_100_mb": signing.memory(large, out), "raw_c_sign_per_second": round(held.rate())}
