@@ -16,8 +16,9 @@ from datetime import datetime
 
 from asn1crypto import x509
 
+from verify.asn1 import raw
 from verify.chain import Path, PathRejected, Role, build, check, name_of
-from verify.evidence import Revocation, Status
+from verify.evidence import Revocation, Status, issued_after
 from verify.fetcher import Fetcher
 from verify.found import Evidence
 from verify.policy import Policy
@@ -51,13 +52,32 @@ class Problem:
     moment: datetime | None = None
     subject: str = ""
 
+    def cleared_by(self, proven: datetime | None) -> bool:
+        """EN 319 102-1 §5.5.4: whether a use that is proven for `proven` came, provably, before the problem did."""
+        if proven is None or self.moment is None:
+            return False
+        match self.sub_indication:
+            case "REVOKED_NO_POE" | "CRYPTO_CONSTRAINTS_FAILURE_NO_POE":
+                return proven < self.moment
+            case "OUT_OF_BOUNDS_NOT_REVOKED":
+                return proven <= self.moment
+            case _:
+                return False
+
 
 @dataclass(frozen=True)
 class CertificateResult:
+    """`evidence` is what the result rests on: the path's certificates and what was said of their revocation."""
+
     problems: tuple[Problem, ...]
     path: Path | None
     checks: tuple[Check, ...]
     warnings: tuple[Warning_, ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
+    pending: tuple[str, ...] = ()
+    """Subjects for which there is no evidence yet that is as new as was asked (`Certificates.judge`, `fresh`)."""
+    missing: tuple[str, ...] = ()
+    """Subjects of whose revocation nothing usable is known."""
 
     @property
     def passed(self) -> bool:
@@ -74,28 +94,38 @@ class Certificates:
     fetcher: Fetcher
     now: datetime
     _revocation: Revocation = field(init=False)
-    _known: dict[tuple[bytes, Role, datetime], CertificateResult] = field(default_factory=dict)
+    _known: dict[tuple[bytes, Role, datetime, datetime | None], CertificateResult] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = Evidence((), self.trust.crls, self.trust.ocsps)
         self._revocation = Revocation(self.evidence.with_(given), self.fetcher, self.policy, self.now)
 
     def judge(
-        self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes] = ()
+        self,
+        certificate: bytes,
+        *,
+        role: Role,
+        reference: datetime,
+        pool: Iterable[bytes] = (),
+        fresh: datetime | None = None,
     ) -> CertificateResult:
-        """`reference`: when the certificate was used as far as is proven; `pool`: further certificates for paths."""
-        key = (certificate, role, reference)
+        """`reference`: when the certificate was used as far as is proven; `pool`: further certificates for paths.
+
+        `fresh` asks for evidence issued from then on, where the policy wants that (`fresh_evidence`); what is older
+        serves still, and the result says for whom (`pending`).
+        """
+        key = (certificate, role, reference, fresh)
         if key not in self._known:
-            self._known[key] = self._judge(certificate, role=role, reference=reference, pool=pool)
+            self._known[key] = self._judge(certificate, role=role, reference=reference, pool=pool, fresh=fresh)
         return self._known[key]
 
     def _judge(
-        self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes]
+        self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes], fresh: datetime | None
     ) -> CertificateResult:
         candidates = (*self.evidence.certificates, *pool)
         best: CertificateResult | None = None
         for path in build(certificate, pool=candidates, trust=self.trust):
-            result = self._judge_path(path, role=role, reference=reference)
+            result = self._judge_path(path, role=role, reference=reference, fresh=fresh)
             if result.passed:
                 return result
             if best is None or _rank(result) < _rank(best):
@@ -109,7 +139,7 @@ class Certificates:
             (Check("CERTIFICATE_PATH", CLAUSE, "FAILED", {"reason": reason}),),
         )
 
-    def _judge_path(self, path: Path, *, role: Role, reference: datetime) -> CertificateResult:
+    def _judge_path(self, path: Path, *, role: Role, reference: datetime, fresh: datetime | None) -> CertificateResult:
         """1. The path by RFC 5280 and policy. 2. Its CAs are in force. 3. Nobody is revoked. 4. The certificate's period."""
         checks: list[Check] = []
         warnings: list[Warning_] = []
@@ -137,10 +167,19 @@ class Certificates:
         )
         # 3
         leaf_status: Status | None = None
+        evidence = Evidence(tuple(raw(certificate) for certificate in path.certificates))
+        pending: list[str] = []
+        missing: list[str] = []
         if not problems or all(p.moment is not None for p in problems):
             for index in range(1, len(path.certificates)):
                 is_leaf = index == len(path.certificates) - 1
-                status = self._status(path, index=index, role=role, is_leaf=is_leaf, reference=reference)
+                after = fresh if self._wants_fresh(role, is_leaf=is_leaf) else None
+                status = self._status(path, index=index, role=role, is_leaf=is_leaf, reference=reference, after=after)
+                evidence = evidence.with_(status.evidence)
+                if status.state == "unknown":
+                    missing.append(path.subjects[-1 - index])
+                elif after is not None and status.kind and not issued_after(status, after):
+                    pending.append(path.subjects[-1 - index])
                 if is_leaf:
                     leaf_status = status
                 self._note(
@@ -155,13 +194,20 @@ class Certificates:
                 )
         # 4
         problems.extend(self._period(path.leaf, leaf_status, checks=checks))
-        return CertificateResult(tuple(problems), path, tuple(checks), tuple(warnings))
+        return CertificateResult(
+            tuple(problems), path, tuple(checks), tuple(warnings), evidence, tuple(pending), tuple(missing)
+        )
 
-    def _status(self, path: Path, *, index: int, role: Role, is_leaf: bool, reference: datetime) -> Status:
+    def _status(
+        self, path: Path, *, index: int, role: Role, is_leaf: bool, reference: datetime, after: datetime | None
+    ) -> Status:
         if self._mode(role, is_leaf=is_leaf) == "skip":
             return Status("good", reason="not-checked")
         settled_by = self.now if role == "timestamp" or not is_leaf else None
-        return self._revocation.of(path, index=index, reference=reference, settled_by=settled_by)
+        return self._revocation.of(path, index=index, reference=reference, settled_by=settled_by, after=after)
+
+    def _wants_fresh(self, role: Role, *, is_leaf: bool) -> bool:
+        return ("ca" if not is_leaf else "timestamp" if role == "timestamp" else "signer") in self.policy.fresh_evidence
 
     def _mode(self, role: Role, *, is_leaf: bool) -> str:
         if not is_leaf:

@@ -146,7 +146,7 @@ class _Judgement:
         if ended is None:
             problems = self._basic(found, own, proven=proven, checks=checks)
             # 7
-            left = [problem for problem in problems if not self._cleared(problem, proven=proven)]
+            left = [problem for problem in problems if not problem.cleared_by(proven)]
             checks.append(_with_time(proven, problems, left))
             indication: Indication = "INDETERMINATE" if left else "TOTAL_PASSED"
             sub = left[0].sub_indication if left else None
@@ -260,18 +260,6 @@ class _Judgement:
         facts: dict[str, str | int | bool | None] = {"reason": problems[0].reason if problems else None}
         checks.append(Check("ACCEPTANCE", "EN 319 102-1 §5.2.8", outcome, facts))
         return problems
-
-    def _cleared(self, problem: Problem, *, proven: datetime | None) -> bool:
-        """§5.5.4: whether the signature existed, provably, before the problem did."""
-        if proven is None or problem.moment is None:
-            return False
-        match problem.sub_indication:
-            case "REVOKED_NO_POE" | "CRYPTO_CONSTRAINTS_FAILURE_NO_POE":
-                return proven < problem.moment
-            case "OUT_OF_BOUNDS_NOT_REVOKED":
-                return proven <= problem.moment
-            case _:
-                return False
 
 
 def _before_issuance(certificate: bytes, *, proven: datetime | None) -> tuple[Problem, ...]:

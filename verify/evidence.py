@@ -10,7 +10,7 @@ injected `Fetcher`, and only for paths that reach an anchor: callers pass no oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -33,7 +33,7 @@ from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
-from verify.asn1 import raw
+from verify.asn1 import is_present, raw
 from verify.chain import UNEXPECTED, Path, drive
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
@@ -69,6 +69,8 @@ class Status:
     on_hold: bool = False
     unreachable: tuple[str, ...] = ()
     """Addresses that were asked and did not answer."""
+    evidence: Evidence = field(default_factory=Evidence)
+    """What says so: the OCSP response with the certificates in it, or the lists. Empty where nothing was needed."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,23 @@ class Revocation:
     now: datetime
     _fetched: dict[FetchRequest, bytes | None] = field(default_factory=dict)
 
-    def of(self, path: Path, *, index: int, reference: datetime, settled_by: datetime | None = None) -> Status:
+    def of(
+        self,
+        path: Path,
+        *,
+        index: int,
+        reference: datetime,
+        settled_by: datetime | None = None,
+        after: datetime | None = None,
+    ) -> Status:
         """The status of `path.certificates[index]`; its issuer stands before it.
 
         `reference` is when the certificate was used as far as is proven: evidence must be recent seen from then.
-        Evidence issued after `settled_by` (default: `reference`) is enough without asking anybody.
+        Evidence issued after `settled_by` (default: `reference`) is enough without asking anybody. With `after`, only
+        evidence issued from then on is: whoever collects evidence for a signature wants what is newer than it.
 
         1. A revocation, from whatever source, is final (a hold that was lifted later is not).
-        2. Evidence issued after `settled_by` settles it; so does evidence that is current now.
+        2. Evidence issued after `settled_by` settles it; so does evidence that is current now (not with `after`).
         3. Otherwise the servers that the certificate names are asked.
         4. If they do not answer, older evidence will do while its own period reaches up to `reference`.
         """
@@ -106,13 +117,13 @@ class Revocation:
             return Status("good", reason="no-revocation-available")
         answers = list(self._answers(path, index=index, evidence=self.evidence, source="document"))
         settled = self._settle(answers, reference=settled_by or reference, strict=True)
-        if settled is not None:
+        if settled is not None and (after is None or settled.state == "revoked" or issued_after(settled, after)):
             return settled
         fetched, unreachable = self._fetch(path, index=index)
         answers.extend(self._answers(path, index=index, evidence=fetched, source="fetched"))
         settled = self._settle(answers, reference=reference, strict=False)
         if settled is not None:
-            return Status(**{**settled.__dict__, "unreachable": unreachable})
+            return replace(settled, unreachable=unreachable)
         reason = "stale" if answers else ("unreachable" if unreachable else "no-evidence")
         return Status("unknown", reason=reason, unreachable=unreachable)
 
@@ -178,11 +189,12 @@ class Revocation:
         try:
             issued, until = answer["this_update"].native, answer["next_update"].native
             context = self._context(path, index=index, moment=issued, ocsps=[response])
-            status = Status("good", issued=issued, kind="ocsp", source=source)
+            found = Evidence(_carried(response), ocsps=(raw(response),))
+            status = Status("good", issued=issued, kind="ocsp", source=source, evidence=found)
             try:
                 drive(verify_ocsp_response(path.certificates[index], _upto(path, index), context))
             except RevokedError as error:
-                status = _revoked(error, issued=issued, kind="ocsp", source=source)
+                status = _revoked(error, status)
             return _Answer(status, until)
         except UNUSABLE:
             return None
@@ -197,11 +209,12 @@ class Revocation:
             ends = [one["tbs_cert_list"]["next_update"].native for one in lists]
             moment = latest + timedelta(days=1)  # a revocation dated a little behind its list counts
             context = self._context(path, index=index, moment=moment, crls=lists)
-            status = Status("good", issued=issued, kind="crl", source=source)
+            found = Evidence(crls=tuple(raw(one) for one in lists))
+            status = Status("good", issued=issued, kind="crl", source=source, evidence=found)
             try:
                 drive(verify_crl(certificate, _upto(path, index), context))
             except RevokedError as error:
-                status = _revoked(error, issued=issued, kind="crl", source=source)
+                status = _revoked(error, status)
             return _Answer(status, min((end for end in ends if end is not None), default=None))
         except UNUSABLE:
             return None
@@ -277,17 +290,23 @@ def _revocation_order(answer: _Answer) -> tuple[bool, datetime]:
     return answer.status.on_hold, answer.status.revoked_at or datetime.max.replace(tzinfo=UTC)
 
 
-def _revoked(error: RevokedError, *, issued: datetime, kind: Literal["ocsp", "crl"], source: Source) -> Status:
+def issued_after(status: Status, moment: datetime) -> bool:
+    """Whether the evidence is newer than `moment`; responders and lists count in whole seconds."""
+    return status.issued is not None and status.issued >= moment.replace(microsecond=0)
+
+
+def _revoked(error: RevokedError, good: Status) -> Status:
+    """The same evidence, saying the opposite."""
     reason = str(error.reason.native or "unspecified")
-    return Status(
-        "revoked",
-        reason=reason,
-        issued=issued,
-        revoked_at=error.revocation_dt,
-        kind=kind,
-        source=source,
-        on_hold=reason == "certificate_hold",
+    return replace(
+        good, state="revoked", reason=reason, revoked_at=error.revocation_dt, on_hold=reason == "certificate_hold"
     )
+
+
+def _carried(response: ocsp.OCSPResponse) -> tuple[bytes, ...]:
+    """Certificates in an OCSP response: the responder's, which whoever checks it later needs."""
+    certificates = response["response_bytes"]["response"].parsed["certs"]
+    return tuple(raw(certificate) for certificate in certificates) if is_present(certificates) else ()
 
 
 def _upto(path: Path, index: int) -> ValidationPath:

@@ -39,6 +39,8 @@ class Policy:
     max_age_hours: int
     fallback_age_hours: int
     clock_skew_seconds: int
+    fresh_evidence: tuple[str, ...]
+    """Roles (as in `revocation`) whose evidence, when it is collected, must be issued after the signature's timestamp."""
     suspicious: str
 
     def digest_until(self, name: str) -> datetime | None:
@@ -99,8 +101,15 @@ def _policy(data: dict[str, Any], *, name: str) -> Policy:
         max_age_hours=int(revocation["max_age_hours"]),
         fallback_age_hours=int(revocation["fallback_age_hours"]),
         clock_skew_seconds=int(revocation["clock_skew_seconds"]),
+        fresh_evidence=_roles(revocation.get("fresh_evidence", [])),
         suspicious=str(data["changes"]["suspicious"]),
     )
+
+
+def _roles(names: list[str]) -> tuple[str, ...]:
+    if not isinstance(names, list) or not set(names) <= {"signer", "ca", "timestamp"}:
+        raise ValueError("fresh_evidence")
+    return tuple(names)
 
 
 def _end(day: str) -> datetime | None:

@@ -1,0 +1,92 @@
+"""Gathers what proves a signature later: certificates, OCSP responses and CRLs, each checked before it is taken.
+
+The same path search and the same checks as a judgement makes; what they rested on is handed out instead of a verdict.
+Nothing is embedded here, that is `signer.longterm`'s.
+
+    gatherer = Gatherer(trust=trust, policy=policy, known=evidence, fetcher=fetcher, now=now)
+    gathered = gatherer.signature(signer, pool=chain, proven=token.time).with_(gatherer.timestamp(token))
+    gathered.evidence.ocsps, gathered.pending
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from verify.certificates import CertificateResult, Certificates
+from verify.chain import Role
+from verify.errors import VerifyError
+from verify.fetcher import Fetcher
+from verify.found import Evidence
+from verify.policy import Policy
+from verify.timestamp import TimestampToken
+from verify.trust import Trust
+
+
+class EvidenceUnavailable(VerifyError):
+    """No revocation data can be had for a certificate of the path."""
+
+    code = "evidence-unavailable"
+    actor = "operator"
+
+
+class EvidenceAgainst(VerifyError):
+    """A certificate of the path does not hold, so that no evidence for it can be kept."""
+
+    code = "evidence-against"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """`pending` names those of whom the policy wants newer data than there is yet (`Policy.fresh_evidence`)."""
+
+    evidence: Evidence = field(default_factory=Evidence)
+    pending: tuple[str, ...] = ()
+
+    def with_(self, other: Gathered) -> Gathered:
+        return Gathered(self.evidence.with_(other.evidence), tuple(dict.fromkeys((*self.pending, *other.pending))))
+
+
+class Gatherer:
+    """For one document: what one signature needed is known when the next one needs it."""
+
+    def __init__(
+        self, *, trust: Trust, policy: Policy, fetcher: Fetcher, now: datetime, known: Evidence | None = None
+    ) -> None:
+        self._certificates = Certificates(
+            trust=trust, policy=policy, evidence=known or Evidence(), fetcher=fetcher, now=now
+        )
+        self._now = now
+
+    def signature(self, certificate: bytes, *, pool: Iterable[bytes] = (), proven: datetime) -> Gathered:
+        """For a signer's certificate (DER); `proven` is the time of the signature's earliest timestamp.
+
+        Raises EvidenceUnavailable, EvidenceAgainst.
+        """
+        return self._of(certificate, role="signer", pool=pool, proven=proven)
+
+    def timestamp(self, token: TimestampToken) -> Gathered:
+        """For the authority of a token that was checked. Raises EvidenceUnavailable, EvidenceAgainst."""
+        if token.tsa is None:
+            raise EvidenceAgainst("the timestamp does not carry its authority's certificate", reason="no-certificate")
+        return self._of(token.tsa, role="timestamp", pool=token.certificates, proven=min(token.time, self._now))
+
+    def _of(self, certificate: bytes, *, role: Role, pool: Iterable[bytes], proven: datetime) -> Gathered:
+        """What is known of the path. A problem that came after `proven` is itself evidence, and no hindrance."""
+        result = self._certificates.judge(certificate, role=role, reference=proven, pool=pool, fresh=proven)
+        left = [problem for problem in result.problems if not problem.cleared_by(proven)]
+        for problem in left:
+            facts = {"reason": problem.reason, "subject": problem.subject[:200]}
+            if problem.sub_indication == "TRY_LATER":
+                raise EvidenceUnavailable(**facts, tried=_unreachable(result))
+            raise EvidenceAgainst(**facts, sub_indication=problem.sub_indication)
+        if result.missing:
+            raise EvidenceUnavailable(reason="no-evidence", subject=result.missing[0][:200])
+        return Gathered(result.evidence, result.pending)
+
+
+def _unreachable(result: CertificateResult) -> str:
+    """Addresses that did not answer, for whoever must mend it."""
+    urls = (str(warning.facts.get("url")) for warning in result.warnings if warning.code == "REVOCATION_UNREACHABLE")
+    return ", ".join(dict.fromkeys(urls))[:400]
