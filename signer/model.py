@@ -5,7 +5,8 @@ All are frozen, all can be written as MessagePack or JSON, none holds a document
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -58,7 +59,7 @@ class SignOrder:
     contact: str | None = None
     timestamp_authorities: tuple[str, ...] = ()
     timestamp_policy: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = dataclasses.field(default=None, repr=False)
     """Opens an encrypted document; None tries the empty user password."""
     repair: bool = False
     """A broken document without a signature is mended first, and what is signed is the mended file (REPAIRED)."""
