@@ -7,7 +7,6 @@ Document metadata (/Info, XMP) stays as it was, so that a PDF/A file's two recor
 
 from __future__ import annotations
 
-import io
 import math
 import unicodedata
 from collections.abc import Iterator
@@ -40,6 +39,7 @@ from signer.errors import (
     SigningForbidden,
 )
 from signer.model import Place, SignOrder, Stamp
+from signer.revision import RevisionWriter
 from verify.errors import DocumentTooComplex
 
 _EDGE = 0.5
@@ -68,7 +68,7 @@ def append_signature(
 
     Raises SignerError where the order does not fit the document.
     """
-    writer = _RevisionWriter(reader.stream, prev=reader)
+    writer = RevisionWriter(reader.stream, prev=reader)
     name = _choose_field(writer, order)
     _refuse_what_signers_forbade(reader, name)
     spec = None
@@ -97,33 +97,6 @@ def append_signature(
     gap_start, gap_end = dictionary.contents.offsets
     dictionary.byte_range.fill_offsets(appended, gap_start, gap_end, end)
     return Revision(appended.getvalue(), gap_start, gap_end, name)
-
-
-class _RevisionWriter(IncrementalPdfFileWriter):
-    """Writes the update alone, with the offsets it will have behind the original."""
-
-    def appended(self, size: int) -> _Appended:
-        stream = _Appended(size)
-        self.prev.stream.seek(-1, io.SEEK_END)
-        if self.prev.stream.read(1) not in b"\r\n":
-            stream.write(b"\n")
-        self.digest_aware_write = True
-        self._write(stream, skip_header=True)
-        return stream
-
-
-class _Appended(io.BytesIO):
-    """Bytes that know they begin `base` bytes into a file."""
-
-    def __init__(self, base: int) -> None:
-        super().__init__()
-        self._base = base
-
-    def tell(self) -> int:
-        return super().tell() + self._base
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return super().seek(offset - self._base if whence == io.SEEK_SET else offset, whence)
 
 
 def _choose_field(writer: IncrementalPdfFileWriter, order: SignOrder) -> str:

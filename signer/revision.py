@@ -1,0 +1,63 @@
+"""What is appended to a PDF: an incremental update, with the offsets it will have behind the original.
+
+pyHanko keeps the book of objects; its own writer copies the whole file and rewrites document metadata, which neither a
+signature nor evidence needs. Nothing here knows what the objects are about.
+
+    writer = RevisionWriter(reader.stream, prev=reader)
+    writer.add_object(...)
+    appended = writer.appended(size).getvalue()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+
+class RevisionWriter(IncrementalPdfFileWriter):
+    """Writes the update alone."""
+
+    def appended(self, size: int) -> Appended:
+        """The update for a file of `size` bytes."""
+        stream = Appended(size)
+        self.prev.stream.seek(-1, io.SEEK_END)
+        if self.prev.stream.read(1) not in b"\r\n":
+            stream.write(b"\n")
+        self.digest_aware_write = True
+        self._write(stream, skip_header=True)
+        return stream
+
+
+class RepeatableWriter(RevisionWriter):
+    """Writes the same update for the same file and objects: a completion that is repeated asks the same question of a
+    timestamp authority. pyHanko draws the second half of /ID at random; here it follows from what was there."""
+
+    @classmethod
+    def _handle_id(cls, prev: PdfFileReader) -> generic.ArrayObject:
+        start = str(prev.last_startxref).encode()
+        known = [_octets(part) for part in prev.trailer["/ID"]] if "/ID" in prev.trailer else []
+        first = known[0] if known else hashlib.sha256(b"first" + start).digest()[:16]
+        second = hashlib.sha256(b"".join((*known, start))).digest()[:16]
+        return generic.ArrayObject([generic.ByteStringObject(first), generic.ByteStringObject(second)])
+
+
+class Appended(io.BytesIO):
+    """Bytes that know they begin `base` bytes into a file."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__()
+        self._base = base
+
+    def tell(self) -> int:
+        return super().tell() + self._base
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return super().seek(offset - self._base if whence == io.SEEK_SET else offset, whence)
+
+
+def _octets(text: generic.TextStringObject | generic.ByteStringObject) -> bytes:
+    return bytes(text.original_bytes) if isinstance(text, generic.TextStringObject) else bytes(text)
