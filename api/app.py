@@ -1,4 +1,4 @@
-"""The composition root: settings become services, services become an HTTP application.
+"""The composition root: settings become services (`api.composition`), services become an HTTP application.
 
 The command line takes `compose` alone; `create_app` adds routes, middleware and the background work. Nothing else in
 `api` reaches for a global.
@@ -9,10 +9,8 @@ The command line takes `compose` alone; `create_app` adds routes, middleware and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -21,128 +19,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import background, problems
-from api.auth import Gate
+from api.composition import compose
 from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
-from api.fetch import FetchRules, HttpFetcher
-from api.jobs import Jobs
-from api.ledger import Ledger
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import audit, documentation, health, keys, pages, signatures, tsa, verifications
-from api.sandbox.pool import Sandbox, SandboxLimits
 from api.services import Services
-from api.settings import Settings
-from api.store.blobs import Blobs
-from api.store.database import open_database
-from api.telemetry import Metrics
-from api.trust import TrustFolder
-from api.workflows.certificates import CertificateGate
-from api.workflows.documents import CertificateVerdict, Documents
-from api.workflows.holds import Holds
-from api.workflows.keys import Keys, TokenLike
-from api.workflows.keyuse import KeyUser
-from api.workflows.patience import BoundedWaiting
-from api.workflows.refusals import RefusalLog
-from api.workflows.timestamping import TimestampService
-from hsm.errors import KeeperNotAvailable
-from hsm.keys import KeyInfo
-from hsm.token import Token
-from verify.fetcher import Fetcher
+
+__all__ = ["compose", "create_app"]
 
 SIDE_THREADS = 8
 """Threads for what must not wait behind documents: our own timestamps, health, look-ups."""
-INTERNAL_CLIENT = "kyso"
-"""Whose workers judge the certificates of our own keys."""
-
-
-def compose(
-    settings: Settings,
-    *,
-    permit_secret: bytes | None = None,
-    tokens: Mapping[str, TokenLike] | None = None,
-    fetcher: Fetcher | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
-) -> Services:
-    """The services of these settings; makes the folders of KYSO_HOME and migrates the database.
-
-    `permit_secret` is given by whoever started a keeper of its own; else it is read from the file that the supervisor
-    wrote, when it is first needed. Raises SettingsUnusable, DatabaseUnavailable, DatabaseVersionUnknown.
-    """
-    settings.make_folders()
-    database = open_database(settings.database_url)
-    ledger = Ledger(database)
-    trust = TrustFolder(settings.trust)
-    documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
-    outside = fetcher or HttpFetcher(_rules(settings))
-    keys = Keys(
-        tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules}
-    )
-
-    def judge(key: KeyInfo) -> CertificateVerdict:
-        with documents.open(INTERNAL_CLIENT) as worker:
-            return worker.judge_certificate(
-                key.certificate or b"",
-                chain=key.chain,
-                trust=trust.current(),
-                policy="default",
-                at=clock(),
-                fetcher=outside,
-                purpose="signing",
-            )
-
-    return Services(
-        settings=settings,
-        database=database,
-        ledger=ledger,
-        blobs=Blobs(settings.blobs),
-        jobs=Jobs(database),
-        fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
-        documents=documents,
-        keys=keys,
-        key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
-        holds=Holds(database),
-        certificates=CertificateGate(judge, settings=settings.signing),
-        trust=trust,
-        timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
-        gate=Gate(database),
-        refusals=RefusalLog(ledger),
-        metrics=Metrics(),
-        clock=clock,
-    )
-
-
-def _limits(settings: Settings) -> SandboxLimits:
-    limits = settings.limits
-    return SandboxLimits(workers=limits.workers, uses=limits.documents_per_worker, wall=limits.document_seconds)
-
-
-def _rules(settings: Settings) -> FetchRules:
-    authorities = [url for ref in settings.keys for url in settings.authorities_for(ref)]
-    return FetchRules(
-        allowed=settings.fetch.allowed,
-        private=settings.fetch.private,
-        authorities=tuple(dict.fromkeys((*settings.timestamping.authorities, *authorities))),
-        max_bytes=settings.fetch.bytes_,
-        seconds=settings.fetch.seconds,
-        timestamp_seconds=settings.timestamping.timeout,
-    )
-
-
-def _secret(file: Path, given: bytes | None) -> Callable[[], bytes]:
-    """The secret of permits. It is made anew with every supervisor, and this process ends with its supervisor."""
-    known = given
-
-    def secret() -> bytes:
-        nonlocal known
-        if known is None:
-            try:
-                known = file.read_bytes()
-            except FileNotFoundError:
-                raise KeeperNotAvailable("there is no supervisor") from None
-        return known
-
-    return secret
 
 
 def create_app(services: Services) -> FastAPI:

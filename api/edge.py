@@ -11,11 +11,10 @@ import secrets
 import time
 from typing import Any
 
-import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import problems, telemetry
+from api import logs, problems, telemetry
 from api.refusals import RequestTooLarge
 
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
@@ -66,7 +65,7 @@ class Edge:
                 ]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request=request_id):
+        with logs.bound(request=request_id):
             try:
                 await self.app(scope, _bounded(scope, receive), send_with_headers)
             except _BodyTooLarge:

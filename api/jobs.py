@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from typing import Any, NewType
 
 import sqlalchemy as sa
-import structlog
 
 from api.errors import ClaimLost, DatabaseUnavailable
+from api.logs import Logger
 from api.store.database import Database
 from api.store.dialect import insert_if_absent
 from api.store.tables import job as table
@@ -42,7 +42,7 @@ MAX_TRIES = 12
 """With the pauses below: given up after about five hours."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
 
-log = structlog.get_logger("kyso.jobs")
+log = Logger()
 
 
 class Later(Exception):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from api import app, settings, telemetry
+from api import app, logs, settings
 
 PATIENCE = 12
 """Seconds that requests have to finish at the end; the supervisor waits a little longer."""
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="the listening TCP socket, inherited")
     options = parser.parse_args(arguments)
     chosen = settings.load()
-    telemetry.set_up_logs(chosen.server.log)
+    logs.set_up(chosen.server.log)
     config = uvicorn.Config(
         app.create_app(app.compose(chosen)),
         loop="uvloop",

@@ -1,4 +1,4 @@
-"""Everything the use cases stand on, in one frozen value: made by `api.app.compose`, handed to every workflow.
+"""Everything the use cases stand on, in one frozen value: made by `api.composition`, handed to every workflow.
 
 Not a registry and not global: HTTP routes find it in the application's state, the command line composes its own.
 """

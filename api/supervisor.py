@@ -17,7 +17,6 @@ reads what the others say; it sees them live (their process descriptors) and, un
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import selectors
 import signal
@@ -31,16 +30,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import msgspec
-import structlog
-
 import api
-from api import telemetry
+from api import children, logs
+from api.logs import Logger
 from api.sandbox import start as sandbox
-from api.sandbox.lockdown import MIB, Limits
 from api.settings import Settings
-from hsm.launch import KeeperConfig, KeyConfig, spawn
-from hsm.lifecycle import PinSource
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.1, 5.0, 10.0
 """Seconds before a restart: the first, the most, and how long a child must have lived for the first to count again."""
@@ -52,11 +46,7 @@ NOT_AVAILABLE = 69
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
-log = structlog.get_logger()
-
-
-class AlreadyRunning(Exception):
-    """Another supervisor serves this KYSO_HOME."""
+log = Logger()
 
 
 @dataclass
@@ -74,20 +64,23 @@ class _Child:
 
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit status is 0, or 69 if the service cannot even start."""
-    telemetry.set_up_logs(settings.server.log)
+    logs.set_up(settings.server.log)
     with ExitStack() as held:
         try:
             settings.make_folders()
-            held.enter_context(_only_one(settings.home))
+            held.enter_context(children.only_one(settings.home))
             secret = held.enter_context(_permit_secret(settings.permit_secret_file))
             http_socket = held.enter_context(_listen(settings.server.host, settings.server.port))
             workers_socket = held.enter_context(sandbox.listen(settings.workers_socket))
-        except (AlreadyRunning, OSError) as error:
+        except (children.AlreadyRunning, OSError) as error:
             log.critical("cannot start", reason=str(error), home=str(settings.home))
             return NOT_AVAILABLE
         back = [
-            _Child("workers", partial(_start_workers, workers_socket, settings)),
-            *(_Child(f"keeper-{name}", partial(_start_keeper, name, settings, secret)) for name in settings.modules),
+            _Child("workers", partial(children.start_workers, workers_socket, settings)),
+            *(
+                _Child(f"keeper-{name}", partial(children.start_keeper, name, settings, permit_secret=secret))
+                for name in settings.modules
+            ),
         ]
         front = [
             _Child(f"api-{number}", partial(_start_api, http_socket, settings))
@@ -213,31 +206,6 @@ class _Supervisor:
         self._reap(child)
 
 
-def _start_workers(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
-    limits = Limits(memory=settings.limits.document_memory, file_size=settings.limits.upload_bytes + 64 * MIB)
-    return sandbox.start(listener, limits=limits)
-
-
-def _start_keeper(name: str, settings: Settings, secret: bytes) -> subprocess.Popen[bytes]:
-    module = settings.modules[name]
-    pin = settings.pin_source(name)
-    config = KeeperConfig(
-        name=name,
-        library=str(module.library),
-        token=module.token,
-        pin=None if pin is None else msgspec.convert(pin, PinSource),
-        sessions=module.sessions,
-        environment=settings.module_environment(name),
-        socket=str(settings.keeper_socket(name)),
-        admin_socket=str(settings.keeper_admin_socket(name)),
-        use_log=str(settings.use_log(name)),
-        permit_secret=secret.hex(),
-        call_limit=module.call_limit,
-        keys={ref: KeyConfig(shapes=key.shapes) for ref, key in settings.keys.items()},
-    )
-    return spawn(config)
-
-
 def _start_api(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
     environment = os.environ | {
         "KYSO_HOME": str(settings.home),
@@ -249,11 +217,11 @@ def _start_api(listener: socket.socket, settings: Settings) -> subprocess.Popen[
         stdin=subprocess.DEVNULL,
         pass_fds=[listener.fileno()],
         start_new_session=True,
-        preexec_fn=_with_supervisor(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread
+        preexec_fn=bound_to_supervisor(signal.SIGTERM),  # noqa: PLW1509 - this process has one thread
     )
 
 
-def _with_supervisor(number: signal.Signals) -> Callable[[], None]:
+def bound_to_supervisor(number: signal.Signals) -> Callable[[], None]:
     """What a child runs before its program: it gets this signal when the supervisor ends, however that may be."""
     supervisor = os.getpid()
 
@@ -263,17 +231,6 @@ def _with_supervisor(number: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return bind
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Hold the lock of this KYSO_HOME; it goes with the process. Raises AlreadyRunning."""
-    with (home / "supervisor.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning("another supervisor serves this KYSO_HOME") from None
-        yield
 
 
 @contextmanager

@@ -1,71 +1,18 @@
-"""What the service tells its operator: structured logs and Prometheus metrics.
-
-Logs are one JSON object a line on standard error, with the request id bound to every line of a request. Never in a log:
-an API key, a PIN, a signature value, a document's text, a query string. `scrub` drops fields with such names as a
-second net; the first is that nobody logs them.
-
->>> scrub(None, "info", {"event": "x", "authorization": "Bearer kyso_1"})
-{'event': 'x', 'authorization': '[removed]'}
-"""
+"""What the service tells its operator: Prometheus metrics here, structured logs by `api.logs`."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import MutableMapping
-from typing import Any, Literal
-
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-SECRET_NAMES = frozenset(
-    {"authorization", "pin", "secret", "password", "token", "api_key", "value", "permit", "cookie"}
-)
+from api.logs import Logger
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LOGGER = Logger()
 
 
-def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop what must never be written, by its field's name."""
-    for name in event:
-        if name in SECRET_NAMES:
-            event[name] = "[removed]"
-    return event
-
-
-def set_up_logs(form: Literal["json", "text"]) -> None:
-    """Set up structlog and route the standard library's warnings and errors through it."""
-    last: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    before: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        scrub,
-    ]
-    structlog.configure(
-        processors=[*before, structlog.processors.format_exc_info, last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=before,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                last,
-            ],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-
-
-def logger() -> Any:
+def logger() -> Logger:
     """The service's logger; lines within a request carry its id."""
-    return structlog.get_logger()
+    return _LOGGER
 
 
 class Metrics:

@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from api import settings, supervisor
+from api import children, settings, supervisor
 from api.sandbox import start
 from tests.sandbox_support import OPS
 
@@ -41,7 +41,7 @@ def start_api(listener: socket.socket, _: settings.Settings, *, manner: str) -> 
         [sys.executable, "-S", "-c", STAND_IN, str(listener.fileno()), manner],
         pass_fds=[listener.fileno()],
         start_new_session=True,
-        preexec_fn=supervisor._with_supervisor(signal.SIGKILL),  # noqa: PLW1509 - as in the supervisor
+        preexec_fn=supervisor.bound_to_supervisor(signal.SIGKILL),  # noqa: PLW1509 - as in the supervisor
     )
 
 
@@ -51,6 +51,6 @@ def start_workers(listener: socket.socket, _: settings.Settings) -> subprocess.P
 
 if __name__ == "__main__":
     supervisor._start_api = partial(start_api, manner=sys.argv[2])
-    supervisor._start_workers = start_workers
+    children.start_workers = start_workers
     supervisor.API_PATIENCE = 1.0
     sys.exit(supervisor.run(settings.load(Path(sys.argv[1]))))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -21,27 +20,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from api import supervisor
+from api import children
 from api.cli import console
 from api.cli.console import t
 from api.fetch import FetchRules, HttpFetcher
 from api.sandbox import start as sandbox
-from api.sandbox.lockdown import MIB, Limits
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.settings import Settings
 from api.workflows.documents import Documents
 from hsm.errors import KeyNotFound
-from hsm.launch import KeeperConfig, KeyConfig, spawn
-from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 from verify import trust as trusts
 from verify.fetcher import Fetcher, Offline
 from verify.trust import Trust
 
 if TYPE_CHECKING:
-    from api.services import Services  # as with api.app below
+    from api.services import Services  # as with api.composition below
 
 STARTS_WITHIN = 15.0
 ENDS_WITHIN = 5.0
@@ -51,9 +45,9 @@ ENDS_WITHIN = 5.0
 def services(settings: Settings) -> Iterator[Services]:
     """Everything that the use cases stand on, as in the service. Raises KeeperNotAvailable, SandboxNotAvailable, …"""
     with _processes(settings, modules=tuple(settings.modules), workers=True) as secret:
-        from api import app  # noqa: PLC0415 - takes a second, in which the processes get ready
+        from api.composition import compose  # noqa: PLC0415 - takes a while, in which the processes get ready
 
-        found = app.compose(settings, permit_secret=secret)
+        found = compose(settings, permit_secret=secret)
         try:
             yield found
         finally:
@@ -165,36 +159,16 @@ def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -
         if workers:
             _start_workers(settings, settings.workers_socket, held)
         for module in modules:
-            held.callback(_end, spawn(_keeper_config(module, settings, secret), stderr=subprocess.DEVNULL))
+            keeper = children.start_keeper(module, settings, permit_secret=secret, stderr=subprocess.DEVNULL)
+            held.callback(_end, keeper)
         yield secret
 
 
 def _start_workers(settings: Settings, path: Path, held: ExitStack) -> None:
     """A fork server on `path`, silent, that ends with `held` and with this process."""
-    limits = Limits(memory=settings.limits.document_memory, file_size=settings.limits.upload_bytes + 64 * MIB)
     listener = held.enter_context(sandbox.listen(path))
     held.callback(path.unlink, missing_ok=True)
-    preexec = supervisor._with_supervisor(signal.SIGTERM)
-    held.callback(_end, sandbox.start(listener, limits=limits, preexec=preexec, stderr=subprocess.DEVNULL))
-
-
-def _keeper_config(name: str, settings: Settings, secret: bytes) -> KeeperConfig:
-    module = settings.modules[name]
-    pin = settings.pin_source(name)
-    return KeeperConfig(
-        name=name,
-        library=str(module.library),
-        token=module.token,
-        pin=msgspec.convert(pin, PinSource | None),
-        sessions=module.sessions,
-        environment=settings.module_environment(name),
-        socket=str(settings.keeper_socket(name)),
-        admin_socket=str(settings.keeper_admin_socket(name)),
-        use_log=str(settings.use_log(name)),
-        permit_secret=secret.hex(),
-        call_limit=module.call_limit,
-        keys={ref: KeyConfig(shapes=key.shapes) for ref, key in settings.keys.items()},
-    )
+    held.callback(_end, children.start_workers(listener, settings, stderr=subprocess.DEVNULL))
 
 
 @contextmanager
@@ -203,8 +177,8 @@ def _alone(settings: Settings) -> Iterator[bool]:
     with (settings.run_dir / "command.lock").open("a") as commands, ExitStack() as held:
         fcntl.flock(commands, fcntl.LOCK_EX)
         try:
-            held.enter_context(supervisor._only_one(settings.home))
-        except supervisor.AlreadyRunning:
+            held.enter_context(children.only_one(settings.home))
+        except children.AlreadyRunning:
             fcntl.flock(commands, fcntl.LOCK_UN)
             yield False
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from api import logs
 from api.errors import ApiError
 from api.locale import Language, problem, words
 from hsm.errors import HsmError
@@ -104,21 +105,17 @@ def complain(code: str, sentence: str) -> None:
 def collect_notices() -> list[str]:
     """From now on the service's log warnings are kept as sentences instead of being written; errors speak for
     themselves."""
-    import structlog  # noqa: PLC0415 - most commands have no service in them that would warn
-
     notices: list[str] = []
 
-    def keep(_logger: object, method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-        if method == "warning":
-            doubt = words(language)["reasons"].get(str(event.get("sub_indication")))
-            notices.append(
-                f"{t('chưa chắc chắn về chứng thư', 'the certificate is in doubt')}: {doubt}"
-                if doubt
-                else str(event["event"])
-            )
-        raise structlog.DropEvent
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno != logging.WARNING:
+                return
+            doubt = words(language)["reasons"].get(str(logs.facts_of(record).get("sub_indication")))
+            in_doubt = t("chưa chắc chắn về chứng thư", "the certificate is in doubt")
+            notices.append(f"{in_doubt}: {doubt}" if doubt else record.getMessage())
 
-    structlog.configure(processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    logs.divert(Keep())
     return notices
 
 

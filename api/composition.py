@@ -1,0 +1,128 @@
+"""Settings become services: the one place that knows which parts an appliance is made of.
+
+No HTTP here, so that the command line, which composes the same, does not load a web framework.
+
+    services = compose(settings.load())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from api.auth import Gate
+from api.fetch import FetchRules, HttpFetcher
+from api.jobs import Jobs
+from api.ledger import Ledger
+from api.sandbox.pool import Sandbox, SandboxLimits
+from api.services import Services
+from api.settings import Settings
+from api.store.blobs import Blobs
+from api.store.database import open_database
+from api.telemetry import Metrics
+from api.trust import TrustFolder
+from api.workflows.certificates import CertificateGate
+from api.workflows.documents import CertificateVerdict, Documents
+from api.workflows.holds import Holds
+from api.workflows.keys import Keys, TokenLike
+from api.workflows.keyuse import KeyUser
+from api.workflows.patience import BoundedWaiting
+from api.workflows.refusals import RefusalLog
+from api.workflows.timestamping import TimestampService
+from hsm.errors import KeeperNotAvailable
+from hsm.keys import KeyInfo
+from hsm.token import Token
+from verify.fetcher import Fetcher
+
+INTERNAL_CLIENT = "kyso"
+"""Whose workers judge the certificates of our own keys."""
+
+
+def compose(
+    settings: Settings,
+    *,
+    permit_secret: bytes | None = None,
+    tokens: Mapping[str, TokenLike] | None = None,
+    fetcher: Fetcher | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> Services:
+    """The services of these settings; makes the folders of KYSO_HOME and migrates the database.
+
+    `permit_secret` is given by whoever started a keeper of its own; else it is read from the file that the supervisor
+    wrote, when it is first needed. Raises SettingsUnusable, DatabaseUnavailable, DatabaseVersionUnknown.
+    """
+    settings.make_folders()
+    database = open_database(settings.database_url)
+    ledger = Ledger(database)
+    trust = TrustFolder(settings.trust)
+    documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
+    outside = fetcher or HttpFetcher(_rules(settings))
+    keys = Keys(
+        tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules}
+    )
+
+    def judge(key: KeyInfo) -> CertificateVerdict:
+        with documents.open(INTERNAL_CLIENT) as worker:
+            return worker.judge_certificate(
+                key.certificate or b"",
+                chain=key.chain,
+                trust=trust.current(),
+                policy="default",
+                at=clock(),
+                fetcher=outside,
+                purpose="signing",
+            )
+
+    return Services(
+        settings=settings,
+        database=database,
+        ledger=ledger,
+        blobs=Blobs(settings.blobs),
+        jobs=Jobs(database),
+        fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
+        documents=documents,
+        keys=keys,
+        key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
+        holds=Holds(database),
+        certificates=CertificateGate(judge, settings=settings.signing),
+        trust=trust,
+        timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
+        gate=Gate(database),
+        refusals=RefusalLog(ledger),
+        metrics=Metrics(),
+        clock=clock,
+    )
+
+
+def _limits(settings: Settings) -> SandboxLimits:
+    limits = settings.limits
+    return SandboxLimits(workers=limits.workers, uses=limits.documents_per_worker, wall=limits.document_seconds)
+
+
+def _rules(settings: Settings) -> FetchRules:
+    authorities = [url for ref in settings.keys for url in settings.authorities_for(ref)]
+    return FetchRules(
+        allowed=settings.fetch.allowed,
+        private=settings.fetch.private,
+        authorities=tuple(dict.fromkeys((*settings.timestamping.authorities, *authorities))),
+        max_bytes=settings.fetch.bytes_,
+        seconds=settings.fetch.seconds,
+        timestamp_seconds=settings.timestamping.timeout,
+    )
+
+
+def _secret(file: Path, given: bytes | None) -> Callable[[], bytes]:
+    """The secret of permits. It is made anew with every supervisor, and this process ends with its supervisor."""
+    known = given
+
+    def secret() -> bytes:
+        nonlocal known
+        if known is None:
+            try:
+                known = file.read_bytes()
+            except FileNotFoundError:
+                raise KeeperNotAvailable("there is no supervisor") from None
+        return known
+
+    return secret
