@@ -130,17 +130,17 @@ class Keeper:
         return value  # 8
 
 
-def harden(*, die_with_parent: bool) -> None:
+def harden(*, die_with_parent: bool, parent: int = 0) -> None:
     """No core dump, no tracing, no new privileges, no child process; and no life beyond the parent's, if asked."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if die_with_parent:
-        parent = os.getppid()
+        parent = parent or os.getppid()
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
-            sys.exit(0)  # it died in between
+            sys.exit(0)  # it died before this process had bound itself to it
     os.umask(0o077)
     sys.addaudithook(_refuse_processes)
 
@@ -229,7 +229,7 @@ def main() -> None:
     """Read the configuration from stdin, then serve."""
     config = msgspec.json.decode(sys.stdin.buffer.read(), type=KeeperConfig)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    harden(die_with_parent=config.die_with_parent)
+    harden(die_with_parent=config.die_with_parent, parent=config.parent)
     _start_logging(config.name)
     run(config)
     sys.stderr.flush()

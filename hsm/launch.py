@@ -44,6 +44,8 @@ class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call_limit: float = 30.0
     keys: dict[str, KeyConfig] = msgspec.field(default_factory=dict)
     die_with_parent: bool = True
+    parent: int = 0
+    """Process whose end is this keeper's too; `spawn` fills it in."""
 
 
 def spawn(
@@ -65,6 +67,6 @@ def spawn(
         start_new_session=True,  # a Ctrl-C is the supervisor's to handle
     )
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(config))
+    process.stdin.write(msgspec.json.encode(msgspec.structs.replace(config, parent=os.getpid())))
     process.stdin.close()
     return process
