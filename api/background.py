@@ -13,7 +13,7 @@ from pathlib import Path
 from api import telemetry
 from api.errors import ApiError
 from api.services import Services
-from api.store import idempotency
+from api.store import idempotency, signatures
 from api.workflows import recovery
 
 SCAN_EVERY = 5.0
@@ -61,6 +61,7 @@ def tidy(services: Services, *, before: float) -> None:
             file.unlink(missing_ok=True)
     services.blobs.sweep(before=before)
     services.database.write(idempotency.purge)
+    services.database.write(signatures.tidy)
 
 
 def _is_left(file: Path, before: float) -> bool:

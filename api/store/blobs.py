@@ -2,7 +2,10 @@
 
 A file arrives under another name, is fsynced, then renamed, then the folder is fsynced: an id that was returned can be
 read after a power cut. Ids are random, not digests: the same document put twice is two blobs, so that deleting one
-never takes away another's. There is no change and no listing; whoever stores an id owns the blob.
+never takes away another's. There is no listing; whoever stores an id owns the blob.
+
+A draft is a blob in the making: written, kept (durable, with its id), and written on where it lies by whoever has it
+open, one at a time. Its owner says when it is a document, and shows it to nobody before that.
 
 >>> import io, tempfile
 >>> blobs = Blobs(Path(tempfile.mkdtemp()))
@@ -15,18 +18,35 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NewType
 
-from api.errors import BlobMissing
+from api.errors import BlobMissing, RequestInProgress
 
 BlobId = NewType("BlobId", str)
 _ID = re.compile(r"[0-9a-f]{32}")
 CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A blob in the making: its id, which counts once it was kept, and its open file, locked by whoever has it."""
+
+    id: BlobId
+    file: BinaryIO
+
+    def sync(self) -> None:
+        """What was written to it is durable."""
+        self.file.flush()
+        os.fdatasync(self.file.fileno())
 
 
 class Blobs:
@@ -44,16 +64,54 @@ class Blobs:
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
+            _sync(path)
             self._place(path, blob)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return blob
 
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A new, empty draft, which is gone after the block unless it was kept."""
+        blob = BlobId(secrets.token_hex(16))
+        path = self._incoming / blob
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                yield Draft(blob, file)
+            finally:
+                with contextlib.suppress(FileNotFoundError):  # where it was kept, it has moved
+                    os.unlink(path)  # noqa: PTH108
+
+    def keep(self, draft: Draft) -> BlobId:
+        """The draft's id, once it is durable as it stands; it stays open. Raises OSError (disk full)."""
+        draft.file.flush()
+        os.fsync(draft.file.fileno())
+        self._place(self._incoming / draft.id, draft.id)
+        return draft.id
+
+    @contextmanager
+    def reopen(self, blob: str) -> Iterator[Draft]:
+        """A draft that was kept, to write on. Raises BlobMissing; RequestInProgress while somebody else has it open."""
+        try:
+            file = self._path(blob).open("r+b")
+        except FileNotFoundError:
+            raise BlobMissing(f"no blob {blob}") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # also a worker whose client died a moment ago
+                raise RequestInProgress(blob=blob) from None
+            yield Draft(BlobId(blob), file)
+
     def adopt(self, path: Path) -> BlobId:
         """Take over a file that nobody writes to any more: renamed, or copied and removed from another file system."""
         blob = BlobId(secrets.token_hex(16))
         try:
+            _sync(path)
+            path.chmod(0o600)
             self._place(path, blob)
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -95,13 +153,14 @@ class Blobs:
         return self.folder / blob[:2] / blob
 
     def _place(self, path: Path, blob: BlobId) -> None:
+        """Rename a file that is durable where it is; durable too, when this returns."""
         target = self._path(blob)
-        if not target.parent.is_dir():
+        try:
+            path.rename(target)
+        except FileNotFoundError:
             target.parent.mkdir(mode=0o700, exist_ok=True)
             _sync(self.folder)
-        _sync(path)
-        path.chmod(0o600)
-        path.rename(target)
+            path.rename(target)
         _sync(target.parent)
 
 

@@ -65,6 +65,7 @@ class Database:
         self._waiting_lock = threading.Lock()
         self._writer_lock = threading.Lock()
         self._writer = 0  # the thread that holds it
+        self._kept: sa.Connection | None = None  # for that thread: SQLite has one writer at a time anyway
 
     def read(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `work(connection, …)` in a transaction that only reads. Raises DatabaseUnavailable."""
@@ -94,6 +95,8 @@ class Database:
         return mine.outcome()  # type: ignore[no-any-return]  # _Work is untyped, `run` returns T
 
     def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
 
     def _take(self) -> list[_Work]:
@@ -148,12 +151,19 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
-        with (
-            self.engine.connect() as plain,
-            plain.execution_options(kyso_writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        """One that writes. On SQLite the connection is kept for the next; after an error there is a new one."""
+        connection = self._kept or self.engine.connect().execution_options(kyso_writes=True)
+        self._kept = None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if connection.dialect.name == "sqlite":
+            self._kept = connection
+        else:  # the pool looks whether a server is still there
+            connection.close()
 
 
 @contextmanager

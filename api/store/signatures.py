@@ -1,19 +1,19 @@
 """Records of signatures: everything that is needed to finish one after a crash, on any node.
 
-    preparing ──▶ signing ──▶ completing ──▶ signed
-        │            │ │          │
-        └─▶ refused ◀┘ └─▶ in-doubt ──▶ completing   (the keeper's own log knew the value after all)
+    prepared ──▶ completing ──▶ signed            (the value comes from outside: a token on somebody's desk)
+    signing ───▶ completing ──▶ signed            (the value comes from a key of the appliance)
+        │ └─▶ in-doubt ─▲  │
+        └───▶ refused ◀────┘                      (in doubt: the keeper's own log may know the value after all)
 
-`preparing` has order and document; `signing` also what was prepared and the ledger number under which the key may be
-used; `completing` also the signature value, so that the key is never used again. A record is worked on by whoever holds
-it: `create` and `claim` give a `Hold` for a limited time, each step is made under that hold, and after it lapses
-another process may claim. A step of the one who lost it raises ClaimLost and changes nothing.
+`prepared` and `signing` have order, draft and what was prepared, and the number of the ledger line that allows the
+value; `completing` also the value, so that the key is never used again. A record is worked on by whoever holds it:
+`create` and `claim` give a `Hold` for a limited time, each step is made under that hold, and after it lapses another
+process may claim. A step of the one who lost it raises ClaimLost and changes nothing.
 
 >>> import tempfile
 >>> from api.store.database import open_database
 >>> database = open_database(f"sqlite:///{tempfile.mkdtemp()}/kyso.db")
->>> hold = database.write(create, caller="c", order="{}", document_sha256="00", document_blob="b")
->>> database.write(to_signing, hold, prepared=b"p", ledger_number=1)
+>>> hold = database.write(create, caller="c", order="{}", document_sha256="00", document_blob="b", prepared=b"p")
 >>> database.write(claim, hold.id) is None      # held
 True
 >>> database.read(get, hold.id).state
@@ -31,17 +31,26 @@ from typing import Any, Literal, NewType, cast
 import sqlalchemy as sa
 
 from api.errors import ClaimLost
+from api.store.tables import preparation
 from api.store.tables import signature as table
 
 SignatureId = NewType("SignatureId", str)
-State = Literal["preparing", "signing", "completing", "signed", "refused", "in-doubt"]
-UNFINISHED: tuple[State, ...] = ("preparing", "signing", "completing")
+State = Literal["prepared", "signing", "completing", "signed", "refused", "in-doubt"]
+UNFINISHED: tuple[State, ...] = ("signing", "completing")
+"""What recovery goes on with by itself; a preparation waits for its value, a doubt for a person."""
 LEASE = 180.0
 """Seconds a hold lasts: longer than a slow timestamp authority takes (131 s were seen), and renewable."""
 
 # Statements are built once: building one costs more than running it.
 NEW = table.insert()
-BY_ID = sa.select(table).where(table.c.id == sa.bindparam("id"))
+NEW_PREPARATION = preparation.insert()
+WITH_PREPARATION = sa.select(table, preparation.c.prepared).outerjoin_from(
+    table, preparation, preparation.c.signature == table.c.id
+)
+BY_ID = WITH_PREPARATION.where(table.c.id == sa.bindparam("id"))
+OVER = sa.delete(preparation).where(
+    preparation.c.signature.in_(sa.select(table.c.id).where(table.c.state.in_(("signed", "refused"))))
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class Hold:
 
 @dataclass(frozen=True)
 class SignatureRecord:
-    """`order` and `result` are JSON texts, `prepared` and `value` bytes, as the workflow wrote them."""
+    """`order` and `result` are JSON texts, `prepared` and `value` bytes, as the workflow wrote them; `document_sha256`
+    is that of the document as it came, `document_blob` the draft: that document and its revision with a gap."""
 
     id: SignatureId
     caller: str
@@ -70,6 +80,7 @@ class SignatureRecord:
     error_code: str | None
     created_at: float
     updated_at: float
+    expires_at: float | None = None
 
 
 def new_id() -> SignatureId:
@@ -84,10 +95,14 @@ def create(
     order: str,
     document_sha256: str,
     document_blob: str,
+    prepared: bytes,
+    ledger_number: int | None = None,
     id: SignatureId | None = None,  # noqa: A002 - the column's name
     lease: float = LEASE,
+    expires_at: float | None = None,
 ) -> Hold:
-    """A new record in state `preparing`, held by the caller of this function."""
+    """A new record, held by the caller of this function: `signing`, from now on the key may be used, once; or, with an
+    end of its validity, `prepared`, and nobody's until the value comes."""
     now = time.time()
     hold = Hold(id or new_id(), secrets.token_hex(8))
     connection.execute(
@@ -95,16 +110,19 @@ def create(
         {
             "id": hold.id,
             "caller": caller,
-            "state": "preparing",
+            "state": "signing" if expires_at is None else "prepared",
             "order_json": order,
             "document_sha256": document_sha256,
             "document_blob": document_blob,
+            "ledger_number": ledger_number,
             "created_at": now,
             "updated_at": now,
             "holder": hold.token,
-            "held_until": now + lease,
+            "held_until": now + lease if expires_at is None else 0.0,
+            "expires_at": expires_at,
         },
     )
+    connection.execute(NEW_PREPARATION, {"signature": hold.id, "prepared": prepared})
     return hold
 
 
@@ -119,7 +137,7 @@ def get(
 
 def by_ledger_number(connection: sa.Connection, number: int) -> SignatureRecord | None:
     """The record whose key use the INTENT line `number` stands for."""
-    row = connection.execute(sa.select(table).where(table.c.ledger_number == number)).one_or_none()
+    row = connection.execute(WITH_PREPARATION.where(table.c.ledger_number == number)).one_or_none()
     return None if row is None else _record(row)
 
 
@@ -145,41 +163,60 @@ def unfinished(connection: sa.Connection, *, limit: int = 100) -> tuple[Signatur
     """Records that nobody works on any more and that are not at their end: for recovery, oldest hold first."""
     chosen = (
         sa.select(table.c.id)
-        .where(table.c.state.in_(UNFINISHED), table.c.held_until <= time.time())
+        .where(table.c.state.in_(_literals(UNFINISHED)), table.c.held_until <= time.time())
         .order_by(table.c.held_until)
         .limit(limit)
     )
     return tuple(SignatureId(row.id) for row in connection.execute(chosen))
 
 
+def expired(connection: sa.Connection, *, now: float, limit: int = 100) -> tuple[SignatureId, ...]:
+    """Preparations whose value did not come in time, oldest first."""
+    chosen = (
+        sa.select(table.c.id)
+        .where(table.c.state == sa.literal_column("'prepared'"), table.c.expires_at <= now, table.c.held_until <= now)
+        .order_by(table.c.expires_at)
+        .limit(limit)
+    )
+    return tuple(SignatureId(row.id) for row in connection.execute(chosen))
+
+
+def tidy(connection: sa.Connection) -> int:
+    """Forget what was prepared for signatures that are at their end; returns how many."""
+    return connection.execute(OVER).rowcount
+
+
 def renew(connection: sa.Connection, hold: Hold, *, lease: float = LEASE) -> None:
     """Hold it for another `lease` seconds from now."""
-    _step(connection, hold, UNFINISHED, held_until=time.time() + lease)
+    _step(connection, hold, ("prepared", *UNFINISHED), held_until=time.time() + lease)
 
 
 def release(connection: sa.Connection, hold: Hold) -> None:
     """Let go without a change of state, so that a job or another process can go on at once."""
-    _step(connection, hold, (*UNFINISHED, "in-doubt"), held_until=0.0, holder=None)
-
-
-def to_signing(connection: sa.Connection, hold: Hold, *, prepared: bytes, ledger_number: int) -> None:
-    """The document is prepared and the INTENT line written: from now on the key may be used, once."""
-    _step(connection, hold, ("preparing",), state="signing", prepared=prepared, ledger_number=ledger_number)
+    _step(connection, hold, ("prepared", *UNFINISHED, "in-doubt"), held_until=0.0, holder=None)
 
 
 def to_completing(connection: sa.Connection, hold: Hold, *, value: bytes) -> None:
     """The signature value is there."""
-    _step(connection, hold, ("signing", "in-doubt"), state="completing", value=value)
+    _step(connection, hold, ("prepared", "signing", "in-doubt"), state="completing", value=value)
 
 
-def to_signed(connection: sa.Connection, hold: Hold, *, result: str, signed_blob: str) -> None:
+def to_signed(connection: sa.Connection, hold: Hold, *, result: str, signed_blob: str, signed_sha256: str) -> None:
     """Finished: the signed file is stored. The hold ends."""
-    _finish(connection, hold, ("completing",), state="signed", result_json=result, signed_blob=signed_blob)
+    _finish(
+        connection,
+        hold,
+        ("completing",),
+        state="signed",
+        result_json=result,
+        signed_blob=signed_blob,
+        signed_sha256=signed_sha256,
+    )
 
 
 def to_refused(connection: sa.Connection, hold: Hold, *, error_code: str, result: str | None = None) -> None:
     """Ended without a signature, for a reason that trying again does not change. The hold ends."""
-    _finish(connection, hold, UNFINISHED, state="refused", error_code=error_code, result_json=result)
+    _finish(connection, hold, ("prepared", *UNFINISHED), state="refused", error_code=error_code, result_json=result)
 
 
 def to_in_doubt(connection: sa.Connection, hold: Hold, *, error_code: str) -> None:
@@ -209,10 +246,15 @@ def _change(columns: tuple[str, ...], states: tuple[State, ...]) -> sa.Update:
         .where(
             table.c.id == sa.bindparam("the_id"),
             table.c.holder == sa.bindparam("the_holder"),
-            table.c.state.in_([sa.literal_column(f"'{state}'") for state in states]),
+            table.c.state.in_(_literals(states)),
         )
         .values(updated_at=sa.bindparam("now"), **{column: sa.bindparam(f"new_{column}") for column in columns})
     )
+
+
+def _literals(states: tuple[State, ...]) -> list[sa.ColumnClause[str]]:
+    """States as the statement's own text: only so does the database see that a small index covers them."""
+    return [sa.literal_column(f"'{state}'") for state in states]
 
 
 def _record(row: sa.Row[Any]) -> SignatureRecord:
@@ -231,4 +273,5 @@ def _record(row: sa.Row[Any]) -> SignatureRecord:
         error_code=row.error_code,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        expires_at=row.expires_at,
     )

@@ -4,7 +4,7 @@ What the program expects to find; how a database gets there is `api/store/migrat
 agree. Times are Unix seconds, JSON is text (its bytes are hashed or compared), digests in text are lower-case hex.
 
 >>> sorted(metadata.tables)
-['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'signature']
+['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'preparation', 'signature']
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ signature = sa.Table(
     sa.Column("order_json", sa.Text, nullable=False),
     sa.Column("document_sha256", sa.Text, nullable=False),
     sa.Column("document_blob", sa.Text, nullable=False),
-    sa.Column("prepared", sa.LargeBinary),
     sa.Column("value", sa.LargeBinary),
     sa.Column("ledger_number", Number),
     sa.Column("result_json", sa.Text),
@@ -62,14 +61,32 @@ signature = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("holder", sa.Text),  # token of the process that works on it
     sa.Column("held_until", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double),  # of a preparation that waits for a value from outside
+    sa.Column("signed_sha256", sa.Text),  # of the signed document, so that its successor finds it
+    sa.Column("continued_by", sa.Text),  # the signature that was built on this one's document
     sa.Index("signature_ledger_number", "ledger_number"),
-    # Few records are unfinished at any moment: the index that recovery reads stays small.
+    sa.Index("signature_signed_sha256", "signed_sha256"),
+    # Few records are unfinished at any moment: the indexes that recovery reads stay small.
     sa.Index(
         "signature_unfinished",
         "held_until",
-        sqlite_where=sa.text("state IN ('preparing', 'signing', 'completing')"),
-        postgresql_where=sa.text("state IN ('preparing', 'signing', 'completing')"),
+        sqlite_where=sa.text("state IN ('signing', 'completing')"),
+        postgresql_where=sa.text("state IN ('signing', 'completing')"),
     ),
+    sa.Index(
+        "signature_expires_at",
+        "expires_at",
+        sqlite_where=sa.text("state = 'prepared'"),
+        postgresql_where=sa.text("state = 'prepared'"),
+    ),
+)
+
+preparation = sa.Table(
+    "preparation",
+    metadata,
+    # Beside the record, not in it: a row is written anew whenever one of its columns changes, and this is the large one.
+    sa.Column("signature", sa.Text, primary_key=True),
+    sa.Column("prepared", sa.LargeBinary, nullable=False),
 )
 
 idempotency = sa.Table(

@@ -1,4 +1,4 @@
-"""Steps 10 to 13 of a signature (`api.workflows.signing`): from the value to the signed file. The key is not needed.
+"""Steps 10 to 12 of a signature (`api.workflows.signing`): from the value to the signed file. The key is not needed.
 
 Used by the request itself, by the job that retries, and by recovery; each may find the other's work done.
 """
@@ -6,22 +6,16 @@ Used by the request itself, by the job that retries, and by recovery; each may f
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
 
 import sqlalchemy as sa
 
 from api.errors import ApiError, ClaimLost
 from api.jobs import enqueue_within
-from api.sandbox import wire
 from api.services import Services
 from api.store import idempotency, signatures
+from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.workflows.documents import DocumentWorker
@@ -43,38 +37,25 @@ class Outcome:
     repeated: bool = False
 
 
-@contextmanager
-def temporary(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new private file, gone after the block unless it was moved."""
-    path = folder / f"sign-{secrets.token_hex(16)}"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file, path
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def finish(
     services: Services,
     hold: Hold,
     record: SignatureRecord,
     *,
     worker: DocumentWorker,
-    out: BinaryIO,
-    path: Path,
+    draft: Draft,
+    prepared: Prepared,
     claim: Claim | None,
 ) -> Outcome:
-    """Complete `out`, store it, close the record. On failure the record is put off or refused, and it is raised."""
-    assert record.prepared is not None
+    """Complete the draft where it lies, close the record. On failure the record is put off or refused, and it is
+    raised; the draft of one that is put off is laid out anew by whoever goes on."""
     assert record.value is not None
     try:
-        prepared = wire.unpack(record.prepared, Prepared)
         # 10. timestamp, embedding, self-check
         value = SignatureValue(record.value, prepared.order.mechanism)
-        signed = worker.complete(out, prepared=prepared, value=value, fetcher=services.fetcher)
+        signed = worker.complete(draft.file, prepared=prepared, value=value, fetcher=services.fetcher)
         # 11. the file is durable
-        blob = services.blobs.adopt(path)
+        draft.sync()
     except Exception as error:
         if _is_final(error):
             refuse(services, hold, record, code=getattr(error, "code", "internal-error"), claim=claim)
@@ -94,18 +75,12 @@ def finish(
     }
 
     def also(connection: sa.Connection, _number: int) -> None:
-        signatures.to_signed(connection, hold, result=result, signed_blob=blob)
+        signatures.to_signed(connection, hold, result=result, signed_blob=draft.id, signed_sha256=signed.sha256)
         if claim is not None:
             idempotency.finish(connection, claim, answer=answer_json(record.id))
 
-    try:
-        services.ledger.append("COMPLETED", facts, also=also)
-    except BaseException:
-        services.blobs.delete(blob)
-        raise
-    # 13. the original is a prefix of the signed file
-    services.blobs.delete(record.document_blob)
-    return Outcome(replace(record, state="signed", result=result, signed_blob=blob))
+    services.ledger.append("COMPLETED", facts, also=also)
+    return Outcome(replace(record, state="signed", result=result, signed_blob=draft.id))
 
 
 def put_off(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> None:

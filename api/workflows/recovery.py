@@ -5,7 +5,7 @@ The key is never used here. What is open is settled from what is on record, in t
 R1. The record is finished: nothing to do. It was refused: nothing to go on from.
 R2. `signing` or `in-doubt` (an INTENT without its DONE): the keeper's log knows whether the key was used.
     Done: DONE is written from it. Never begun, or failed: FAILED, the record is refused. Begun and no more: IN_DOUBT.
-R3. `completing` (the value is there): the output is laid out again and completed.
+R3. `completing` (the value is there): the draft is laid out again and completed.
 
 INTENT lines without a record are timestamps of the authority; nobody waits for those, so that only the line is closed.
 """
@@ -27,6 +27,7 @@ from api.refusals import SignatureInDoubt
 from api.sandbox import wire
 from api.services import Services
 from api.store import idempotency, signatures
+from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import UNFINISHED, Hold, SignatureRecord
 from api.workflows import completion
@@ -114,9 +115,6 @@ def _resume(services: Services, identity: str, *, claim: Claim | None) -> Signat
         raise RequestInProgress(signature=identity)
     with services.holds.kept(hold, claim):
         try:
-            if record.state == "preparing":
-                services.database.write(signatures.to_refused, hold, error_code="interrupted")
-                return None
             # R2
             if record.state in ("signing", "in-doubt"):
                 settled = _settle(services, hold, record)
@@ -162,20 +160,28 @@ def _settle(services: Services, hold: Hold, record: SignatureRecord) -> Signatur
 
 
 def _complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> SignatureRecord:
-    """R3. Lay out the output again, from the original that was kept, and complete it."""
+    """R3. Lay out the draft again where it lies, and complete it."""
     assert record.prepared is not None
     prepared = wire.unpack(record.prepared, Prepared)
-    with (
-        services.documents.open(record.caller) as worker,
-        completion.temporary(services.settings.tmp) as (out, path),
-    ):
+    with contextlib.ExitStack() as open_:
         try:
-            with services.blobs.open(record.document_blob) as source:
-                worker.restore(source, out, prepared=prepared)
+            worker = open_.enter_context(services.documents.open(record.caller))
+            draft = open_.enter_context(services.blobs.reopen(record.document_blob))
+            _lay_out(draft, prepared)
         except Exception:
             completion.put_off(services, hold, record, claim=claim)
             raise
-        return completion.finish(services, hold, record, worker=worker, out=out, path=path, claim=claim).record
+        return completion.finish(
+            services, hold, record, worker=worker, draft=draft, prepared=prepared, claim=claim
+        ).record
+
+
+def _lay_out(draft: Draft, prepared: Prepared) -> None:
+    """The draft as it was prepared, whatever a completion that was interrupted wrote to it: the original is never
+    written to, all that comes behind it is."""
+    draft.file.seek(prepared.original_size)
+    draft.file.write(prepared.appended)
+    draft.file.truncate()
 
 
 def _key_of(record: SignatureRecord) -> str:

@@ -1,18 +1,17 @@
-"""Signing with a key of the appliance: one document, one key, thirteen steps that never use the key twice.
+"""Signing with a key of the appliance: one document, one key, twelve steps that never use the key twice.
 
 1. The caller may use the key: role and pattern; a key that is not the caller's does not exist.
 2. The request is new: an Idempotency-Key that is known repeats the answer, or goes on where the request stopped.
 3. The head: the document is the one that the order expects.
 4. The certificate may be signed with: period, key, path, revocation.
-5. A worker prepares: the document with a gap, and the bytes to sign.
-6. INTENT is durable, and in the same transaction the record with all that completion needs.
+5. A worker prepares: a draft, which is the document and a revision with a gap, and the bytes to sign.
+6. The draft is durable; then INTENT is, and in the same transaction the record with all that completion needs.
 7. A permit.
 8. The keeper signs.
 9. DONE is durable with the value, in the ledger and in the record.
 10. A worker completes: timestamp, embedding, self-check.
-11. The signed file is durable in the blob store.
+11. The completed file is durable: the draft, with the signature in its gap.
 12. COMPLETED, the record `signed`, and the answer under its Idempotency-Key, in one transaction.
-13. What is not needed any more goes: the original is a prefix of the signed file.
 
 | It fails at | Ledger | Record | Same Idempotency-Key again |
 |---|---|---|---|
@@ -44,12 +43,13 @@ from api.schemas import OrderRequest
 from api.services import Services
 from api.settings import Key as KeySettings
 from api.store import idempotency, signatures
+from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
 from api.workflows import completion, recovery
-from api.workflows.completion import Outcome, temporary
+from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism
@@ -62,7 +62,7 @@ BYTES_PER_SECOND = 5_000_000
 def sign(
     services: Services, caller: Caller, order: OrderRequest, document: Upload, *, idempotency_key: str | None = None
 ) -> Outcome:
-    """The thirteen steps; the caller closes `document`. Raises the errors of all packages, known by their codes."""
+    """The twelve steps; the caller closes `document`. Raises the errors of all packages, known by their codes."""
     # 1. a key that is not the caller's does not exist
     auth.require(caller, "sign")
     try:
@@ -80,7 +80,7 @@ def sign(
 
 
 def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upload, claim: Claim | None) -> Outcome:
-    with services.documents.open(caller.id) as worker, temporary(services.settings.tmp) as (out, path):
+    with services.documents.open(caller.id) as worker, services.blobs.draft() as draft:
         try:
             # 3. the head
             _require_head(order, document)
@@ -90,17 +90,17 @@ def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upl
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
             nonce = 1 << 63 | secrets.randbits(63)
-            prepared = worker.prepare(document.file, out, order=plan, sha256=document.sha256, nonce=nonce)
-            # 6. INTENT and record
-            hold, record = _intend(services, caller, order, document, prepared, claim=claim)
+            prepared = worker.prepare(document.file, draft.file, order=plan, sha256=document.sha256, nonce=nonce)
+            # 6. draft, INTENT and record
+            hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
         except Exception as error:
             _give_back(services, claim, error)
             raise
         with services.holds.kept(hold, claim):
             # 7, 8, 9. permit, signature, DONE
             record = _use_key(services, hold, record, key, prepared, claim=claim)
-            # 10–13
-            return completion.finish(services, hold, record, worker=worker, out=out, path=path, claim=claim)
+            # 10–12
+            return completion.finish(services, hold, record, worker=worker, draft=draft, prepared=prepared, claim=claim)
 
 
 # --- steps 1 to 3 -----------------------------------------------------------------------------------------------------
@@ -187,14 +187,15 @@ def _intend(
     caller: Caller,
     order: OrderRequest,
     document: Upload,
-    prepared: Prepared,
     *,
+    draft: Draft,
+    prepared: Prepared,
     claim: Claim | None,
 ) -> tuple[Hold, SignatureRecord]:
-    """The INTENT line, the record and the original document, all durable."""
+    """The draft, the INTENT line and the record, all durable."""
     identity = signatures.new_id()
     packed, order_json = wire.pack(prepared), order.canonical().decode()
-    blob = services.blobs.adopt(document.path)
+    blob = services.blobs.keep(draft)
     made: list[tuple[Hold, int]] = []
 
     def also(connection: sa.Connection, number: int) -> None:
@@ -204,10 +205,11 @@ def _intend(
             order=order_json,
             document_sha256=document.sha256,
             document_blob=blob,
+            prepared=packed,
+            ledger_number=number,
             id=identity,
             lease=LEASE,
         )
-        signatures.to_signing(connection, hold, prepared=packed, ledger_number=number)
         if claim is not None:
             idempotency.attach(connection, claim, signature=identity, lease=LEASE)
         made[:] = [(hold, number)]  # the transaction may run more than once; the last one counts
@@ -224,7 +226,7 @@ def _intend(
     try:
         services.key_user.intend(facts, also=also)
     except DatabaseUnavailable:
-        raise  # it may be stored after all: recovery needs the document then
+        raise  # it may be stored after all: recovery needs the draft then
     except BaseException:
         services.blobs.delete(blob)
         raise

@@ -42,18 +42,25 @@ def fill(ballast: Path) -> None:
 
 
 def test_a_full_disk_refuses_and_recovers(small_disk: Path) -> None:
-    """INTENT is refused with LedgerUnavailable and no record moves on; with room again the same call works."""
+    """INTENT is refused with LedgerUnavailable and there is no record; with room again the same call works."""
     database = open_database(f"sqlite:///{small_disk / 'kyso.db'}")
     ledger, blobs = Ledger(database), Blobs(small_disk / "blobs")
     ballast = small_disk / "ballast"
-    hold = database.write(
-        signatures.create, caller="c", order="{}", document_sha256="ab" * 32, document_blob="00" * 16, lease=60.0
-    )
+    identity = signatures.new_id()
     ledger.append("INTENT", {"n": 1})
     fill(ballast)
 
     def allow(connection: object, number: int) -> None:
-        signatures.to_signing(connection, hold, prepared=bytes(200_000), ledger_number=number)  # type: ignore[arg-type]
+        signatures.create(
+            connection,  # type: ignore[arg-type]
+            id=identity,
+            caller="c",
+            order="{}",
+            document_sha256="ab" * 32,
+            document_blob="00" * 16,
+            prepared=bytes(200_000),
+            ledger_number=number,
+        )
 
     with pytest.raises(LedgerUnavailable) as caught:
         ledger.append("INTENT", {"n": 2}, also=allow)
@@ -61,7 +68,7 @@ def test_a_full_disk_refuses_and_recovers(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         blobs.put(io.BytesIO(bytes(8192)))
     assert [path for path in (small_disk / "blobs").rglob("*") if path.is_file()] == []
-    assert database.read(signatures.get, hold.id).state == "preparing"  # type: ignore[union-attr]
+    assert database.read(signatures.get, identity) is None
     assert ledger.verify().size == 1
 
     ballast.unlink()

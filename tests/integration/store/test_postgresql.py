@@ -122,7 +122,14 @@ def test_records_keys_callers_and_jobs_work_as_on_sqlite(database: Database) -> 
     assert database.read(callers.find, secret).name == "Văn thư"  # type: ignore[union-attr]
     assert database.read(callers.find, "kyso_\x00_x") is None
     hold = database.write(
-        signatures.create, caller="c", order='{"a":"\\u0000"}', document_sha256="ab", document_blob="b", lease=-1
+        signatures.create,
+        caller="c",
+        order='{"a":"\\u0000"}',
+        document_sha256="ab",
+        document_blob="b",
+        prepared=b"\x00\xff",
+        ledger_number=2**40,
+        lease=-1,
     )
     assert database.read(signatures.unfinished) == (hold.id,)
     claims: list[signatures.Hold | None] = []
@@ -135,7 +142,7 @@ def test_records_keys_callers_and_jobs_work_as_on_sqlite(database: Database) -> 
         thread.join()
     won = [claim for claim in claims if claim is not None]
     assert len(won) == 1
-    database.write(signatures.to_signing, won[0], prepared=b"\x00\xff", ledger_number=2**40)
+    database.write(signatures.to_completing, won[0], value=b"\x00")
     record = database.read(signatures.by_ledger_number, 2**40)
     assert record is not None
     assert record.prepared == b"\x00\xff"

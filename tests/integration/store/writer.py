@@ -16,6 +16,8 @@ import threading
 import time
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from api.jobs import Job, Jobs
 from api.ledger import Ledger
 from api.store import signatures
@@ -38,16 +40,24 @@ def sign(database: Database, folder: Path) -> None:
         source = folder / f"{os.getpid()}-{threading.get_ident()}.upload"
         source.write_bytes(b"%PDF-1.7 document")
         blob = blobs.adopt(source)
-        hold = database.write(
-            signatures.create, caller="c", order="{}", document_sha256="ab" * 32, document_blob=blob, lease=0.2
-        )
-        number = ledger.append(
-            "INTENT",
-            {"signature": hold.id, "key": "seal"},
-            also=lambda connection, number: signatures.to_signing(
-                connection, hold, prepared=hold.id.encode(), ledger_number=number
-            ),
-        )
+        identity, holds = signatures.new_id(), []
+
+        def also(connection: sa.Connection, number: int) -> None:
+            hold = signatures.create(
+                connection,
+                id=identity,
+                caller="c",
+                order="{}",
+                document_sha256="ab" * 32,
+                document_blob=blob,
+                prepared=identity.encode(),
+                ledger_number=number,
+                lease=0.2,
+            )
+            holds.append(hold)
+
+        number = ledger.append("INTENT", {"signature": identity, "key": "seal"}, also=also)
+        hold = holds[-1]
         tell("PREPARED", hold.id, number)
         ledger.append(
             "DONE",

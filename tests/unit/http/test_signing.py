@@ -1,4 +1,4 @@
-"""The thirteen steps: one use of the key, on record before and after, whatever breaks in between."""
+"""The twelve steps: one use of the key, on record before and after, whatever breaks in between."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ def test_a_keeper_that_dies_while_signing_leaves_a_doubt(home: House, document: 
 def test_a_doubt_ends_when_the_keepers_log_knows_the_value(home: House, document: bytes):
     """The log that comes back with `done` completes the same signature."""
     test_a_keeper_that_dies_while_signing_leaves_a_doubt(home, document)
-    record = home.services.database.read(lambda c: c.execute(signatures.table.select()).one())
+    record = home.services.database.read(lambda c: c.execute(signatures.WITH_PREPARATION).one())
     prepared = recovery.wire.unpack(record.prepared, recovery.Prepared)
     value = home.token.signers["seal"].sign(prepared.tbs, "rsassa_pkcs1v15_sha256")
     home.token.uses[record.ledger_number] = Use("done", value)
@@ -342,7 +342,7 @@ def test_a_keeper_that_is_away_is_waited_for_and_then_named(home: House, documen
     assert (["INTENT", "FAILED"], ["refused"]) == (home.kinds(), states(home))
 
 
-# --- 10 to 13, and recovery -------------------------------------------------------------------------------------------
+# --- 10 to 12, and recovery -------------------------------------------------------------------------------------------
 
 
 def test_a_silent_timestamp_authority_puts_the_signature_off(home: House, document: bytes):

@@ -33,12 +33,13 @@ def new(database: Database, *, lease: float = 60.0) -> Hold:
         order='{"key":"seal"}',
         document_sha256="ab" * 32,
         document_blob="00" * 16,
+        prepared=b"prepared",
+        ledger_number=7,
         lease=lease,
     )
 
 
 def to_completing(database: Database, hold: Hold) -> None:
-    database.write(signatures.to_signing, hold, prepared=b"prepared", ledger_number=7)
     database.write(signatures.to_completing, hold, value=b"value")
 
 
@@ -63,20 +64,22 @@ def test_a_record_keeps_all_that_completion_needs(database: Database, hold: Hold
     assert record is not None
     assert (record.state, record.order, record.document_blob) == ("completing", '{"key":"seal"}', "00" * 16)
     assert (record.prepared, record.value, record.ledger_number) == (b"prepared", b"value", 7)
-    database.write(signatures.to_signed, hold, result='{"sha256":"00"}', signed_blob="11" * 16)
+    database.write(signatures.to_signed, hold, result='{"sha256":"00"}', signed_blob="11" * 16, signed_sha256="00")
     record = database.read(signatures.get, hold.id)
     assert record is not None
     assert (record.state, record.result, record.signed_blob) == ("signed", '{"sha256":"00"}', "11" * 16)
     assert database.read(signatures.by_ledger_number, 7) == record
+    assert database.write(signatures.tidy) == 1
+    record = database.read(signatures.get, hold.id)
+    assert record is not None
+    assert (record.state, record.prepared) == ("signed", None)
     assert database.read(signatures.get, "sig_unknown") is None
 
 
 def test_steps_are_made_in_order_and_an_end_is_an_end(database: Database, hold: Hold) -> None:
-    """No value before the key was allowed, no second value, nothing after the end."""
+    """No document before the value, no second value, nothing after the end."""
     with pytest.raises(ClaimLost):
-        database.write(signatures.to_completing, hold, value=b"value")
-    with pytest.raises(ClaimLost):
-        database.write(signatures.to_signed, hold, result="{}", signed_blob="b")
+        database.write(signatures.to_signed, hold, result="{}", signed_blob="b", signed_sha256="00")
     to_completing(database, hold)
     with pytest.raises(ClaimLost):
         database.write(signatures.to_completing, hold, value=b"other")
@@ -84,13 +87,12 @@ def test_steps_are_made_in_order_and_an_end_is_an_end(database: Database, hold: 
         database.write(signatures.to_in_doubt, hold, error_code="signing-interrupted")
     database.write(signatures.to_refused, hold, error_code="value-refused")
     with pytest.raises(ClaimLost):
-        database.write(signatures.to_signed, hold, result="{}", signed_blob="b")
+        database.write(signatures.to_signed, hold, result="{}", signed_blob="b", signed_sha256="00")
     assert database.write(signatures.claim, hold.id) is None
 
 
 def test_a_signature_in_doubt_completes_when_the_value_turns_up(database: Database, hold: Hold) -> None:
     """The keeper's own log knew the value: the record goes on without using the key again."""
-    database.write(signatures.to_signing, hold, prepared=b"prepared", ledger_number=7)
     database.write(signatures.to_in_doubt, hold, error_code="signing-interrupted")
     assert database.read(signatures.unfinished) == ()
     assert database.write(signatures.claim, hold.id) is None
@@ -119,8 +121,8 @@ def test_who_lost_a_record_changes_nothing_any_more(database: Database) -> None:
         with pytest.raises(ClaimLost):
             database.write(step, slow)
     with pytest.raises(ClaimLost):
-        database.write(signatures.to_signing, slow, prepared=b"p", ledger_number=1)
-    database.write(signatures.to_signing, quick, prepared=b"p", ledger_number=2)
+        database.write(signatures.to_completing, slow, value=b"slow")
+    database.write(signatures.to_completing, quick, value=b"quick")
 
 
 def test_a_released_record_can_be_claimed_at_once(database: Database, hold: Hold) -> None:
