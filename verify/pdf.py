@@ -14,16 +14,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.decode_limits import DecodeLimits, DecodePurpose, DocumentDecodeBudget, StreamDecodeLimits
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
 
 from verify.document import Limits, check_size, header_offset
 from verify.errors import DocumentBroken, DocumentEncrypted, DocumentTooComplex, VerifyError
+from verify.pdf_reader import Reader
 
 Tolerance = Literal["harmless", "lenient", "loose"]
 """`harmless`: strict, but for hybrid-reference files; what is signed must read the same everywhere.
@@ -61,7 +61,7 @@ def refusing() -> Iterator[None]:
 
 def open_reader(
     file: BinaryIO, *, limits: Limits, password: str | None = None, tolerance: Tolerance = "harmless"
-) -> PdfFileReader:
+) -> Reader:
     """A reader over `file`, which must stay open. Raises a VerifyError, whatever the bytes are.
 
     1. The header stands at the first byte; `lenient` skips what stands before it.
@@ -89,7 +89,7 @@ def open_reader(
         return reader
 
 
-def check_pages(reader: PdfFileReader, *, limits: Limits) -> int:
+def check_pages(reader: Reader, *, limits: Limits) -> int:
     """The number of pages. Raises DocumentBroken when the page tree loops or is no tree."""
     with refusing():
         seen: set[tuple[int, int]] = set()
@@ -124,9 +124,9 @@ def get(values: Any, key: str) -> Any:
         return None
 
 
-def _open(stream: BinaryIO | Shifted, *, strict: bool, limits: Limits) -> PdfFileReader:
+def _open(stream: BinaryIO | Shifted, *, strict: bool, limits: Limits) -> Reader:
     stream.seek(0)
-    return PdfFileReader(stream, strict=strict, decode_limits=_decode_limits(limits))
+    return Reader(cast("BinaryIO", stream), strict=strict, decode_limits=_decode_limits(limits))
 
 
 def _decode_limits(limits: Limits) -> DecodeLimits:
@@ -142,7 +142,7 @@ def _decode_limits(limits: Limits) -> DecodeLimits:
     )
 
 
-def _check(reader: PdfFileReader, *, password: str | None, limits: Limits) -> None:
+def _check(reader: Reader, *, password: str | None, limits: Limits) -> None:
     if reader.encrypted:
         _decrypt(reader, password)
     if reader.xrefs.total_revisions > limits.revisions:
@@ -151,14 +151,17 @@ def _check(reader: PdfFileReader, *, password: str | None, limits: Limits) -> No
         raise DocumentBroken("the catalog is no dictionary", reason="catalog")
 
 
-def _decrypt(reader: PdfFileReader, password: str | None) -> None:
-    """Many encrypted files open with the empty user password; then nothing is asked for."""
+def _decrypt(reader: Reader, password: str | None) -> None:
+    """Many encrypted files open with the empty user password; then nothing is asked for. What the user password does
+    not allow (ISO 32000-1 Table 22) is noted in `reader.permissions`; the owner password allows everything."""
     try:
         result = reader.decrypt(password or "")
     except (*UNEXPECTED, RecursionError) as error:
         raise DocumentEncrypted(reason=type(error).__name__) from error
     if result.status == AuthStatus.FAILED:
-        raise DocumentEncrypted
+        raise DocumentEncrypted(reason="password-wrong" if password else "password-missing")
+    if result.status == AuthStatus.USER and result.permission_flags is not None:
+        reader.permissions = result.permission_flags.as_uint32()
 
 
 class Shifted(io.RawIOBase):
