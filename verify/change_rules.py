@@ -6,24 +6,24 @@ another path as well stays unexplained, and with that forbidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableSet
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import HistoricalResolver, RawPdfPath
-from pyhanko.sign.diff_analysis import ModificationLevel, StandardDiffPolicy
+from pyhanko.sign.diff_analysis import ModificationLevel, StandardDiffPolicy, SuspiciousModification
+from pyhanko.sign.diff_analysis.constants import ACROFORM_EXEMPT_STRICT_COMPARISON
 from pyhanko.sign.diff_analysis.form_rules_api import FormUpdatingRule
 from pyhanko.sign.diff_analysis.rules.file_structure_rules import (
     CatalogModificationRule,
     ObjectStreamRule,
     XrefStreamRule,
 )
-from pyhanko.sign.diff_analysis.rules.form_field_rules import (
-    GenericFieldModificationRule,
-    SigFieldCreationRule,
-    SigFieldModificationRule,
-)
+from pyhanko.sign.diff_analysis.rules.form_field_rules import SigFieldCreationRule
 from pyhanko.sign.diff_analysis.rules.metadata_rules import DocInfoRule, MetadataUpdateRule
 from pyhanko.sign.diff_analysis.rules_api import Context, ReferenceUpdate, WhitelistRule
+
+from verify.annotation_rules import FieldRule, PageRule, SignatureRule
+from verify.structure_rules import StructureRule
 
 _STORE_DEPTH = 6
 """/DSS → /VRI → entry → array → stream → its dictionary."""
@@ -88,20 +88,43 @@ def _references(
             yield from _references(item, (*path, index), depth=depth - 1)
 
 
-POLICY = StandardDiffPolicy(
-    global_rules=[
-        CatalogModificationRule(),
-        DocInfoRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        XrefStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        ObjectStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        EvidenceRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        UnusedObjectRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        PrivateTrailerRule().as_qualified(ModificationLevel.LTA_UPDATES),
-        MetadataUpdateRule().as_qualified(ModificationLevel.LTA_UPDATES),
-    ],
-    form_rule=FormUpdatingRule(
-        field_rules=[SigFieldCreationRule(), SigFieldModificationRule(), GenericFieldModificationRule()]
-    ),
-    reject_object_freeing=False,
-)
-"""pyHanko's rules with ours in the places where its own are narrower than the standards."""
+def policy(removed: MutableSet[str]) -> StandardDiffPolicy:
+    """pyHanko's rules with ours in the places where its own are narrower than the standards.
+
+    `removed` collects the names of fields whose widgets a revision took away.
+    """
+    return StandardDiffPolicy(
+        global_rules=[
+            CatalogModificationRule(),
+            DocInfoRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            XrefStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            ObjectStreamRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            EvidenceRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            UnusedObjectRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            PrivateTrailerRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            MetadataUpdateRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            PageRule(removed),
+            StructureRule(),
+        ],
+        form_rule=FormUpdatingRule(
+            # The widgets of new fields are PageRule's, which knows the other annotations of a page as well.
+            field_rules=[SigFieldCreationRule(approve_widget_bindings=False), SignatureRule(), FieldRule()],
+            # /SigFlags tells programs how to save (ISO 32000-1 Table 219); no reader shows it.
+            ignored_acroform_keys=ACROFORM_EXEMPT_STRICT_COMPARISON | {"/SigFlags"},
+        ),
+        reject_object_freeing=False,
+    )
+
+
+def refuse_dangling(old: HistoricalResolver, new: HistoricalResolver) -> None:
+    """Raises SuspiciousModification for an object that the older revision refers to without having it, supplied now.
+
+    Signed content would so show what was not there; that the object is also the appearance of a new field, say, does
+    not excuse it.
+    """
+    old._load_reverse_xref_cache()
+    for reference in new.explicit_refs_in_revision() - new.refs_freed_in_revision():
+        if old.reader.xrefs.get_introducing_revision(reference) <= old.revision:
+            continue
+        if any(path.path[:1] == ("/Root",) and "/DSS" not in path.path for path in old._get_usages_of_ref(reference)):
+            raise SuspiciousModification(f"object {reference.idnum} was referred to before it was there")

@@ -21,7 +21,7 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel, SuspiciousModification
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
-from verify.change_rules import POLICY
+from verify import change_rules
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED
@@ -46,6 +46,8 @@ class _Step:
     level: ModificationLevel
     fields: frozenset[str]
     detail: str
+    hidden: frozenset[str] = frozenset()
+    """Fields that lost widgets."""
 
 
 class _Metered(HistoricalResolver):
@@ -115,11 +117,16 @@ class History:
         details: list[str] = []
         suspicious = False
         for number in later:
-            step = self._step(number, certified=permission is not None)
+            step = self._step(number, certified=permission is not None and permission < MDPPerm.ANNOTATE)
             details.append(f"revision {number}: {step.detail}")
             if step.kind == "forbidden" or _exceeds(step.level, permission):
                 return Changes(modified=True, kind="forbidden", details=tuple(details))
-            touched = sorted(name for name in step.fields if locked is not None and locked.is_locked(name))
+            if step.hidden and permission != MDPPerm.ANNOTATE:
+                details.append(f"revision {number}: field-hidden {min(step.hidden)}")
+                return Changes(modified=True, kind="forbidden", details=tuple(details))
+            touched = sorted(
+                name for name in step.fields | step.hidden if locked is not None and locked.is_locked(name)
+            )
             if touched:
                 details.append(f"revision {number}: locked-field-changed {touched[0]}")
                 return Changes(modified=True, kind="forbidden", details=tuple(details))
@@ -141,12 +148,15 @@ class History:
             self._reader.strict = strict
 
     def _compare(self, number: int, *, certified: bool) -> _Step:
+        hidden: set[str] = set()
+        old, new = self._view(number - 1), self._view(number)
         try:
-            result = POLICY.apply(
-                old=self._view(number - 1),
-                new=self._view(number),
+            result = change_rules.policy(hidden).apply(
+                old=old,
+                new=new,
                 doc_mdp=MDPPerm.FILL_FORMS if certified else None,  # levels are compared here, not there
             )
+            change_rules.refuse_dangling(old, new)
         except SuspiciousModification as error:
             return _Step("forbidden", ModificationLevel.OTHER, frozenset(), f"undefined-change {_first_line(error)}")
         except (DocumentTooComplex, RecursionError, MemoryError) as error:
@@ -156,7 +166,13 @@ class History:
                 return _Step("forbidden", ModificationLevel.OTHER, frozenset(), "unreadable-object")
             return _Step("suspicious", ModificationLevel.NONE, frozenset(), f"not-compared {type(error).__name__}")
         level = result.modification_level
-        return _Step("allowed", level, frozenset(result.changed_form_fields), _NAMES.get(level, "no-visible-change"))
+        return _Step(
+            "allowed",
+            level,
+            frozenset(result.changed_form_fields),
+            _NAMES.get(level, "no-visible-change"),
+            frozenset(hidden),
+        )
 
     def _has_unreadable_objects(self, number: int) -> bool:
         """Whether a revision names objects that are not where it says: readers would each show something else."""
