@@ -36,6 +36,7 @@ SEARCHED = {
 """Column of the table → fact of which it is a copy."""
 
 LARGEST = 2**53 - 1
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -53,15 +54,15 @@ class Line:
 def canonical(facts: Mapping[str, Any]) -> str:
     """RFC 8785 JSON of facts. Raises ValueError for what has no one spelling: floats, odd keys, unpaired surrogates."""
     _check(facts)
-    text = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = _encode(facts)
     text.encode()  # UnicodeEncodeError is a ValueError
     return text
 
 
 def encode(number: int, *, at: datetime, kind: Kind, facts_json: str) -> str:
     """The line's text; its keys are in order already, so that only the facts need sorting."""
-    moment = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return f'{{"at":"{moment}","facts":{facts_json},"kind":"{kind}","number":{number}}}'
+    moment = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f'{{"at":"{moment}Z","facts":{facts_json},"kind":"{kind}","number":{number}}}'
 
 
 def decode(text: str) -> Line:

@@ -20,35 +20,34 @@ from api.ledger.line import CLOSING, Kind, Line, canonical, columns, decode, enc
 from api.ledger.merkle import Frontier, LedgerState, leaf_hash
 from api.ledger.proof import Proof
 from api.store.database import Database
+from api.store.statement import Statement
 from api.store.tables import ledger as table
 from api.store.tables import ledger_head as head_table
 
 PAGE = 1000
 """Lines fetched at once when all are read."""
 
-# Built once: SQLAlchemy then finds the compiled statement without looking at the expression again.
-HEAD = sa.select(head_table.c.size, head_table.c.frontier)
-HEAD_TO_CHANGE = HEAD.with_for_update()
-NEW_LINE = table.insert()
-NEW_HEAD = head_table.update().values(size=sa.bindparam("new_size"), frontier=sa.bindparam("new_frontier"))
+HEAD = Statement(sa.select(head_table.c.size, head_table.c.frontier))
+HEAD_TO_CHANGE = Statement(sa.select(head_table.c.size, head_table.c.frontier).with_for_update())
+NEW_LINE = Statement(table.insert())
+NEW_HEAD = Statement(head_table.update().values(size=sa.bindparam("new_size"), frontier=sa.bindparam("new_frontier")))
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def append_within(connection: sa.Connection, kind: Kind, facts_json: str, *, at: datetime) -> int:
+def append_within(connection: sa.Connection, kind: Kind, facts: Mapping[str, Any], *, text: str, at: datetime) -> int:
     """Append inside a transaction of `Database.write`; the number counts only once that has returned.
 
-    `facts_json` comes from `canonical`. The head's row is locked until the commit: lines have no gaps."""
+    `text` is `canonical(facts)`. The head's row is locked until the commit: lines have no gaps."""
     head = _head(connection, chosen=HEAD_TO_CHANGE)
     number = head.size + 1
-    text = encode(number, at=at, kind=kind, facts_json=facts_json)
-    leaf = leaf_hash(text.encode())
+    line = encode(number, at=at, kind=kind, facts_json=text)
+    leaf = leaf_hash(line.encode())
     frontier = head.add(leaf)
-    facts = json.loads(facts_json)
-    connection.execute(NEW_LINE, {"number": number, "line": text, "leaf_hash": leaf, "kind": kind, **columns(facts)})
-    connection.execute(NEW_HEAD, {"new_size": number, "new_frontier": frontier.to_bytes()})
+    NEW_LINE.run(connection, {"number": number, "line": line, "leaf_hash": leaf, "kind": kind, **columns(facts)})
+    NEW_HEAD.run(connection, {"new_size": number, "new_frontier": frontier.to_bytes()})
     return number
 
 
@@ -66,11 +65,11 @@ class Ledger:
 
         `also(connection, number)` is run in the same transaction; what it raises undoes the line and is raised here.
         """
-        facts_json = canonical(facts)
+        text = canonical(facts)
         at = self._clock()
 
         def work(connection: sa.Connection) -> int:
-            number = append_within(connection, kind, facts_json, at=at)
+            number = append_within(connection, kind, facts, text=text, at=at)
             if also is not None:
                 also(connection, number)
             return number
@@ -148,8 +147,8 @@ class Ledger:
         return state
 
 
-def _head(connection: sa.Connection, *, chosen: sa.Select[Any] = HEAD) -> Frontier:
-    row = connection.execute(chosen).one_or_none()
+def _head(connection: sa.Connection, *, chosen: Statement = HEAD) -> Frontier:
+    row = chosen.run(connection).one_or_none()
     if row is None:
         raise LedgerBroken("the ledger has no head")
     try:

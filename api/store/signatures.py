@@ -31,6 +31,7 @@ from typing import Any, Literal, NewType, cast
 import sqlalchemy as sa
 
 from api.errors import ClaimLost
+from api.store.statement import Statement
 from api.store.tables import preparation
 from api.store.tables import signature as table
 
@@ -41,9 +42,8 @@ UNFINISHED: tuple[State, ...] = ("signing", "completing")
 LEASE = 180.0
 """Seconds a hold lasts: longer than a slow timestamp authority takes (131 s were seen), and renewable."""
 
-# Statements are built once: building one costs more than running it.
-NEW = table.insert()
-NEW_PREPARATION = preparation.insert()
+NEW = Statement(table.insert())
+NEW_PREPARATION = Statement(preparation.insert())
 WITH_PREPARATION = sa.select(table, preparation.c.prepared).outerjoin_from(
     table, preparation, preparation.c.signature == table.c.id
 )
@@ -105,8 +105,8 @@ def create(
     end of its validity, `prepared`, and nobody's until the value comes."""
     now = time.time()
     hold = Hold(id or new_id(), secrets.token_hex(8))
-    connection.execute(
-        NEW,
+    NEW.run(
+        connection,
         {
             "id": hold.id,
             "caller": caller,
@@ -122,7 +122,7 @@ def create(
             "expires_at": expires_at,
         },
     )
-    connection.execute(NEW_PREPARATION, {"signature": hold.id, "prepared": prepared})
+    NEW_PREPARATION.run(connection, {"signature": hold.id, "prepared": prepared})
     return hold
 
 
@@ -231,17 +231,17 @@ def _finish(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **
 def _step(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **values: Any) -> None:
     """One change, made by the database only if the hold is still ours and the record in one of `states`."""
     new = {f"new_{column}": value for column, value in values.items()}
-    done = connection.execute(
-        _change(tuple(values), states), {"the_id": hold.id, "the_holder": hold.token, "now": time.time(), **new}
+    done = _change(tuple(values), states).run(
+        connection, {"the_id": hold.id, "the_holder": hold.token, "now": time.time(), **new}
     )
     if done.rowcount != 1:
         raise ClaimLost(f"signature {hold.id} is held by another or is past this step", signature=hold.id)
 
 
 @cache
-def _change(columns: tuple[str, ...], states: tuple[State, ...]) -> sa.Update:
+def _change(columns: tuple[str, ...], states: tuple[State, ...]) -> Statement:
     """UPDATE of these columns (`new_<column>`), for `the_holder` of `the_id` while it is in one of `states`."""
-    return (
+    return Statement(
         table.update()
         .where(
             table.c.id == sa.bindparam("the_id"),
