@@ -69,7 +69,9 @@ class OrderRequest(_Input):
     """Name of the key, as in `GET /v1/keys`."""
     format: Format = "PAdES"
     level: Level = "B-B"
-    """B-B: the bare signature; B-T: with a timestamp."""
+    """B-B: the bare signature; B-T: with a timestamp; B-LT: with what proves it later; B-LTA: and a timestamp over that."""
+    allow_degraded: bool = False
+    """True takes a lower level when a timestamp authority or responder is away; the answer says so, and a job goes on."""
     mechanism: Mechanism | None = None
     """Signature algorithm; None takes the key's default."""
     field: Line | None = None

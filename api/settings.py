@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,6 +64,8 @@ class Server(_Section):
     """Requests that one api process works on at the same time; more of them wait."""
     language: Literal["vi", "en"] = "vi"
     """Language of sentences for callers whose Accept-Language names neither."""
+    zone: str = Field(default="+07:00", pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$")
+    """Offset from UTC in which times are told to people and in reports; Việt Nam keeps one all year."""
     log: Literal["json", "text"] = "json"
     """Form of the log lines on standard error."""
 
@@ -130,6 +133,11 @@ class Signing(_Section):
     """Seconds that a certificate found good is not checked again; 0 checks it for every signature."""
     completion_retry: float = Field(default=86_400.0, ge=60)
     """Seconds for which a signature that still lacks its timestamp is retried."""
+    evidence_policy: str = Field(default="default", pattern=r"^[a-z0-9-]{1,40}$")
+    """Validation policy by which evidence is gathered for B-LT and B-LTA. `fresh` wants revocation data issued after the
+    signature's timestamp: until there is some, the level is pending and a job goes on."""
+    renew_before: float = Field(default=90 * 86_400.0, ge=3600)
+    """Seconds before the end of an archive timestamp's certificate at which a document kept here gets a further one."""
 
 
 class Fetch(_Section):
@@ -157,8 +165,8 @@ class Limits(_Section):
     """Address space of a document worker, in bytes."""
     workers: int = Field(default=8, ge=1, le=256)
     """Document workers that one api process uses at the same time."""
-    documents_per_worker: int = Field(default=200, ge=1)
-    """Documents of one and the same caller that a worker serves before it is replaced."""
+    documents_per_worker: int = Field(default=1000, ge=1)
+    """Calls of one and the same caller that a worker serves before it is replaced; sooner where its memory has grown."""
 
 
 class Settings(BaseSettings):
@@ -196,6 +204,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     # Places. Whoever writes there makes the folder; `make_folders` makes them all.
+
+    @property
+    def zone(self) -> tzinfo:
+        """The one zone in which times are told."""
+        return datetime.strptime(self.server.zone, "%z").tzinfo or UTC
 
     @property
     def database_url(self) -> str:

@@ -46,9 +46,39 @@ class PlaceOutsidePage(SignerError):
 
 
 class SigningForbidden(SignerError):
-    """A former signer certified the document so that no further signature is allowed."""
+    """A former signer, or the author of the form, forbade what the order asks for."""
 
     code = "signing-forbidden"
+
+
+class AnchorNotFound(SignerError):
+    """The words that the field should stand next to are not on the page."""
+
+    code = "anchor-not-found"
+
+
+class AnchorAmbiguous(SignerError):
+    """The words that the field should stand next to are there more than once."""
+
+    code = "anchor-ambiguous"
+
+
+class FormFieldNotFound(SignerError):
+    """The form has no field of this name that takes a value."""
+
+    code = "form-field-not-found"
+
+
+class FormValueInvalid(SignerError):
+    """The value is not one that the form's field takes."""
+
+    code = "form-value-invalid"
+
+
+class FormNotSupported(SignerError):
+    """The form is of a kind that cannot be filled or signed without breaking it (XFA)."""
+
+    code = "form-not-supported"
 
 
 class TextNotShowable(SignerError):
@@ -87,3 +117,21 @@ class SelfCheckFailed(SignerError):
 
     code = "self-check-failed"
     actor = "developer"
+
+
+class NothingToExtend(SignerError):
+    """The document carries no signature that could be lifted."""
+
+    code = "nothing-to-extend"
+
+
+class LevelNotHigher(SignerError):
+    """The signatures have this level or a higher one already."""
+
+    code = "level-not-higher"
+
+
+class SignatureBroken(SignerError):
+    """A signature of the document does not hold, or the document was changed after it: there is nothing to keep."""
+
+    code = "signature-broken"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Level = Literal["B-B", "B-T"]
+Level = Literal["B-B", "B-T", "B-LT", "B-LTA"]
+LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
+"""EN 319 142-1 §6, lowest first; each holds what the one before it holds."""
 Format = Literal["PAdES"]
 
 
@@ -21,6 +23,32 @@ class Place:
 
     page: int
     box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A place next to words that stand on a page: the field's lower left corner is `offset` points away from that of
+    `text`, in the page's own coordinates. `page` counts from 1; None looks on all pages. The words must stand there
+    once."""
+
+    text: str
+    size: tuple[float, float]
+    offset: tuple[float, float] = (0.0, 0.0)
+    page: int | None = None
+
+
+@dataclass(frozen=True)
+class FieldPlan:
+    """An empty field for somebody later, made by the first signer: where it goes (`place` or `anchor`), and what it is.
+
+    `label` is what a reader calls it; `max_length` bounds a text. A date field takes days and shows them dd/mm/yyyy."""
+
+    name: str
+    kind: Literal["signature", "text", "date"] = "signature"
+    place: Place | None = None
+    anchor: Anchor | None = None
+    label: str | None = None
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,7 @@ class SignOrder:
     field if there is just one, else makes a new one. `place` None makes the new field invisible. `stamp` None leaves
     the field without an appearance. `signing_time` is written to /M and must be timezone-aware. `timestamp_authorities`
     are URLs, tried in order; B-T with none is refused. `head` is the expected SHA-256 (hex) of the document.
+    `allow_degraded` takes a lower level when an authority or responder is away; the result says so.
     """
 
     certificate: bytes
@@ -59,6 +88,15 @@ class SignOrder:
     contact: str | None = None
     timestamp_authorities: tuple[str, ...] = ()
     timestamp_policy: str | None = None
+    allow_degraded: bool = False
+    anchor: Anchor | None = None
+    """Where a new field goes, by words on the page instead of `place`."""
+    certify: int | None = None
+    """DocMDP 1–3 as the first signer (ISO 32000-1 Table 254); None signs without certifying."""
+    fields: tuple[FieldPlan, ...] = ()
+    """Empty fields that the same revision creates, before anybody has signed."""
+    fill: tuple[tuple[str, str], ...] = ()
+    """(form field, value) pairs that the same revision writes, with their appearances."""
     password: str | None = dataclasses.field(default=None, repr=False)
     """Opens an encrypted document; None tries the empty user password."""
     repair: bool = False
@@ -107,4 +145,21 @@ class Signed:
     field: str
     signing_time: datetime
     timestamp: datetime | None
+    warnings: tuple[str, ...] = ()
+    archive_until: datetime | None = None
+    """At B-LTA, when the document timestamp's certificate ends: before that another one must be added."""
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A document whose signatures were lifted: the level that the lowest of them has now, digest and size of the file.
+
+    `timestamp` is the time of the document timestamp that was added, if any. `archive_until` is when the newest
+    document timestamp's certificate ends: before that another one must be added."""
+
+    level: Level
+    sha256: str
+    size: int
+    timestamp: datetime | None
+    archive_until: datetime | None
     warnings: tuple[str, ...] = ()

@@ -2,7 +2,9 @@
 
 1. `prepare` lays out the output file with a gap for the signature and returns what is to be signed;
 2. somebody who holds the key signs `Prepared.tbs` — not this package's business;
-3. `complete` puts the value in, obtains the timestamp that the level asks for, and checks its own output.
+3. `complete` puts the value in, obtains timestamp and evidence as the level asks, and checks its own output.
+
+`extend` lifts what is signed already, by whomever, to a higher level; no key is needed.
 
 `restore` lays the output out again from the original, on another node or after a restart. The output file is the
 caller's: it becomes a document only when `complete` returns; after any exception it is to be thrown away.
@@ -17,21 +19,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
-from signer import pades, selfcheck
+from signer import extending, pades, selfcheck
 from signer import timestamp as timestamps
 from signer.cms import SignedDataTemplate
-from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, ValueRefused
-from signer.model import Prepared, SignatureValue, Signed, SignOrder
+from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
+from signer.extending import DEGRADED, Authorities, Grounds, Target
+from signer.lifting import Output
+from signer.model import Extended, Level, Prepared, SignatureValue, Signed, SignOrder
 from signer.selfcheck import Prefixes
 from verify import pdf
 from verify.document import Limits
 from verify.fetcher import Fetcher
+from verify.policy import Policy
+from verify.timestamp import TimestampToken
+from verify.trust import Trust
 
 TIMESTAMP_ROOM = 16 * 1024
 """Bytes reserved for a timestamp token at B-T; tokens in the field measure 2 to 8 kB with their chain."""
+
+_WITH_EVIDENCE = ("B-LT", "B-LTA")
 
 _laid_out: dict[tuple[int, int, bytes], Prefixes] = {}
 """Digests of the last output laid out by this process, by file and digest, so that `complete` in the same process need
@@ -46,10 +56,10 @@ def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha25
     """
     if order.signing_time.tzinfo is None:
         raise OrderInvalid("the signing time has no time zone", reason="signing-time")
-    if order.level == "B-T" and not order.timestamp_authorities:
+    if order.level != "B-B" and not order.timestamp_authorities:
         raise NoTimestampAuthority
     template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
-    room = template.size(timestamp_room=TIMESTAMP_ROOM if order.level == "B-T" else 0)
+    room = template.size(timestamp_room=TIMESTAMP_ROOM if order.level != "B-B" else 0)
     size = source.seek(0, os.SEEK_END)
     reader = pdf.open_reader(source, limits=Limits())
     with pdf.refusing():
@@ -96,45 +106,115 @@ def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
     _remember(out, prepared.document_digest, prefixes)
 
 
-def complete(prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetcher: Fetcher) -> Signed:
+def complete(
+    prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetcher: Fetcher, grounds: Grounds | None = None
+) -> Signed:
     """Put the value into `out` as `prepare` or `restore` left it, lift to the level ordered, check, and let go.
 
-    Repeatable with the same arguments until it returns. Raises ValueRefused if the value is not the certificate's
-    signature over `prepared.tbs`, TimestampUnavailable, SelfCheckFailed.
+    `grounds` are needed from B-LT on: what evidence is checked against. Repeatable with the same arguments until it
+    returns. Raises ValueRefused if the value is not the certificate's signature over `prepared.tbs`,
+    TimestampUnavailable, EvidenceUnavailable, EvidenceAgainst, SelfCheckFailed. With `allow_degraded` an authority or
+    responder that is away does not raise: the result says which level was reached, and LEVEL_DEGRADED.
     """
     order = prepared.order
     template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     if value.mechanism != order.mechanism:
         raise ValueRefused("the value was made by another mechanism", mechanism=value.mechanism)
     template.verify(prepared.tbs, value=value.bytes_)
-    token: bytes | None = None
-    proven: datetime | None = None
-    if order.level == "B-T":
-        stamp = timestamps.obtain(
-            imprint=hashlib.new(template.digest, value.bytes_).digest(),
-            digest=template.digest,
+    if order.level in _WITH_EVIDENCE and grounds is None:
+        raise OrderInvalid("this level needs trust anchors and a policy", reason="no-grounds")
+    stamp = None
+    if order.level != "B-B":
+        stamp = _stamp(prepared, value, digest=template.digest, fetcher=fetcher)
+    signed_data = template.signed_data(prepared.tbs, value=value.bytes_, timestamp=stamp.der if stamp else None)
+    contents = _fill_gap(out, prepared, signed_data)
+    key = _identity(out, prepared.document_digest)
+    whole = selfcheck.examine(out, prepared, prefixes=_laid_out.pop(key, None), stamped=stamp is not None)
+    signed = Signed(
+        level="B-B" if stamp is None else "B-T",
+        sha256=whole.hexdigest(),
+        size=prepared.original_size + len(prepared.appended),
+        field=prepared.field,
+        signing_time=order.signing_time,
+        timestamp=stamp.time if stamp else None,
+        warnings=prepared.warnings if stamp or order.level == "B-B" else (*prepared.warnings, DEGRADED),
+    )
+    if stamp is None or grounds is None or order.level not in _WITH_EVIDENCE:
+        return signed
+    lifting = extending.start(
+        Output(out, size=signed.size, whole=whole),
+        grounds=grounds,
+        authorities=Authorities(order.timestamp_authorities, order.timestamp_policy, prepared.nonce, fetcher),
+        level="B-T",
+        password=order.password,
+    )
+    target = Target(contents, order.certificate, order.chain, (stamp,), stamp.time)
+    extending.lift(lifting, target, to=order.level, allow_degraded=order.allow_degraded)
+    return replace(
+        signed,
+        level=lifting.level,
+        sha256=lifting.output.sha256,
+        size=lifting.output.size,
+        warnings=(*signed.warnings, *lifting.warnings),
+        archive_until=lifting.until,
+    )
+
+
+def extend(
+    source: BinaryIO,
+    level: Level,
+    *,
+    trust: Trust,
+    policy: Policy,
+    out: BinaryIO,
+    fetcher: Fetcher,
+    authorities: tuple[str, ...],
+    nonce: int,
+    at: datetime,
+    timestamp_policy: str | None = None,
+    allow_degraded: bool = False,
+    password: str | None = None,
+) -> Extended:
+    """Lift the signatures of any signed PDF to `level` into `out`; of a document at B-LTA already, renew it.
+
+    What was signed stays byte for byte. Repeatable with the same arguments until it returns. Raises NothingToExtend,
+    SignatureBroken, LevelNotHigher, and what `complete` raises; then `out` is to be thrown away.
+    """
+    if level in ("B-T", "B-LTA") and not authorities:
+        raise NoTimestampAuthority
+    _lay_out(source, b"", size=source.seek(0, os.SEEK_END), out=out)
+    return extending.extend(
+        Output.read(out),
+        level,
+        grounds=Grounds(trust, policy, at),
+        authorities=Authorities(authorities, timestamp_policy, nonce, fetcher),
+        allow_degraded=allow_degraded,
+        password=password,
+    )
+
+
+def _stamp(prepared: Prepared, value: SignatureValue, *, digest: str, fetcher: Fetcher) -> TimestampToken | None:
+    """The timestamp over the value; None when there is none to be had and the order allows that."""
+    order = prepared.order
+    try:
+        return timestamps.obtain(
+            imprint=hashlib.new(digest, value.bytes_).digest(),
+            digest=digest,
             authorities=order.timestamp_authorities,
             nonce=prepared.nonce,
             policy=order.timestamp_policy,
             fetcher=fetcher,
             earliest=order.signing_time,
         )
-        token, proven = stamp.der, stamp.time
-    _fill_gap(out, prepared, template.signed_data(prepared.tbs, value=value.bytes_, timestamp=token))
-    key = _identity(out, prepared.document_digest)
-    sha256 = selfcheck.check(out, prepared, prefixes=_laid_out.pop(key, None))
-    return Signed(
-        level=order.level,
-        sha256=sha256,
-        size=prepared.original_size + len(prepared.appended),
-        field=prepared.field,
-        signing_time=order.signing_time,
-        timestamp=proven,
-        warnings=prepared.warnings,
-    )
+    except TimestampUnavailable:
+        if not order.allow_degraded:
+            raise
+        return None
 
 
-def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> None:
+def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> bytes:
+    """Write the value, drop what an interrupted completion appended; returns the value as a reader finds it."""
+    out.truncate(prepared.original_size + len(prepared.appended))
     room = prepared.gap_end - prepared.gap_start - 2
     contents = signed_data.hex().encode("ascii")
     if len(contents) > room:
@@ -144,6 +224,7 @@ def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> None:
     out.seek(prepared.gap_start + 1)
     out.write(contents.ljust(room, b"0"))
     out.flush()
+    return signed_data.ljust(room // 2, b"\0")
 
 
 def _lay_out(source: BinaryIO, appended: bytes, *, size: int, out: BinaryIO) -> None:

@@ -11,7 +11,9 @@ What is checked, in order:
 3. /Contents is one CMS SignedData and zeros;
 4. its message digest is that of the byte range, computed from the file;
 5. its value verifies with the certificate's key over its signed attributes;
-6. the level is what was promised: a timestamp over the value at B-T.
+6. the level is what was promised: a timestamp over the value from B-T on.
+
+What is appended later to lift the level is read back in the same way, each revision by itself (`signer.lifting`).
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ it was laid out, is used again, and only what was appended is read anew."""
 _CHUNK = 1024 * 1024
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNATURE_TIMESTAMP = "1.2.840.113549.1.9.16.2.14"
-_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+) (\d+) (\d+) (\d+)\s*\]")
+BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+) (\d+) (\d+) (\d+)\s*\]")
 
 
 @dataclass(frozen=True)
@@ -59,56 +61,64 @@ class Prefixes:
 
         Raises PreparedMismatch if the file does not begin with the original.
         """
-        whole = _absorb(hashlib.sha256(), out, start=0, end=original_size)
+        whole = absorb(hashlib.sha256(), out, start=0, end=original_size)
         if whole.copy().hexdigest() != original_sha256:
             raise PreparedMismatch
-        _absorb(whole, out, start=original_size, end=gap_start)
+        absorb(whole, out, start=original_size, end=gap_start)
         if algorithm == "sha256":
             return Prefixes(byte_range=whole, whole=whole)
-        return Prefixes(byte_range=_absorb(hashlib.new(algorithm), out, start=0, end=gap_start), whole=whole)
+        return Prefixes(byte_range=absorb(hashlib.new(algorithm), out, start=0, end=gap_start), whole=whole)
 
     def byte_range_digest(self, out: BinaryIO, *, gap_end: int, size: int) -> bytes:
         """The digest that the signature covers: everything but the gap."""
-        return _absorb(self.byte_range.copy(), out, start=gap_end, end=size).digest()
+        return absorb(self.byte_range.copy(), out, start=gap_end, end=size).digest()
 
-    def file_digest(self, out: BinaryIO, *, gap_start: int, size: int) -> bytes:
-        """SHA-256 of the whole file, the value in the gap included."""
-        return _absorb(self.whole.copy(), out, start=gap_start, end=size).digest()
+    def file_state(self, out: BinaryIO, *, gap_start: int, size: int) -> _Hash:
+        """Running SHA-256 of the whole file, the value in the gap included."""
+        return absorb(self.whole.copy(), out, start=gap_start, end=size)
 
 
-def check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> str:
-    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's SHA-256 in hex.
+def check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None, stamped: bool | None = None) -> str:
+    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's SHA-256 in hex."""
+    return examine(out, prepared, prefixes=prefixes, stamped=stamped).hexdigest()
 
-    `prefixes` are those computed from this very file when it was laid out; None reads everything.
+
+def examine(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None, stamped: bool | None = None) -> _Hash:
+    """As `check`; returns the running SHA-256 of the whole file.
+
+    `prefixes` are those computed from this very file when it was laid out; None reads everything. `stamped` says
+    whether there must be a timestamp; None goes by the level ordered.
     """
     try:
-        return _check(out, prepared, prefixes=prefixes)
+        return _check(
+            out, prepared, prefixes=prefixes, stamped=prepared.order.level != "B-B" if stamped is None else stamped
+        )
     except SelfCheckFailed:
         raise
     except (SignerError, VerifyError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
         raise SelfCheckFailed(f"{type(error).__name__}: {error}") from error
 
 
-def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> str:
+def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None, stamped: bool) -> _Hash:
     size = out.seek(0, 2)
     # 1. nothing behind the revision, and the revision is the one prepared, but for the value
-    _require(size == prepared.original_size + len(prepared.appended), step=1)
-    revision = b"".join(_chunks(out, start=prepared.original_size, end=size))
+    require(size == prepared.original_size + len(prepared.appended), step=1)
+    revision = b"".join(chunks(out, start=prepared.original_size, end=size))
     gap = slice(prepared.gap_start - prepared.original_size, prepared.gap_end - prepared.original_size)
-    _require(revision[: gap.start] == prepared.appended[: gap.start], step=1)
-    _require(revision[gap.stop :] == prepared.appended[gap.stop :], step=1)
+    require(revision[: gap.start] == prepared.appended[: gap.start], step=1)
+    require(revision[gap.stop :] == prepared.appended[gap.stop :], step=1)
 
     # 2. the byte range as a reader finds it
-    ranges = [tuple(map(int, found.groups())) for found in _BYTE_RANGE.finditer(revision)]
-    _require(ranges == [(0, prepared.gap_start, prepared.gap_end, size - prepared.gap_end)], step=2)
+    ranges = [tuple(map(int, found.groups())) for found in BYTE_RANGE.finditer(revision)]
+    require(ranges == [(0, prepared.gap_start, prepared.gap_end, size - prepared.gap_end)], step=2)
     contents = revision[gap]
-    _require(contents[:1] == b"<" and contents[-1:] == b">", step=2)
+    require(contents[:1] == b"<" and contents[-1:] == b">", step=2)
 
     # 3. one DER element, then zeros
     padded = bytes.fromhex(contents[1:-1].decode("ascii"))
     content_info = cms.ContentInfo.load(padded, strict=False)
     content = content_info["content"]
-    _require(not padded[len(raw(content_info)) :].strip(b"\0"), step=3)
+    require(not padded[len(raw(content_info)) :].strip(b"\0"), step=3)
     (signer_info,) = content["signer_infos"]
     attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
 
@@ -122,39 +132,39 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None) -> s
             algorithm=prepared.digest_algorithm,
         )
     digest = prefixes.byte_range_digest(out, gap_end=prepared.gap_end, size=size)
-    _require(attributes[_MESSAGE_DIGEST][0].native == digest == prepared.document_digest, step=4)
+    require(attributes[_MESSAGE_DIGEST][0].native == digest == prepared.document_digest, step=4)
 
     # 5. the signature value
     tbs = b"\x31" + raw(signer_info["signed_attrs"])[1:]
     order = prepared.order
-    _require(tbs == prepared.tbs, step=5)
-    _require(order.certificate in {raw(choice) for choice in content["certificates"]}, step=5)
+    require(tbs == prepared.tbs, step=5)
+    require(order.certificate in {raw(choice) for choice in content["certificates"]}, step=5)
     value = signer_info["signature"].native
     public_key = x509.load_der_x509_certificate(order.certificate).public_key()
     verify_value(public_key, value, tbs=tbs, mechanism=order.mechanism)
 
     # 6. the level
-    if order.level == "B-T":
+    if stamped:
         unsigned = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["unsigned_attrs"]}
         token = tokens.read(raw(unsigned[_SIGNATURE_TIMESTAMP][0]))
         tokens.check(token)
-        _require(tokens.matches(token, lambda name: hashlib.new(name, value).digest()), step=6)
+        require(tokens.matches(token, lambda name: hashlib.new(name, value).digest()), step=6)
 
-    return prefixes.file_digest(out, gap_start=prepared.gap_start, size=size).hex()
+    return prefixes.file_state(out, gap_start=prepared.gap_start, size=size)
 
 
-def _require(holds: bool, *, step: int) -> None:
+def require(holds: bool, *, step: int) -> None:
     if not holds:
         raise SelfCheckFailed(f"step {step} of the self-check failed", step=step)
 
 
-def _absorb(state: _Hash, file: BinaryIO, *, start: int, end: int) -> _Hash:
-    for chunk in _chunks(file, start=start, end=end):
+def absorb(state: _Hash, file: BinaryIO, *, start: int, end: int) -> _Hash:
+    for chunk in chunks(file, start=start, end=end):
         state.update(chunk)
     return state
 
 
-def _chunks(file: BinaryIO, *, start: int, end: int) -> Iterator[memoryview]:
+def chunks(file: BinaryIO, *, start: int, end: int) -> Iterator[memoryview]:
     """The bytes [start, end), past Python's buffer: what is checked is what the file holds."""
     buffer = memoryview(bytearray(min(_CHUNK, max(end - start, 1))))
     file.flush()

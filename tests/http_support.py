@@ -125,7 +125,7 @@ class LocalDocuments:
     def restore(self, source, out, *, prepared):
         return self._run("restore", lambda: pipeline.restore(source, prepared, out=out))
 
-    def complete(self, out, *, prepared, value, fetcher):
+    def complete(self, out, *, prepared, value, fetcher, **_):
         return self._run("complete", lambda: pipeline.complete(prepared, value, out=out, fetcher=fetcher))
 
     def verify(self, source, *, name, trust, policy, at, fetcher) -> Report:

@@ -83,6 +83,8 @@ class FoundSignature:
     scope: Literal["FULL", "PARTIAL"] = "FULL"
     claimed_time: datetime | None = None
     evidence: Evidence = field(default_factory=Evidence)
+    contents: bytes = b""
+    """The signature as the document holds it, padding included: what /VRI names in a PDF."""
     archived_at: int | None = None
     """From which number (as `covers`) on the document keeps revocation data for this signer; None when it does not."""
     timestamps: tuple[FoundTimestamp, ...] = ()

@@ -32,9 +32,16 @@ class EvidenceUnavailable(VerifyError):
 
 
 class EvidenceAgainst(VerifyError):
-    """A certificate of the path does not hold, so that no evidence for it can be kept."""
+    """The signer's certificate does not hold, so that there is no evidence for it to keep."""
 
     code = "evidence-against"
+
+
+class TimestampNotTrusted(EvidenceAgainst):
+    """The certificate of a timestamp authority does not hold or leads to no trust anchor."""
+
+    code = "timestamp-not-trusted"
+    actor = "operator"
 
 
 @dataclass(frozen=True)
@@ -58,29 +65,45 @@ class Gatherer:
             trust=trust, policy=policy, evidence=known or Evidence(), fetcher=fetcher, now=now
         )
         self._now = now
+        self._reusable = not {"timestamp", "ca"} & set(policy.fresh_evidence)
+        self._authorities: dict[bytes, Gathered] = {}
 
     def signature(self, certificate: bytes, *, pool: Iterable[bytes] = (), proven: datetime) -> Gathered:
         """For a signer's certificate (DER); `proven` is the time of the signature's earliest timestamp.
 
         Raises EvidenceUnavailable, EvidenceAgainst.
         """
-        return self._of(certificate, role="signer", pool=pool, proven=proven)
+        return self._of(certificate, role="signer", pool=pool, used=proven, proven=proven)
 
-    def timestamp(self, token: TimestampToken) -> Gathered:
-        """For the authority of a token that was checked. Raises EvidenceUnavailable, EvidenceAgainst."""
+    def timestamp(self, token: TimestampToken, *, proven: datetime | None = None) -> Gathered:
+        """For the authority of a token that was checked; `proven`: when a later timestamp proves that it was there.
+
+        What was gathered for an authority serves for its next token, where the policy wants nothing newer.
+        Raises EvidenceUnavailable, TimestampNotTrusted.
+        """
         if token.tsa is None:
-            raise EvidenceAgainst("the timestamp does not carry its authority's certificate", reason="no-certificate")
-        return self._of(token.tsa, role="timestamp", pool=token.certificates, proven=min(token.time, self._now))
+            raise TimestampNotTrusted(
+                "the timestamp does not carry its authority's certificate", reason="no-certificate", subject=""
+            )
+        known = self._authorities.get(token.tsa)
+        if known is None or not self._reusable:
+            used = min(token.time, self._now)
+            known = self._of(token.tsa, role="timestamp", pool=token.certificates, used=used, proven=proven)
+            self._authorities[token.tsa] = known
+        return known
 
-    def _of(self, certificate: bytes, *, role: Role, pool: Iterable[bytes], proven: datetime) -> Gathered:
+    def _of(
+        self, certificate: bytes, *, role: Role, pool: Iterable[bytes], used: datetime, proven: datetime | None
+    ) -> Gathered:
         """What is known of the path. A problem that came after `proven` is itself evidence, and no hindrance."""
-        result = self._certificates.judge(certificate, role=role, reference=proven, pool=pool, fresh=proven)
+        result = self._certificates.judge(certificate, role=role, reference=used, pool=pool, fresh=used)
         left = [problem for problem in result.problems if not problem.cleared_by(proven)]
+        refusal = TimestampNotTrusted if role == "timestamp" else EvidenceAgainst
         for problem in left:
             facts = {"reason": problem.reason, "subject": problem.subject[:200]}
             if problem.sub_indication == "TRY_LATER":
                 raise EvidenceUnavailable(**facts, tried=_unreachable(result))
-            raise EvidenceAgainst(**facts, sub_indication=problem.sub_indication)
+            raise refusal(**facts, sub_indication=problem.sub_indication)
         if result.missing:
             raise EvidenceUnavailable(reason="no-evidence", subject=result.missing[0][:200])
         return Gathered(result.evidence, result.pending)

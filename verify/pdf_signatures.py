@@ -19,9 +19,8 @@ from typing import Any, BinaryIO
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import parse_pdf_date
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
-from verify import algorithms, cms, pdf_profile, pdf_store
+from verify import algorithms, cms, pdf_profile, pdf_store, permissions
 from verify.changes import History
 from verify.document import Limits, chunks, size_of
 from verify.errors import DocumentBroken, DocumentTooComplex
@@ -152,6 +151,7 @@ class _Reading:
             scope="FULL",
             claimed_time=message.claimed_time or _date(one.values),
             evidence=self.store.evidence.with_(message.evidence),
+            contents=one.contents,
             archived_at=self.store.since if self.store.speaks_of(message.signer) else None,
             timestamps=tuple(_attached(one, message, digest_of=digest_of)),
             constraints=profile.missing,
@@ -217,8 +217,8 @@ class _Reading:
         return self.history.since(
             revision,
             end=one.end,
-            permission=_permission(one),
-            locked=_locked(one),
+            permission=permissions.permission(one.values, fields=one.fields),
+            locked=permissions.locked(one.values, fields=one.fields),
             replaced=revision is not None and written is not None and written > revision,
         )
 
@@ -315,47 +315,6 @@ def _attached(one: _Dictionary, message: cms.Signed, *, digest_of: Callable[[str
             lambda name: algorithms.digest(name, message.value),
             covers=one.end,
         )
-
-
-def _permission(one: _Dictionary) -> MDPPerm | None:
-    """DocMDP of the signature, else that of its field's lock (ISO 32000-2 §12.7.5.5)."""
-    transform = _transform(one, "/DocMDP")
-    if transform is not None:
-        return _mdp(get(transform, "/P"), default=MDPPerm.FILL_FORMS)
-    for field in one.fields:
-        lock = get(field, "/Lock")
-        if isinstance(lock, generic.DictionaryObject) and "/P" in lock:
-            return _mdp(get(lock, "/P"), default=MDPPerm.NO_CHANGES)
-    return None
-
-
-def _mdp(value: object, *, default: MDPPerm) -> MDPPerm:
-    try:
-        return MDPPerm(value) if value is not None else default
-    except ValueError:
-        return MDPPerm.NO_CHANGES
-
-
-def _locked(one: _Dictionary) -> FieldMDPSpec | None:
-    """FieldMDP of the signature, else its field's lock dictionary."""
-    candidates = [_transform(one, "/FieldMDP"), *(get(field, "/Lock") for field in one.fields)]
-    for parameters in candidates:
-        if isinstance(parameters, generic.DictionaryObject) and "/Action" in parameters:
-            try:
-                return FieldMDPSpec.from_pdf_object(parameters)
-            except UNEXPECTED:
-                continue
-    return None
-
-
-def _transform(one: _Dictionary, method: str) -> generic.DictionaryObject | None:
-    references = get(one.values, "/Reference")
-    for item in references if isinstance(references, generic.ArrayObject) else ():
-        entry = item.get_object()
-        if isinstance(entry, generic.DictionaryObject) and get(entry, "/TransformMethod") == method:
-            parameters = get(entry, "/TransformParams")
-            return parameters if isinstance(parameters, generic.DictionaryObject) else generic.DictionaryObject()
-    return None
 
 
 def _date(values: generic.DictionaryObject) -> datetime | None:

@@ -54,6 +54,15 @@ def read(reader: PdfFileReader, *, layout: Layout) -> Store:
     )
 
 
+def evidence(reader: PdfFileReader) -> Evidence:
+    """What the newest store holds, whatever it is about."""
+    store = get(reader.root, "/DSS")
+    if not isinstance(store, generic.DictionaryObject):
+        return Evidence()
+    certificates, crls, ocsps = (tuple(_streams(store, key)) for key in ("/Certs", "/CRLs", "/OCSPs"))
+    return Evidence(certificates, crls, ocsps)
+
+
 def _since(reader: PdfFileReader, *, layout: Layout) -> int | None:
     for number, revision in enumerate(layout.revisions):
         try:

@@ -8,6 +8,7 @@ arguments, in the order given here.
 | `prepare` | `Prepare` | document, empty output | `signer.model.Prepared` |
 | `restore` | `Restore` | document, empty output | `None` |
 | `complete` | `Complete` | output as prepared or restored | `signer.model.Signed` |
+| `extend` | `Extend` | document, empty output | `signer.model.Extended` |
 | `verify` | `Verify` | document | `verify.report.Report` |
 | `judge_certificate` | `JudgeCertificate` | – | `verify.engine.CertificateReport` |
 | `timestamp` | `Timestamp` | – | `Timestamped` |
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from signer.model import Prepared, SignatureValue, SignOrder
+from signer.model import Level, Prepared, SignatureValue, SignOrder
 from verify.trust import Trust
 
 
@@ -38,8 +39,26 @@ class Restore:
 
 @dataclass(frozen=True)
 class Complete:
+    """From B-LT on, `trust` and `at` must be there; `policy` is a name, as in `Verify`."""
+
     prepared: Prepared
     value: SignatureValue
+    trust: Trust | None = None
+    policy: str = "default"
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Extend:
+    level: Level
+    trust: Trust
+    policy: str
+    at: datetime
+    authorities: tuple[str, ...]
+    nonce: int
+    timestamp_policy: str | None = None
+    allow_degraded: bool = False
+    password: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from api.sandbox import calls, rendering, warmup
 from api.sandbox.worker import Operation
 from signer import pipeline
 from signer import timestamp as timestamps
-from signer.model import Prepared, Signed
+from signer.extending import Grounds
+from signer.model import Extended, Prepared, Signed
 from verify import engine
 from verify.errors import PolicyUnusable
 from verify.fetcher import Fetcher
@@ -40,7 +41,28 @@ def restore(args: calls.Restore, files: Files, _: Fetcher) -> None:
 
 def complete(args: calls.Complete, files: Files, fetcher: Fetcher) -> Signed:
     (out,) = files
-    return pipeline.complete(args.prepared, args.value, out=out, fetcher=fetcher)
+    grounds = None
+    if args.trust is not None and args.at is not None:
+        grounds = Grounds(args.trust, _policy(args.policy), args.at)
+    return pipeline.complete(args.prepared, args.value, out=out, fetcher=fetcher, grounds=grounds)
+
+
+def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
+    source, out = files
+    return pipeline.extend(
+        source,
+        args.level,
+        trust=args.trust,
+        policy=_policy(args.policy),
+        out=out,
+        fetcher=fetcher,
+        authorities=args.authorities,
+        nonce=args.nonce,
+        at=args.at,
+        timestamp_policy=args.timestamp_policy,
+        allow_degraded=args.allow_degraded,
+        password=args.password,
+    )
 
 
 def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Report:
@@ -83,6 +105,7 @@ TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b")),
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
     "complete": Operation(complete, calls.Complete, ("r+b",)),
+    "extend": Operation(extend, calls.Extend, ("rb", "r+b")),
     "verify": Operation(verify_document, calls.Verify, ("rb",)),
     "judge_certificate": Operation(judge_certificate, calls.JudgeCertificate),
     "timestamp": Operation(timestamp, calls.Timestamp),

@@ -1,4 +1,4 @@
-"""A whole life of a small document, in memory, before the fork server forks: signed, timestamped, judged, rendered.
+"""A whole life of a small document, in memory, before the fork server forks: signed, archived, judged, rendered.
 
 Libraries import and read files at their first use; behind the lock-down that fails. So everything is used once here,
 with keys made for the purpose and thrown away. Not a test of the core; but a core that cannot do this is not started.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import BinaryIO
@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from api.sandbox import rendering
 from signer import pipeline
 from signer.authority import Authority
+from signer.extending import Grounds
 from signer.model import Place, SignatureValue, SignOrder, Stamp
 from verify import engine
 from verify.fetcher import FetchFailed, FetchRequest
@@ -84,12 +85,11 @@ def run(policy: Policy) -> None:
     )
     answers = _Answers(authority, tsa.sign)
     document = _sample()
-    status: list[bytes] = []
+    trust = Trust(anchors=(root.der,), crls=(_crl(root, now=now),))
     for key in (ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)):
         signer = _identity("Người ký thử", key, now=now, issuer=root)
-        status.append(_ocsp(signer, root, now=now))
-        document = _signed(document, signer, answers=answers, now=now)
-    trust = Trust(anchors=(root.der,), intermediates=(), crls=(_crl(root, now=now),), ocsps=tuple(status))
+        trust = replace(trust, ocsps=(*trust.ocsps, _ocsp(signer, root, now=now)))
+        document = _signed(document, signer, answers=answers, grounds=Grounds(trust, policy, now))
     report = engine.judge(BytesIO(document), name="sample.pdf", trust=trust, policy=policy, at=now, fetcher=answers)
     if [signature.intact for signature in report.signatures] != [True, True]:
         raise WarmUpFailed(report.verdict)
@@ -99,14 +99,14 @@ def run(policy: Policy) -> None:
     rendering.render(BytesIO(document), page=1, longest=64)
 
 
-def _signed(document: bytes, signer: _Identity, *, answers: _Answers, now: datetime) -> bytes:
-    """The document with one more visible signature at B-T."""
+def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: Grounds) -> bytes:
+    """The document with one more visible signature at B-LTA."""
     order = SignOrder(
         certificate=signer.der,
         chain=(),
         mechanism=signer.mechanism,
-        signing_time=now,
-        level="B-T",
+        signing_time=grounds.at,
+        level="B-LTA",
         place=Place(page=1, box=(10, 10, 190, 90)),
         stamp=Stamp(),
         reason="Ký thử",
@@ -118,7 +118,7 @@ def _signed(document: bytes, signer: _Identity, *, answers: _Answers, now: datet
         digest = hashlib.sha256(document).hexdigest()
         prepared = pipeline.prepare(_binary(source), order, out=_binary(out), original_sha256=digest, nonce=1)
         value = SignatureValue(signer.sign(prepared.tbs), signer.mechanism)
-        pipeline.complete(prepared, value, out=_binary(out), fetcher=answers)
+        pipeline.complete(prepared, value, out=_binary(out), fetcher=answers, grounds=grounds)
         out.seek(0)
         return out.read()
 

@@ -53,7 +53,16 @@ def finish(
     try:
         # 10. timestamp, embedding, self-check
         value = SignatureValue(record.value, prepared.order.mechanism)
-        signed = worker.complete(draft.file, prepared=prepared, value=value, fetcher=services.fetcher)
+        with_evidence = prepared.order.level in ("B-LT", "B-LTA")
+        signed = worker.complete(
+            draft.file,
+            prepared=prepared,
+            value=value,
+            fetcher=services.fetcher,
+            trust=services.trust.current() if with_evidence else None,
+            policy=services.settings.signing.evidence_policy,
+            at=services.clock(),
+        )
         # 11. the file is durable
         draft.sync()
     except Exception as error:

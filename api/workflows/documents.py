@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 
 from api.sandbox import calls
 from api.sandbox.pool import Sandbox, Worker
-from signer.model import Prepared, SignatureValue, Signed, SignOrder
+from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
 from verify.fetcher import Fetcher, Offline
 from verify.report import Check, Report
 from verify.trust import Trust
@@ -65,9 +65,29 @@ class DocumentWorker:
             result=type(None),
         )
 
-    def complete(self, out: BinaryIO, *, prepared: Prepared, value: SignatureValue, fetcher: Fetcher) -> Signed:
+    def complete(
+        self,
+        out: BinaryIO,
+        *,
+        prepared: Prepared,
+        value: SignatureValue,
+        fetcher: Fetcher,
+        trust: Trust | None = None,
+        policy: str = "default",
+        at: datetime | None = None,
+    ) -> Signed:
+        """`trust` and `at` are needed from B-LT on: what the evidence is checked against."""
         return self.worker.call(
-            "complete", calls.Complete(prepared, value), files=(out.fileno(),), fetcher=fetcher, result=Signed
+            "complete",
+            calls.Complete(prepared, value, trust, policy, at),
+            files=(out.fileno(),),
+            fetcher=fetcher,
+            result=Signed,
+        )
+
+    def extend(self, source: BinaryIO, out: BinaryIO, *, order: calls.Extend, fetcher: Fetcher) -> Extended:
+        return self.worker.call(
+            "extend", order, files=(source.fileno(), out.fileno()), fetcher=fetcher, result=Extended
         )
 
     def verify(

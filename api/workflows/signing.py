@@ -176,6 +176,7 @@ def _plan(services: Services, order: OrderRequest, key: KeyInfo) -> SignOrder:
         contact=order.contact,
         timestamp_authorities=services.settings.authorities_for(key.ref),
         timestamp_policy=services.settings.timestamping.policy,
+        allow_degraded=order.allow_degraded,
     )
 
 
