@@ -24,9 +24,12 @@ def permission(values: generic.DictionaryObject, *, fields: Iterable[generic.Dic
     certification = transform(values, "/DocMDP")
     if certification is not None:
         found.append(_level(get(certification, "/P"), default=MDPPerm.FILL_FORMS))
-    for holder in (transform(values, "/FieldMDP"), *(get(field, "/Lock") for field in fields)):
-        if isinstance(holder, generic.DictionaryObject) and "/P" in holder:
-            found.append(_level(get(holder, "/P"), default=MDPPerm.NO_CHANGES))
+    holders = (transform(values, "/FieldMDP"), *(get(field, "/Lock") for field in fields))
+    found += [
+        _level(get(holder, "/P"), default=MDPPerm.NO_CHANGES)
+        for holder in holders
+        if isinstance(holder, generic.DictionaryObject) and "/P" in holder
+    ]
     return min(found, default=None)
 
 
