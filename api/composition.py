@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from api.auth import Gate
@@ -45,7 +46,7 @@ def compose(
     permit_secret: bytes | None = None,
     tokens: Mapping[str, TokenLike] | None = None,
     fetcher: Fetcher | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    clock: Callable[[], datetime] | None = None,
 ) -> Services:
     """The services of these settings; makes the folders of KYSO_HOME and migrates the database.
 
@@ -53,6 +54,7 @@ def compose(
     wrote, when it is first needed. Raises SettingsUnusable, DatabaseUnavailable, DatabaseVersionUnknown.
     """
     settings.make_folders()
+    clock = clock or partial(datetime.now, settings.zone)
     database = open_database(settings.database_url)
     ledger = Ledger(database)
     trust = TrustFolder(settings.trust)

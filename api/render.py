@@ -5,18 +5,23 @@ Not here: HTML, PDF and ETSI XML, and any judgement; a report is told as it stan
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from api import locale
 from api.locale import Language
 from verify.report import Report, SignatureReport, to_json
 
+VIETNAM = timezone(timedelta(hours=7))
+"""The zone where no other is configured."""
 
-def report_json(report: Report) -> dict[str, Any]:
-    """The report as in INTERFACES.md, `summary` included, in that order of members."""
-    shape = to_json(report)
+
+def report_json(report: Report, *, zone: tzinfo = VIETNAM) -> dict[str, Any]:
+    """The report as in INTERFACES.md, `summary` included, in that order of members; every time is told in `zone`."""
+    shape = to_json(_in_zone(report, zone))
     return {
         "document": shape.pop("document"),
         "verdict": shape.pop("verdict"),
@@ -54,15 +59,20 @@ def reason(signature: SignatureReport, *, language: Language) -> str:
     return table.get(code, table["GENERIC"])
 
 
-def report_text(report: Report, *, language: Language) -> str:
-    """The report for a terminal: the sentence first, then each signature."""
-    return "\n".join(_lines(report, language)) + "\n"
+def report_text(report: Report, *, language: Language, zone: tzinfo = VIETNAM) -> str:
+    """The report for a terminal: the sentence first, then each signature; every time is told in `zone`."""
+    return "\n".join(_lines(_in_zone(report, zone), language)) + "\n"
+
+
+def time_text(moment: datetime) -> str:
+    """As people here write a time, with its offset: 22/11/2026 09:00:00 +07:00."""
+    return f"{moment:%d/%m/%Y %H:%M:%S} {moment.isoformat()[-6:]}"
 
 
 def _lines(report: Report, language: Language) -> Iterator[str]:
     words = locale.words(language)["render"]
-    yield f"{words['document']}: {_plain(report.document.name)}"
     yield summary(report, language=language)
+    yield f"{words['document']}: {_plain(report.document.name)}"
     for number, signature in enumerate(report.signatures, 1):
         yield ""
         yield f"{words['signature']} {number} ({signature.format}, {signature.level or '–'})"
@@ -72,10 +82,19 @@ def _lines(report: Report, language: Language) -> Iterator[str]:
         for stamp in signature.timestamps:
             conclusion = words[stamp.indication]
             yield f"  {words['timestamp']}: {_time(stamp.time)}, {_plain(stamp.tsa or '–')} ({conclusion})"
-    for warning in report.warnings:
-        yield f"{words['warnings']}: {warning.code}"
+    if report.warnings:
+        yield ""
+        yield f"{words['warnings']}:"
+    for code, times in Counter(warning.code for warning in report.warnings).items():
+        yield f"  {_warning(code, language)} ({code}{f' × {times}' if times > 1 else ''})"
     yield ""
     yield f"{words['validated_at']}: {_time(report.validated_at)} · {words['policy']}: {report.policy}"
+
+
+def _warning(code: str, language: Language) -> str:
+    """The sentence of a warning; an unreadable document's is that of the error."""
+    table: dict[str, str] = locale.words(language)["warnings"]
+    return table.get(code) or locale.problem(code, language=language).title
 
 
 def _facts(one: SignatureReport, words: dict[str, str], language: Language) -> Iterator[tuple[str, str | None]]:
@@ -101,7 +120,20 @@ def _signer(signature: SignatureReport) -> str | None:
 
 
 def _time(moment: datetime | None) -> str:
-    return "–" if moment is None else moment.astimezone().strftime("%d/%m/%Y %H:%M:%S %z")
+    return "–" if moment is None else time_text(moment)
+
+
+def _in_zone(value: Any, zone: tzinfo) -> Any:
+    """The same value with every time in `zone`."""
+    if isinstance(value, datetime):
+        return value.astimezone(zone)
+    if isinstance(value, tuple):
+        return tuple(_in_zone(item, zone) for item in value)
+    if isinstance(value, dict):
+        return {name: _in_zone(item, zone) for name, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{item.name: _in_zone(getattr(value, item.name), zone) for item in fields(value)})
+    return value
 
 
 def _plain(text: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from api import app, logs, settings
+from api.protocol import Bounded
 
 PATIENCE = 12
 """Seconds that requests have to finish at the end; the supervisor waits a little longer."""
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = uvicorn.Config(
         app.create_app(app.compose(chosen)),
         loop="uvloop",
-        http="httptools",
+        http=Bounded,
         ws="none",
         log_config=None,
         access_log=False,

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,13 +132,14 @@ def fetcher(settings: Settings, *, offline: bool) -> Fetcher:
     )
 
 
-def time_of(text: str | None) -> datetime:
-    """A time from the command line (ISO 8601; without an offset it is local), or now."""
+def time_of(text: str | None, *, zone: tzinfo) -> datetime:
+    """A time from the command line (ISO 8601; without an offset it is one of `zone`), or now."""
     if text is None:
-        return datetime.now().astimezone().replace(microsecond=0)
+        return datetime.now(zone).replace(microsecond=0)
     try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+        given = datetime.fromisoformat(text)
+        return given.replace(tzinfo=zone) if given.tzinfo is None else given.astimezone(zone)
+    except (ValueError, OverflowError):
         raise console.usage(
             t(f"--at không phải thời điểm ISO 8601: {text}", f"--at is no time in ISO 8601: {text}")
         ) from None

@@ -66,7 +66,7 @@ def verify(
             chain=tuple(rest),
             trust=replace(believed, crls=(*believed.crls, *lists)),
             policy=policy,
-            at=appliance.time_of(at),
+            at=appliance.time_of(at, zone=settings.zone),
             fetcher=appliance.fetcher(settings, offline=offline),
             purpose=purpose,
         )

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -77,7 +77,7 @@ def verify(
 ) -> None:
     settings = kyso_settings.load()
     question = _Question(
-        at=appliance.time_of(at),
+        at=appliance.time_of(at, zone=settings.zone),
         trust=appliance.trust(settings, trust or []),
         policy=policy,
         fetcher=appliance.fetcher(settings, offline=offline),
@@ -94,7 +94,9 @@ def verify(
                 bar.update(bar.task_ids[0], name=path.name)
                 report = one.result()
                 statuses.append(STATUS[report.verdict])
-                _show(report, form=form, path=path, several=len(files) > 1, first=len(statuses) == 1)
+                _show(
+                    report, zone=settings.zone, form=form, path=path, several=len(files) > 1, first=len(statuses) == 1
+                )
                 bar.advance(bar.task_ids[0])
         finally:
             for one in pending:
@@ -154,15 +156,15 @@ def _unreadable(path: Path, file: BinaryIO | None, question: _Question, *, code:
     )
 
 
-def _show(report: Report, *, form: str, path: Path, several: bool, first: bool) -> None:
+def _show(report: Report, *, zone: tzinfo, form: str, path: Path, several: bool, first: bool) -> None:
     if form == "json":
         # One document alone is read by people too; several are JSON Lines.
-        print(json.dumps(report_json(report), ensure_ascii=False, indent=None if several else 2), flush=True)
+        print(json.dumps(report_json(report, zone=zone), ensure_ascii=False, indent=None if several else 2), flush=True)
         return
     if not first:
         console.out.print()
     marks = {"TOTAL_PASSED": "[green]✓[/]", "TOTAL_FAILED": "[red]✗[/]", "UNREADABLE": "[red]✗[/]"}
     console.out.print(marks.get(report.verdict, "[yellow]?[/]"), end=" ")
-    console.out.print(report_text(report, language=console.language).rstrip(), markup=False)
+    console.out.print(report_text(report, language=console.language, zone=zone).rstrip(), markup=False)
     for warning in report.warnings if report.verdict == "UNREADABLE" else ():
         console.complain(warning.code, f"{path}: {warning.facts.get('reason', '')}")

@@ -76,8 +76,11 @@ async def create(request: Request) -> Response:
         upload.close()
     if kind == "text/plain":
         language = locale.choose(request.headers.get("accept-language"), default=request.app.state.language)
-        return PlainTextResponse(render.report_text(report, language=language), headers={"Cache-Control": "no-store"})
-    return common.json(render.report_json(report))
+        return PlainTextResponse(
+            render.report_text(report, language=language, zone=services.settings.zone),
+            headers={"Cache-Control": "no-store"},
+        )
+    return common.json(render.report_json(report, zone=services.settings.zone))
 
 
 def _verify(services: Services, client: str, upload: Upload) -> Report:
