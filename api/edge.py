@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -42,8 +43,9 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, metrics: telemetry.Metrics) -> None:
         self.app = app
-        self.metrics = metrics
         self.log = telemetry.logger()
+        self._counters = cache(lambda path, status: metrics.requests.labels(path, str(status)))
+        self._durations = cache(metrics.seconds.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,8 +85,8 @@ class Edge:
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         path = getattr(route, "path", "-")  # the pattern, not the address: ids are not labels
-        self.metrics.requests.labels(path, str(status)).inc()
-        self.metrics.seconds.labels(path).observe(seconds)
+        self._counters(path, status).inc()
+        self._durations(path).observe(seconds)
         facts: dict[str, Any] = {
             "method": scope["method"],
             "path": scope["path"][:200],

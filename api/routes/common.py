@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +33,14 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     },
 }
 """Answers that every call may give, for OpenAPI."""
+
+
+class PlainRoute(APIRoute):
+    """Where the endpoint takes the request and nothing else, there is nothing for the framework to work out."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint if list(inspect.signature(endpoint).parameters) == ["request"] else super().get_route_handler()
 
 
 def services(request: Request) -> Services:

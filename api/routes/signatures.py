@@ -20,7 +20,7 @@ from api.uploads import Upload
 from api.workflows import access, signing, verifying
 from api.workflows.completion import Outcome
 
-router = APIRouter(prefix="/v1/signatures", tags=["signatures"])
+router = APIRouter(prefix="/v1/signatures", tags=["signatures"], route_class=common.PlainRoute)
 
 JSON, PDF = "application/json", "application/pdf"
 IN_MEMORY = 1 << 20
@@ -140,8 +140,9 @@ async def document(request: Request, identity: str) -> Response:
 async def report(request: Request, identity: str) -> Response:
     caller = await common.caller(request, "verify")
     common.accepted(request, (JSON,))
-    found = await common.room(request).run(verifying.verify_signed, common.services(request), caller, identity)
-    return common.json(render.report_json(found))
+    services = common.services(request)
+    found = await common.room(request).run(verifying.verify_signed, services, caller, identity)
+    return common.json(render.report_json(found, zone=services.settings.zone))
 
 
 def _body(services: Services, record: SignatureRecord) -> bytes | Path:

@@ -47,7 +47,7 @@ class SandboxLimits:
     """Seconds, numbers. `workers` counts those of this process, busy and idle; `wall` and `cpu` are for one call."""
 
     workers: int = 2 * (os.cpu_count() or 1)
-    uses: int = 200
+    uses: int = 1000
     idle: float = 30.0
     cpu: float = 30.0
     wall: float = 60.0
