@@ -3,14 +3,15 @@
 This module writes only what is appended; it neither hashes nor signs. pyHanko reads the document and keeps the
 book of objects; its writer copies the whole original and rewrites metadata, which a signature does not need.
 Document metadata (/Info, XMP) stays as it was, so that a PDF/A file's two records of it cannot drift apart.
+
+In the same revision, before the signature: fields for later signers (`fields`) and form values (`filling`). What former
+signers (`permissions`) and the form's author (`seeds`) forbid is refused before anything is written.
 """
 
 from __future__ import annotations
 
-import math
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import cast
 
 from pyhanko.pdf_utils import generic
@@ -19,33 +20,23 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.fields import (
-    FieldMDPSpec,
-    MDPPerm,
-    SigFieldSpec,
-    SigSeedSubFilter,
-    enumerate_sig_fields,
-)
+from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
+from signer import anchors, filling, permissions, seeds
+from signer import fields as forms
 from signer import stamp as stamps
-from signer.errors import (
-    FieldAlreadySigned,
-    FieldNotFound,
-    OrderInvalid,
-    PlaceOutsidePage,
-    SigningForbidden,
-)
-from signer.model import Place, SignOrder, Stamp
+from signer.errors import FieldAlreadySigned, FieldNotFound, OrderInvalid, SigningForbidden
+from signer.fields import Field
+from signer.model import Anchor, FieldPlan, Place, SignOrder, Stamp
+from signer.permissions import Restrictions
 from signer.revision import RevisionWriter
-from verify.errors import DocumentTooComplex
+from signer.seeds import Wishes
+from verify.pdf import get
 
-_EDGE = 0.5
-"""Points by which a box may overlap the page's edge: coordinates are often rounded."""
-
-_PAGE_TREE_DEPTH = 100
+_MOST_FIELDS = 200
 
 _UPRIGHT = {0: None, 90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
 """/Matrix of an appearance that reads upright on a page turned by /Rotate (ISO 32000-1 §12.5.5)."""
@@ -66,18 +57,60 @@ def append_signature(
 ) -> Revision:
     """The revision that signs `reader`'s document of `size` bytes, with room for `contents_size` bytes of CMS.
 
+    1. What is there, and what it forbids.
+    2. Which field is signed, and whether it may be.
+    3. Fields for others, form values.
+    4. The signature.
+
     Raises SignerError where the order does not fit the document.
     """
     writer = RevisionWriter(reader.stream, prev=reader)
-    name = _choose_field(writer, order)
-    _refuse_what_signers_forbade(reader, name)
+    # 1
+    fields = forms.survey(writer)
+    restrictions = permissions.read(fields, root=writer.root)
+    places = _plan(writer, reader, order, fields, restrictions)
+    # 2
+    name = _choose_field(fields, order)
+    planned = {plan.name for plan in order.fields}
+    if name not in planned:
+        restrictions.require_signing(name, is_new=name not in fields)
+    target = fields[name].dictionary if name in fields else generic.DictionaryObject()
+    if name in fields and fields[name].is_read_only:
+        raise SigningForbidden(field=name, reason="field-read-only")
+    wishes = seeds.read(target, order, digest=digest, restrictions=restrictions)
+    if wishes.certify is not None:
+        restrictions.require_first(wishes.certify.value)
+    # 3
+    for plan, where in places:
+        forms.create(writer, plan, place=where)
+    if order.fill:
+        filling.fill(writer, {**fields, **forms.survey(writer)}, order.fill, restrictions=restrictions)
+    # 4
+    place = _place(writer, reader, order)
+    dictionary = _sign(
+        writer,
+        replace(order, reason=wishes.reason),
+        name=name,
+        place=place,
+        mdp=_mdp(wishes, digest=digest),
+        room=2 * contents_size,
+    )
+    appended = writer.appended(size)
+    end = size + len(appended.getbuffer())
+    gap_start, gap_end = dictionary.contents.offsets
+    dictionary.byte_range.fill_offsets(appended, gap_start, gap_end, end)
+    return Revision(appended.getvalue(), gap_start, gap_end, name)
+
+
+def _sign(
+    writer: RevisionWriter, order: SignOrder, *, name: str, place: Place | None, mdp: SigMDPSetup | None, room: int
+) -> SignatureObject:
+    """The signature dictionary with its gap as the value of its field, and what is seen of it."""
     spec = None
-    if order.place is not None:
-        _check_place(writer, order.place)
-        spec = SigFieldSpec(name, on_page=order.place.page - 1, box=cast("tuple[int, int, int, int]", order.place.box))
-    embedder = PdfCMSEmbedder(new_field_spec=spec)
+    if place is not None:
+        spec = SigFieldSpec(name, on_page=place.page - 1, box=cast("tuple[int, int, int, int]", place.box))
     try:
-        steps = embedder.write_cms(name, writer)
+        steps = PdfCMSEmbedder(new_field_spec=spec).write_cms(name, writer)
         field = next(steps).get_object()
         _draw(writer, field, order)
         dictionary = SignatureObject(
@@ -87,110 +120,109 @@ def append_signature(
             location=order.location,
             reason=order.reason,
             contact_info=order.contact,
-            bytes_reserved=2 * contents_size,
+            bytes_reserved=room,
         )
-        steps.send(SigObjSetup(sig_placeholder=dictionary, mdp_setup=_lock_of(field, digest=digest)))
+        steps.send(SigObjSetup(sig_placeholder=dictionary, mdp_setup=mdp))
     except SigningError as error:
         raise OrderInvalid(str(error), reason=str(error)) from error
-    appended = writer.appended(size)
-    end = size + len(appended.getbuffer())
-    gap_start, gap_end = dictionary.contents.offsets
-    dictionary.byte_range.fill_offsets(appended, gap_start, gap_end, end)
-    return Revision(appended.getvalue(), gap_start, gap_end, name)
+    return dictionary
 
 
-def _choose_field(writer: IncrementalPdfFileWriter, order: SignOrder) -> str:
+def _mdp(wishes: Wishes, *, digest: str) -> SigMDPSetup | None:
+    """Certification and lock as references of the signature (ISO 32000-1 §12.8.1, Table 253)."""
+    if wishes.certify is None and wishes.lock is None:
+        return None
+    levels = [level for level in (wishes.certify, wishes.level) if level is not None]
+    return SigMDPSetup(
+        md_algorithm=digest,
+        certify=wishes.certify is not None,
+        field_lock=wishes.lock,
+        docmdp_perms=min(levels, key=lambda level: level.value, default=None),
+    )
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+def _plan(
+    writer: IncrementalPdfFileWriter,
+    reader: PdfFileReader,
+    order: SignOrder,
+    fields: Mapping[str, Field],
+    restrictions: Restrictions,
+) -> list[tuple[FieldPlan, Place]]:
+    """The fields to create, each with its place. Raises SignerError before anything is written."""
+    if order.certify not in (None, 1, 2, 3):
+        raise OrderInvalid("a certification has level 1, 2 or 3", reason="certify")
+    if order.certify == 1 and order.fields:
+        raise OrderInvalid("after a certification of level 1 nobody could use the fields", reason="certify")
+    if len(order.fields) > _MOST_FIELDS or len({plan.name for plan in order.fields}) != len(order.fields):
+        raise OrderInvalid("a field is to be created twice, or too many are", reason="fields")
+    places = []
+    for plan in order.fields:
+        forms.require_name(plan.name)
+        if plan.name in fields or any(name.startswith(f"{plan.name}.") for name in fields):
+            raise OrderInvalid("the document has a field of this name", reason="field-exists", field=plan.name)
+        restrictions.require_creation(plan.name)
+        if plan.kind != "signature":
+            restrictions.require_unsigned(plan.name)
+        place = _located(writer, reader, order, plan.place, plan.anchor, field=plan.name)
+        if place is None:
+            raise OrderInvalid("a field for others needs a place", reason="field-place", field=plan.name)
+        places.append((plan, place))
+    return places
+
+
+def _place(writer: IncrementalPdfFileWriter, reader: PdfFileReader, order: SignOrder) -> Place | None:
+    return _located(writer, reader, order, order.place, order.anchor)
+
+
+def _located(
+    writer: IncrementalPdfFileWriter,
+    reader: PdfFileReader,
+    order: SignOrder,
+    place: Place | None,
+    anchor: Anchor | None,
+    **facts: str,
+) -> Place | None:
+    if place is not None and anchor is not None:
+        raise OrderInvalid("a field stands at a place or at words, not both", reason="place-and-anchor", **facts)
+    if anchor is not None:
+        place = anchors.find(reader.stream, anchor, password=order.password)
+        facts["anchor"] = anchor.text
+    if place is not None:
+        forms.require_place(writer, place, **facts)
+    return place
+
+
+def _choose_field(fields: Mapping[str, Field], order: SignOrder) -> str:
     """The name of the field to sign, existing or new, by the rule of `SignOrder`."""
-    fields = {name: bool(value) for name, value, _ in _signature_fields(writer)}
-    empty = [name for name, filled in fields.items() if not filled]
+    boxes = {name: field.is_signed for name, field in fields.items() if field.kind == "/Sig"}
+    planned = {plan.name for plan in order.fields if plan.kind == "signature"}
+    empty = [name for name, filled in boxes.items() if not filled]
+    is_placed = order.place is not None or order.anchor is not None
     if order.field is None:
-        if order.place is None and len(empty) == 1:
+        if not is_placed and len(empty) == 1:
             return empty[0]
-        if order.place is None and empty:
+        if not is_placed and empty:
             raise FieldNotFound("several fields are empty: name one", fields=", ".join(empty))
-        return next(name for number in range(1, len(fields) + 2) if (name := f"Signature{number}") not in fields)
-    _refuse_control_characters(order.field)
-    if order.field not in fields:
-        if order.place is None and empty:
+        taken = {*fields, *(plan.name for plan in order.fields)}
+        return next(name for number in range(1, len(taken) + 2) if (name := f"Signature{number}") not in taken)
+    if order.field not in boxes and order.field not in planned:
+        forms.require_name(order.field)
+        if order.field in fields or any(plan.name == order.field for plan in order.fields):
+            raise OrderInvalid("the field takes no signature", reason="field-type", field=order.field)
+        if not is_placed and empty:
             raise FieldNotFound(field=order.field, fields=", ".join(empty))
         return order.field
-    if fields[order.field]:
+    if boxes.get(order.field):
         raise FieldAlreadySigned(field=order.field)
-    if order.place is not None:
+    if is_placed:
         raise OrderInvalid("the field exists and has its own place", reason="place-of-existing-field")
     return order.field
 
 
-def _signature_fields(writer: IncrementalPdfFileWriter) -> Iterator[tuple[str, object, object]]:
-    try:
-        yield from enumerate_sig_fields(writer)
-    except PdfError as error:
-        raise OrderInvalid("the document's form cannot be read", reason=str(error)) from error
-
-
-def _refuse_control_characters(name: str) -> None:
-    if not name.strip() or len(name) > 127 or any(unicodedata.category(c).startswith("C") for c in name):
-        raise OrderInvalid("the field's name is empty, too long or has control characters", reason="field-name")
-
-
-def _refuse_what_signers_forbade(reader: PdfFileReader, name: str) -> None:
-    """Certification without changes (DocMDP P=1) and locks on this field (FieldMDP): a signature there would break
-    the earlier one, and pyHanko lets the second pass (ISO 32000-1 §12.8.2.2, §12.8.2.4)."""
-    for earlier in reader.embedded_regular_signatures:
-        try:
-            level, lock = earlier.docmdp_level, earlier.fieldmdp
-        except (PdfError, ValueError, KeyError) as error:
-            raise SigningForbidden("an earlier signature's permissions cannot be read") from error
-        if level == MDPPerm.NO_CHANGES:
-            raise SigningForbidden(field=str(earlier.field_name), reason="certified-no-changes")
-        if isinstance(lock, FieldMDPSpec) and lock.is_locked(name):
-            raise SigningForbidden(field=str(earlier.field_name), reason="field-locked")
-
-
-def _lock_of(field: generic.DictionaryObject, *, digest: str) -> SigMDPSetup | None:
-    """The field's own /Lock becomes a FieldMDP reference of its signature (ISO 32000-1 §12.7.4.5)."""
-    if "/Lock" not in field:
-        return None
-    try:
-        return SigMDPSetup(md_algorithm=digest, field_lock=FieldMDPSpec.from_pdf_object(field["/Lock"]))
-    except (PdfError, ValueError, KeyError, TypeError) as error:
-        raise OrderInvalid("the field's lock cannot be read", reason="field-lock") from error
-
-
-def _check_place(writer: IncrementalPdfFileWriter, place: Place) -> None:
-    left, bottom, right, top = place.box
-    if not all(map(math.isfinite, place.box)) or left >= right or bottom >= top:
-        raise PlaceOutsidePage("the box is empty or upside down", page=place.page)
-    try:
-        if place.page < 1:
-            raise PlaceOutsidePage(page=place.page)
-        page = writer.find_page_for_modification(place.page - 1)[0].get_object()
-    except PdfError as error:
-        raise PlaceOutsidePage(page=place.page) from error
-    visible = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
-    try:
-        x1, y1, x2, y2 = (float(edge) for edge in cast("generic.ArrayObject", visible))
-    except (TypeError, ValueError) as error:
-        raise PlaceOutsidePage("the page has no size", page=place.page) from error
-    if (
-        left < min(x1, x2) - _EDGE
-        or right > max(x1, x2) + _EDGE
-        or bottom < min(y1, y2) - _EDGE
-        or top > max(y1, y2) + _EDGE
-    ):
-        raise PlaceOutsidePage(page=place.page)
-
-
-def _inherited(node: generic.DictionaryObject, key: str) -> generic.PdfObject | None:
-    """An inheritable page attribute (ISO 32000-1 §7.7.3.4); bounded, as a hostile tree may be its own parent."""
-    for _ in range(_PAGE_TREE_DEPTH):
-        if key in node:
-            return cast("generic.PdfObject", node[key])
-        parent = node.get("/Parent")
-        if not isinstance(parent, generic.DictionaryObject):
-            return None
-        node = parent
-    raise DocumentTooComplex("the page tree is too deep")
+# --- appearance -------------------------------------------------------------------------------------------------------
 
 
 def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, order: SignOrder) -> None:
@@ -202,7 +234,7 @@ def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, ord
         raise OrderInvalid("the field's rectangle cannot be read", reason="field-rectangle") from error
     if not width or not height:
         return
-    turn = _rotation(annotation)
+    turn = forms.turn_of(get(annotation, "/P"))
     if turn in (90, 270):
         width, height = height, width
     stamp = order.stamp or Stamp()
@@ -214,11 +246,3 @@ def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, ord
         form[pdf_name("/Matrix")] = generic.ArrayObject(map(generic.NumberObject, matrix))
     annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
     writer.update_container(annotation)
-
-
-def _rotation(annotation: generic.DictionaryObject) -> int:
-    """Quarter turns of the page that shows the annotation, in degrees; odd values count as none."""
-    page = annotation.get("/P")
-    turn = _inherited(page, "/Rotate") if isinstance(page, generic.DictionaryObject) else 0
-    degrees = int(turn) % 360 if isinstance(turn, int) else 0
-    return degrees if degrees in _UPRIGHT else 0

@@ -1,0 +1,268 @@
+"""The fields of a form, and new ones: which there are, where one may stand, how it is created.
+
+Not the signature's own dictionary (`pades`) and not values (`filling`).
+
+    fields = survey(writer)                         # by full name, with what is inherited
+    create(writer, FieldPlan("so", kind="text", place=Place(1, (50, 700, 150, 720))), place=...)
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_name, pdf_string
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign.fields import SignatureFormField
+
+from signer.errors import FormNotSupported, OrderInvalid, PlaceOutsidePage
+from signer.model import FieldPlan, Place
+from verify.document import Limits
+from verify.errors import DocumentTooComplex
+from verify.pdf import UNEXPECTED, get
+
+_EDGE = 0.5
+"""Points by which a box may overlap the page's edge: coordinates are often rounded."""
+
+_PAGE_TREE_DEPTH = 100
+_LONGEST_NAME = 127
+_INHERITED = ("/FT", "/Ff", "/V", "/DA", "/Q", "/MaxLen", "/Opt")
+
+READ_ONLY = 1
+KIND_KEY = pdf_name("/KysoKind")
+"""Private entry (ISO 32000-1 Annex E) that says what a text field takes; readers pass over it."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field at the end of its branch of the form. `inherited` holds what it has itself or from above."""
+
+    name: str
+    dictionary: generic.DictionaryObject
+    reference: generic.Reference
+    widgets: tuple[generic.IndirectObject, ...]
+    inherited: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.inherited.get("/FT", ""))
+
+    @property
+    def flags(self) -> int:
+        flags = self.inherited.get("/Ff", 0)
+        return flags if isinstance(flags, int) else 0
+
+    @property
+    def is_read_only(self) -> bool:
+        return bool(self.flags & READ_ONLY)
+
+    @property
+    def is_signed(self) -> bool:
+        return self.kind == "/Sig" and self.inherited.get("/V") is not None
+
+
+def form_of(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject | None:
+    """The document's form. Raises FormNotSupported for XFA, whose own copy of the values would contradict ours."""
+    form = get(writer.root, "/AcroForm")
+    if not isinstance(form, generic.DictionaryObject):
+        return None
+    if "/XFA" in form:
+        raise FormNotSupported(reason="xfa")
+    return form
+
+
+def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:
+    """All fields by full name. Raises OrderInvalid for a form that is none, DocumentTooComplex for too large a one."""
+    form = form_of(writer)
+    top = get(form, "/Fields")
+    found: dict[str, Field] = {}
+    if top is None:
+        return found
+    if not isinstance(top, generic.ArrayObject):
+        raise OrderInvalid("the document's form cannot be read", reason="form")
+    todo: list[tuple[generic.PdfObject, str, dict[str, Any]]] = [(item, "", {}) for item in reversed(top)]
+    seen: set[generic.Reference] = set()
+    while todo:
+        item, prefix, above = todo.pop()
+        if not isinstance(item, generic.IndirectObject) or item.reference in seen:
+            continue
+        seen.add(item.reference)
+        if len(seen) > Limits().fields:
+            raise DocumentTooComplex(reason="fields", count=len(seen))
+        dictionary = _dictionary(item)
+        if dictionary is None:
+            continue
+        partial = get(dictionary, "/T")
+        name = ".".join(part for part in (prefix, str(partial) if partial is not None else "") if part)
+        inherited = above | {key: value for key in _INHERITED if (value := get(dictionary, key)) is not None}
+        kids = get(dictionary, "/Kids")
+        kids = list(kids) if isinstance(kids, generic.ArrayObject) else []
+        named = [kid for kid in kids if "/T" in (_dictionary(kid) or ())]
+        todo.extend((kid, name, inherited) for kid in reversed(named))
+        if not named and name:
+            widgets = tuple(kid for kid in kids if isinstance(kid, generic.IndirectObject)) or (item,)
+            found.setdefault(name, Field(name, dictionary, item.reference, widgets, inherited))
+    return found
+
+
+def require_name(name: str) -> None:
+    """Raises OrderInvalid for a name that cannot be shown, or that would make a branch of the form (§12.7.3.2)."""
+    if (
+        not name.strip()
+        or len(name) > _LONGEST_NAME
+        or "." in name
+        or any(unicodedata.category(char).startswith("C") for char in name)
+    ):
+        raise OrderInvalid(
+            "the field's name is empty, too long, or has a full stop or control characters", reason="field-name"
+        )
+
+
+def require_place(writer: IncrementalPdfFileWriter, place: Place, **facts: str) -> None:
+    """Raises PlaceOutsidePage if the box is not on the visible part of the page."""
+    left, bottom, right, top = place.box
+    if not all(map(math.isfinite, place.box)) or left >= right or bottom >= top:
+        raise PlaceOutsidePage("the box is empty or upside down", page=place.page, **facts)
+    page = page_of(writer, place.page)
+    visible = inherited(page, "/CropBox") or inherited(page, "/MediaBox")
+    try:
+        x1, y1, x2, y2 = (float(edge) for edge in visible)
+    except (TypeError, ValueError) as error:
+        raise PlaceOutsidePage("the page has no size", page=place.page, **facts) from error
+    if (
+        left < min(x1, x2) - _EDGE
+        or right > max(x1, x2) + _EDGE
+        or bottom < min(y1, y2) - _EDGE
+        or top > max(y1, y2) + _EDGE
+    ):
+        raise PlaceOutsidePage(page=place.page, **facts)
+
+
+def page_of(writer: IncrementalPdfFileWriter, number: int) -> generic.DictionaryObject:
+    """The page, counted from 1. Raises PlaceOutsidePage if there is none."""
+    try:
+        if number < 1:
+            raise PlaceOutsidePage(page=number)
+        page = writer.find_page_for_modification(number - 1)[0].get_object()
+    except PdfError as error:
+        raise PlaceOutsidePage(page=number) from error
+    if not isinstance(page, generic.DictionaryObject):
+        raise PlaceOutsidePage(page=number)
+    return page
+
+
+def inherited(node: object, key: str) -> Any:
+    """An inheritable page attribute (ISO 32000-1 §7.7.3.4); bounded, as a hostile tree may be its own parent."""
+    for _ in range(_PAGE_TREE_DEPTH):
+        if not isinstance(node, generic.DictionaryObject):
+            return None
+        if key in node:
+            return get(node, key)
+        node = get(node, "/Parent")
+    raise DocumentTooComplex("the page tree is too deep")
+
+
+def turn_of(page: object) -> int:
+    """Quarter turns of a page, in degrees; odd values count as none."""
+    turn = inherited(page, "/Rotate")
+    degrees = int(turn) % 360 if isinstance(turn, int) else 0
+    return degrees if degrees in (0, 90, 180, 270) else 0
+
+
+def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -> None:
+    """Add an empty field, with its empty appearance, so that no reader is asked to draw it."""
+    page_ref = writer.find_page_for_modification(place.page - 1)[0]
+    field = SignatureFormField(plan.name, box=place.box, include_on_page=page_ref)
+    if plan.kind != "signature":
+        _make_text(writer, field, plan, turn=turn_of(page_ref.get_object()))
+    if plan.label:
+        field[pdf_name("/TU")] = generic.TextStringObject(plan.label)
+    width, height = place.box[2] - place.box[0], place.box[3] - place.box[1]
+    if turn_of(page_ref.get_object()) in (90, 270) and plan.kind != "signature":
+        width, height = height, width
+    blank = generic.StreamObject(
+        {
+            pdf_name("/Type"): pdf_name("/XObject"),
+            pdf_name("/Subtype"): pdf_name("/Form"),
+            pdf_name("/BBox"): generic.ArrayObject(generic.FloatObject(round(x, 3)) for x in (0, 0, width, height)),
+            pdf_name("/Resources"): generic.DictionaryObject(),
+        },
+        stream_data=b"",
+    )
+    field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(blank)})
+    reference = writer.add_object(field)
+    form = _form(writer)
+    fields = form["/Fields"]
+    fields.append(reference)
+    writer.update_container(fields)
+    field.register_widget_annotation(writer, reference)
+
+
+def _make_text(writer: IncrementalPdfFileWriter, field: SignatureFormField, plan: FieldPlan, *, turn: int) -> None:
+    field[pdf_name("/FT")] = pdf_name("/Tx")
+    field[pdf_name("/F")] = generic.NumberObject(4)  # printed; not locked, as it is there to be filled
+    field[pdf_name("/DA")] = pdf_string("/Helv 0 Tf 0 g")
+    if plan.max_length is not None:
+        field[pdf_name("/MaxLen")] = generic.NumberObject(plan.max_length)
+    if plan.kind == "date":
+        field[KIND_KEY] = pdf_name("/Date")
+    if turn:
+        field[pdf_name("/MK")] = generic.DictionaryObject({pdf_name("/R"): generic.NumberObject(turn)})
+    _require_helvetica(writer)
+
+
+def _form(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:
+    """The form, made where there is none."""
+    form = form_of(writer)
+    if form is None:
+        form = generic.DictionaryObject()
+        writer.root[pdf_name("/AcroForm")] = writer.add_object(form)
+        writer.update_root()
+    if not isinstance(get(form, "/Fields"), generic.ArrayObject):
+        form[pdf_name("/Fields")] = generic.ArrayObject()
+        writer.update_container(form)
+    return form
+
+
+def _require_helvetica(writer: IncrementalPdfFileWriter) -> None:
+    """What a reader needs to let somebody type; what we fill ourselves brings its own font."""
+    form = _form(writer)
+    resources = get(form, "/DR")
+    if not isinstance(resources, generic.DictionaryObject):
+        resources = form[pdf_name("/DR")] = generic.DictionaryObject()
+        writer.update_container(form)
+    fonts = get(resources, "/Font")
+    if not isinstance(fonts, generic.DictionaryObject):
+        fonts = resources[pdf_name("/Font")] = generic.DictionaryObject()
+        _note(writer, resources, form)
+    if "/Helv" not in fonts:
+        fonts[pdf_name("/Helv")] = writer.add_object(
+            generic.DictionaryObject(
+                {
+                    pdf_name("/Type"): pdf_name("/Font"),
+                    pdf_name("/Subtype"): pdf_name("/Type1"),
+                    pdf_name("/BaseFont"): pdf_name("/Helvetica"),
+                    pdf_name("/Encoding"): pdf_name("/WinAnsiEncoding"),
+                }
+            )
+        )
+        _note(writer, fonts, form)
+
+
+def _note(writer: IncrementalPdfFileWriter, changed: generic.DictionaryObject, form: generic.DictionaryObject) -> None:
+    """Both the object and the form: a dictionary that was just made knows of no container."""
+    if changed.container_ref is not None:
+        writer.update_container(changed)
+    writer.update_container(form)
+
+
+def _dictionary(item: generic.PdfObject) -> generic.DictionaryObject | None:
+    try:
+        value = item.get_object()
+    except UNEXPECTED:
+        return None
+    return value if isinstance(value, generic.DictionaryObject) else None
