@@ -21,7 +21,7 @@ from api.refusals import RequestTooLarge
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 SMALL_BODY = 16 * 1024
 """Bytes of body for a call that takes no document; RFC 3161 requests are far smaller."""
-STREAMED = frozenset({"/v1/signatures", "/v1/verifications"})
+STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications"})
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -53,6 +53,8 @@ class Edge:
             return
         started = time.perf_counter()
         request_id = _request_id(scope)
+        if scope["method"] == "HEAD":  # answered as GET is; the server keeps the body back (RFC 9110 §9.3.2)
+            scope = {**scope, "method": "GET", "kyso.method": "HEAD"}
         scope["kyso.request_id"] = request_id
         status = 0
 
@@ -88,7 +90,7 @@ class Edge:
         self._counters(path, status).inc()
         self._durations(path).observe(seconds)
         facts: dict[str, Any] = {
-            "method": scope["method"],
+            "method": scope.get("kyso.method", scope["method"]),
             "path": scope["path"][:200],
             "status": status,
             "ms": round(seconds * 1000, 1),

@@ -36,8 +36,10 @@ def summary(report: Report, *, language: Language) -> str:
     With several signatures it names the first that decides the verdict, and how many are like it.
     """
     table = locale.words(language)["summary"]
-    if not report.signatures or report.verdict in ("NO_SIGNATURE", "UNREADABLE"):
-        return str(table["UNREADABLE" if report.verdict == "UNREADABLE" else "NO_SIGNATURE"])
+    if not report.signatures:
+        return str(
+            table[report.verdict if report.verdict in ("NO_SIGNATURE", "UNREADABLE") else "SIGNATURE_UNREADABLE"]
+        )
     deciding = [one for one in report.signatures if one.indication == report.verdict] or list(report.signatures)
     first, count = deciding[0], len(report.signatures)
     form = "one" if count == 1 else "many"

@@ -25,6 +25,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 FILES: Mapping[str, str] = {
     "sign": "signing",
     "verify": "verifying",
+    "extend": "extending",
     "timestamp": "timestamping",
     "cert": "certificates",
     "serve": "serve",
@@ -54,6 +55,23 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
+def _wrong_call(error: Exception) -> str:
+    """What is wrong with the call; the parser's own sentences are English, so the frequent ones are said anew."""
+    told = getattr(error, "format_message", None)
+    sentence = told() if told is not None else str(error)
+    if not sentence:  # no command: the help stands above
+        return console.t("hãy chọn một lệnh; xem --help", "choose a command; see --help")
+    parameter = ", ".join(getattr(getattr(error, "param", None), "opts", ())[-1:])
+    option = getattr(error, "option_name", None)
+    if type(error).__name__ == "MissingParameter" and parameter:
+        return console.t(f"thiếu {parameter}; xem --help", sentence)
+    if type(error).__name__ == "NoSuchOption" and option:
+        return console.t(f"không có tùy chọn {option}; xem --help", sentence)
+    if sentence.startswith("No such command"):
+        return console.t(f"không có lệnh {sentence.split(chr(39))[1]}; xem --help", sentence)
+    return sentence
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its status."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -65,8 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = _application(arguments)(list(arguments), standalone_mode=False)
     except _UsageError as error:
-        told = getattr(error, "format_message", None)
-        console.complain("usage", told() if told is not None else str(error))
+        console.complain("usage", _wrong_call(error))
         return console.USAGE
     except console.CommandFailed as failure:
         console.complain(failure.code, str(failure))

@@ -59,6 +59,24 @@ def sign(
     head: Annotated[
         str | None, typer.Option("--head", help=t("SHA-256 mà tài liệu phải có", "SHA-256 that the document must have"))
     ] = None,
+    allow_degraded: Annotated[
+        bool,
+        typer.Option(
+            "--allow-degraded", help=t("nhận mức thấp hơn khi mất dịch vụ", "take a lower level in an outage")
+        ),
+    ] = False,
+    certify: Annotated[
+        int | None, typer.Option("--certify", min=1, max=3, help=t("chứng nhận, mức DocMDP", "certify, DocMDP level"))
+    ] = None,
+    fields: Annotated[
+        Path | None, typer.Option("--fields", help=t("tệp JSON: các ô tạo sẵn", "JSON file: fields to create"))
+    ] = None,
+    fill: Annotated[
+        list[str] | None, typer.Option("--fill", help=t("điền biểu mẫu: TÊN=GIÁ TRỊ", "form value: NAME=VALUE"))
+    ] = None,
+    anchor: Annotated[
+        str | None, typer.Option("--anchor", help=t("chữ làm mốc của ô mới (JSON)", "words to place a field at, JSON"))
+    ] = None,
     lang: Lang = "vi",
 ) -> None:
     if (page is None) != (box is None):
@@ -68,13 +86,18 @@ def sign(
         "level": level,
         "field": field,
         "place": None if page is None or box is None else {"page": page, "box": _box(box)},
-        "stamp": {"lines": line or [], "language": lang} if visible and (field or page or line) else None,
+        "stamp": {"lines": line or [], "language": lang} if visible and (field or page or line or anchor) else None,
         "mechanism": mechanism,
         "name": name,
         "reason": reason,
         "location": location,
         "contact": contact,
         "head": head,
+        "certify": certify,
+        "fields": None if fields is None else _json(fields.read_text("utf-8"), option="--fields"),
+        "fill": _pairs(fill or []) or None,
+        "anchor": None if anchor is None else _json(anchor, option="--anchor"),
+        "allow_degraded": allow_degraded,
     }
     order = parse_order(json.dumps({part: value for part, value in wanted.items() if value is not None}).encode())
     if not file.is_file():
@@ -120,3 +143,18 @@ def _box(text: str) -> list[float]:
             )
         )
     return numbers
+
+
+def _json(text: str, *, option: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise console.usage(t(f"{option}: không phải JSON", f"{option}: not JSON")) from None
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """NAME=VALUE; the value may hold further equals signs."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, (_, sign, _) in zip(texts, pairs, strict=True) if not sign]:
+        raise console.usage(t(f"--fill cần TÊN=GIÁ TRỊ: {wrong[0]}", f"--fill wants NAME=VALUE: {wrong[0]}"))
+    return {name: value for name, _, value in pairs}
