@@ -14,7 +14,7 @@ from api import telemetry
 from api.errors import ApiError
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import recovery
+from api.workflows import extending, recovery
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
@@ -24,7 +24,7 @@ LEFT_BEHIND = 6 * 3600.0
 
 def start(services: Services) -> Callable[[], None]:
     """Begin; the function returned ends it and waits."""
-    end_jobs = services.jobs.start(recovery.handlers(services))
+    end_jobs = services.jobs.start({**recovery.handlers(services), **extending.handlers(services)})
     stop = threading.Event()
     thread = threading.Thread(target=_run, args=(services, stop), name="recovery", daemon=True)
     thread.start()

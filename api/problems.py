@@ -71,6 +71,10 @@ STATUS: Mapping[str, int] = {
     "certificate-not-yet-valid": 422,
     "certificate-revoked": 422,
     "certificate-untrusted": 422,
+    "evidence-against": 422,
+    "nothing-to-extend": 422,
+    "level-not-higher": 422,
+    "signature-broken": 422,
     "certificate-mismatch": 422,
     "certificate-unreadable": 422,
     "subject-invalid": 422,
@@ -107,6 +111,8 @@ STATUS: Mapping[str, int] = {
     "fetch-failed": 503,
     "fetch-refused": 503,
     "sandbox-not-available": 503,
+    "timestamp-not-trusted": 503,
+    "evidence-unavailable": 503,
     "database-unavailable": 503,
     "database-version-unknown": 503,
     "ledger-unavailable": 503,
@@ -141,6 +147,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "certificate-status-unknown": 60,
     "token-not-available": 10,
 }
+    "evidence-unavailable": 60,
 """Seconds after which the same call may well succeed."""
 
 EXTENSIONS = ("signature",)

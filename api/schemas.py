@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -202,3 +203,26 @@ class KeyAnswer(BaseModel):
     subject: str | None
     issuer: str | None
     not_after: str | None
+class ExtendOptions(_Input):
+    """The fields beside the document of `POST /v1/extensions`."""
+
+    level: Literal["B-T", "B-LT", "B-LTA"]
+    """The level to reach; a document at B-LTA already gets further evidence and a further timestamp."""
+    allow_degraded: bool = False
+    """True takes a lower level when a timestamp authority or responder is away; the answer says so."""
+    password: Annotated[str, Field(max_length=200)] | None = Field(default=None, repr=False)
+    """Opens an encrypted document."""
+
+
+def parse_extension(fields: Mapping[str, bytes]) -> ExtendOptions:
+    """The options of an extension from its form fields, or RequestInvalid."""
+    known = ExtendOptions.model_fields
+    try:
+        return ExtendOptions.model_validate_strings(
+            {name: value.decode("utf-8", "replace") for name, value in fields.items() if name in known}
+        )
+    except ValidationError as error:
+        where, what, _ = _first(error)
+        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
+
+

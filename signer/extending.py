@@ -195,9 +195,11 @@ def extend(
     grounds: Grounds,
     authorities: Authorities,
     allow_degraded: bool = False,
+    only_new: bool = False,
     password: str | None = None,
 ) -> Extended:
-    """Steps 1 to 4 of the module for a signed PDF. Raises SignerError, VerifyError; then the file is to be thrown away."""
+    """Steps 1 to 4 of the module for a signed PDF; with `only_new` nothing is written unless there is newer evidence,
+    or a higher level. Raises SignerError, VerifyError; then the file is to be thrown away."""
     # 1
     findings = pdf_signatures.find(output.file, limits=Limits(), password=password)
     _require_sound(findings)
@@ -220,10 +222,10 @@ def extend(
         # 3
         if level in ("B-LT", "B-LTA"):
             added = lifting.keep([one.target() for one in signatures], later=sorted(archive, key=lambda one: one.time))
-            if not added and level == lowest == "B-LT":
+            if not added and level == lowest == "B-LT" and PENDING not in lifting.warnings:
                 raise LevelNotHigher(level=lowest)
         # 4
-        if level == "B-LTA":
+        if level == "B-LTA" and (added or lowest != "B-LTA" or not only_new):
             lifting.archive()
     except (EvidenceUnavailable, TimestampUnavailable):
         if not allow_degraded:

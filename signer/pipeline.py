@@ -174,8 +174,10 @@ def extend(
     timestamp_policy: str | None = None,
     allow_degraded: bool = False,
     password: str | None = None,
+    only_new: bool = False,
 ) -> Extended:
-    """Lift the signatures of any signed PDF to `level` into `out`; of a document at B-LTA already, renew it.
+    """Lift the signatures of any signed PDF to `level` into `out`; of a document at B-LTA already, renew it (with
+    `only_new`: only if there is newer evidence).
 
     What was signed stays byte for byte. Repeatable with the same arguments until it returns. Raises NothingToExtend,
     SignatureBroken, LevelNotHigher, and what `complete` raises; then `out` is to be thrown away.
@@ -190,6 +192,7 @@ def extend(
         authorities=Authorities(authorities, timestamp_policy, nonce, fetcher),
         allow_degraded=allow_degraded,
         password=password,
+        only_new=only_new,
     )
 
 

@@ -58,6 +58,7 @@ class Extend:
     nonce: int
     timestamp_policy: str | None = None
     allow_degraded: bool = False
+    only_new: bool = False
     password: str | None = None
 
 

@@ -61,6 +61,7 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
         at=args.at,
         timestamp_policy=args.timestamp_policy,
         allow_degraded=args.allow_degraded,
+        only_new=args.only_new,
         password=args.password,
     )
 

@@ -18,6 +18,7 @@ from api.store import idempotency, signatures
 from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
+from api.workflows import extending
 from api.workflows.documents import DocumentWorker
 from hsm.errors import HsmError
 from signer.errors import SignerError
@@ -85,6 +86,7 @@ def finish(
 
     def also(connection: sa.Connection, _number: int) -> None:
         signatures.to_signed(connection, hold, result=result, signed_blob=draft.id, signed_sha256=signed.sha256)
+        extending.schedule(connection, record.id, signed, ordered=prepared.order.level, settings=services.settings)
         if claim is not None:
             idempotency.finish(connection, claim, answer=answer_json(record.id))
 

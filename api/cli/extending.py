@@ -1,0 +1,68 @@
+"""`kyso extend`: lift the signatures of a PDF to a higher level, whoever made them; no key is used.
+
+    kyso extend signed.pdf -o archived.pdf --level B-LTA
+
+The output appears whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from api import settings as kyso_settings
+from api.cli import appliance, console
+from api.cli.console import Lang, t
+from api.cli.output import atomic
+from api.sandbox import calls
+
+
+def register(app: typer.Typer) -> None:
+    app.command("extend", help=t("nâng mức chữ ký của tài liệu", "lift the signatures of a document"))(extend)
+
+
+def extend(
+    file: Annotated[Path, typer.Argument(help=t("tài liệu đã ký", "signed document"), show_default=False)],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help=t("tệp kết quả", "file to write"))],
+    level: Annotated[Literal["B-T", "B-LT", "B-LTA"], typer.Option("--level", help=t("mức cần đạt", "level to reach"))],
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option("--trust", help=t("chứng thư tin cậy, tệp hoặc thư mục", "trust anchors, file or folder")),
+    ] = None,
+    allow_degraded: Annotated[
+        bool,
+        typer.Option(
+            "--allow-degraded", help=t("nhận mức thấp hơn khi mất dịch vụ", "take a lower level in an outage")
+        ),
+    ] = False,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    if not file.is_file():
+        raise console.usage(t(f"không có tệp {file}", f"there is no file {file}"))
+    settings = kyso_settings.load()
+    order = calls.Extend(
+        level=level,
+        trust=appliance.trust(settings, trust or []),
+        policy=settings.signing.evidence_policy,
+        at=datetime.now(settings.zone),
+        authorities=settings.timestamping.authorities,
+        nonce=1 << 63 | secrets.randbits(63),
+        timestamp_policy=settings.timestamping.policy,
+        allow_degraded=allow_degraded,
+    )
+    with (
+        atomic(output) as out,
+        file.open("rb") as source,
+        appliance.documents(settings) as documents,
+        documents.open("cli") as worker,
+    ):
+        done = worker.extend(source, out, order=order, fetcher=appliance.fetcher(settings, offline=False))
+    for warning in done.warnings:
+        console.err.print(f"[yellow]![/] {escape(warning)}")
+    console.err.print(f"[green]✓[/] {t('đã nâng mức', 'extended')} {escape(str(output))}: {done.level}")

@@ -1,0 +1,79 @@
+"""`POST /v1/extensions`: the signatures of a PDF lifted to a higher level, whoever made them. No key is used."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from api import uploads
+from api.routes import common
+from api.routes.common import PROBLEMS
+from api.schemas import parse_extension
+from api.workflows import extending
+
+router = APIRouter(prefix="/v1/extensions", tags=["extensions"])
+
+PDF = "application/pdf"
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["document", "level"],
+                    "properties": {
+                        "document": {"type": "string", "format": "binary", "description": "The signed PDF"},
+                        "level": {"type": "string", "enum": ["B-T", "B-LT", "B-LTA"]},
+                        "allow_degraded": {"type": "boolean", "default": False},
+                        "password": {"type": "string"},
+                    },
+                },
+                "example": {"document": "signed.pdf", "level": "B-LTA"},
+            }
+        },
+    }
+}
+ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The extended document; `Kyso-Level`, `Kyso-SHA256` and `Kyso-Warnings` say what it is",
+        "content": {PDF: {}},
+    }
+}
+
+
+@router.post("", summary="Lift the signatures of a document", responses=ANSWER | PROBLEMS, openapi_extra=UPLOAD)
+async def create(request: Request) -> Response:
+    caller = await common.caller(request, "sign")
+    common.accepted(request, (PDF,))
+    services = common.services(request)
+    upload = await uploads.receive(
+        request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes, needs=("level",)
+    )
+    path = services.settings.tmp / f"extend-{secrets.token_hex(16)}"
+    try:
+        options = parse_extension(upload.fields)
+        with path.open("xb+") as out:
+            path.chmod(0o600)
+            done = await common.room(request).run(
+                extending.extend, services, caller.id, upload.file, out, options=options
+            )
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        upload.close()
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(upload.name)}",
+        "Kyso-Level": done.level,
+        "Kyso-SHA256": done.sha256,
+        "Kyso-Warnings": ", ".join(done.warnings),
+    }
+    return FileResponse(path, 200, headers, PDF, background=BackgroundTask(path.unlink, missing_ok=True))
