@@ -20,7 +20,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import parse_pdf_date
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-from verify import algorithms, cms, pdf_profile, pdf_store, permissions
+from verify import algorithms, cms, content, pdf_profile, pdf_store, permissions
 from verify.changes import History
 from verify.document import Limits, chunks, size_of
 from verify.errors import DocumentBroken, DocumentTooComplex
@@ -79,6 +79,7 @@ def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits) -> Findings:
     warnings: list[Warning_] = []
     if not reader.strict and not reader.xrefs.hybrid_xrefs_present:
         warnings.append(Warning_("AMBIGUOUS_PARSE", {"reason": "not-strict"}))
+    warnings.extend(content.inspect(file, reader, budget=content.JUDGING))
     with refusing():
         dictionaries = list(_dictionaries(reader, limits=limits, warnings=warnings))
         dictionaries.sort(key=lambda d: d.end)
