@@ -12,8 +12,10 @@ declare -A packages=(
   # libseccomp2: the sandbox's system-call filter
   [run]="python3-venv softhsm2 fonts-liberation2 libseccomp2"
   # poppler-utils, mupdf-tools, qpdf, openssl, xmlsec1: second opinions · opensc: pkcs11-tool · gcc with libp11-kit-dev:
-  # a PKCS#11 module that fails on demand
-  [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev"
+  # a PKCS#11 module that fails on demand · pcscd, vsmartcard-vpcd, opensc-pkcs11: a PIV card · swtpm, libtpm2-pkcs11-1,
+  # libtss2-tcti-swtpm0: a TPM · opencryptoki, p11-kit: two more roads to a key (see hsm/README.md)
+  [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev pcscd vsmartcard-vpcd
+    opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules"
 )
 
 case "${1:-run}" in

@@ -19,12 +19,26 @@ import contextlib
 import ctypes
 import threading
 import time
-from collections.abc import Iterable, Mapping
 from ctypes import POINTER, byref, c_ubyte, c_ulong, c_void_p
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import Final
 
-Template: TypeAlias = Mapping[int, bool | int | bytes | str]
+from hsm.structures import (
+    Attribute,
+    Attributes,
+    CkMechanism,
+    InitializeArgs,
+    PssParameters,
+    RawTokenInfo,
+    SessionInfo,
+    SlotInfo,
+    Template,
+    TokenInfo,
+    answer_name,
+    text,
+)
+
+__all__ = ["CkMechanism", "Cryptoki", "CryptokiError", "PssParameters", "Template", "TokenInfo"]
 
 CKU_SO: Final = 0
 CKU_USER: Final = 1
@@ -37,28 +51,13 @@ _LARGEST_SIGNATURE: Final = 2048
 
 CKR_OK: Final = 0x000
 CKR_CANT_LOCK: Final = 0x00A
+CKR_ATTRIBUTE_TYPE_INVALID: Final = 0x012
 CKR_PIN_INCORRECT: Final = 0x0A0
 CKR_PIN_LOCKED: Final = 0x0A4
 CKR_USER_ALREADY_LOGGED_IN: Final = 0x100
 CKR_CRYPTOKI_ALREADY_INITIALIZED: Final = 0x191
 PIN_REFUSALS: Final = frozenset({0x0A0, 0x0A1, 0x0A2, 0x0A3, 0x0A4})
 """CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED: the token looked at the PIN and said no."""
-
-_NAMES: Final = {
-    0x003: "SLOT_ID_INVALID", 0x005: "GENERAL_ERROR", 0x006: "FUNCTION_FAILED", 0x007: "ARGUMENTS_BAD",
-    0x00A: "CANT_LOCK", 0x010: "ATTRIBUTE_READ_ONLY", 0x011: "ATTRIBUTE_SENSITIVE", 0x012: "ATTRIBUTE_TYPE_INVALID",
-    0x013: "ATTRIBUTE_VALUE_INVALID", 0x020: "DATA_INVALID", 0x021: "DATA_LEN_RANGE", 0x030: "DEVICE_ERROR",
-    0x031: "DEVICE_MEMORY", 0x032: "DEVICE_REMOVED", 0x054: "FUNCTION_NOT_SUPPORTED", 0x060: "KEY_HANDLE_INVALID",
-    0x062: "KEY_SIZE_RANGE", 0x063: "KEY_TYPE_INCONSISTENT", 0x068: "KEY_FUNCTION_NOT_PERMITTED",
-    0x070: "MECHANISM_INVALID", 0x071: "MECHANISM_PARAM_INVALID", 0x082: "OBJECT_HANDLE_INVALID",
-    0x090: "OPERATION_ACTIVE", 0x091: "OPERATION_NOT_INITIALIZED", 0x0A0: "PIN_INCORRECT", 0x0A1: "PIN_INVALID",
-    0x0A2: "PIN_LEN_RANGE", 0x0A3: "PIN_EXPIRED", 0x0A4: "PIN_LOCKED", 0x0B0: "SESSION_CLOSED",
-    0x0B1: "SESSION_COUNT", 0x0B3: "SESSION_HANDLE_INVALID", 0x0B5: "SESSION_READ_ONLY", 0x0B6: "SESSION_EXISTS",
-    0x0D0: "TEMPLATE_INCOMPLETE", 0x0D1: "TEMPLATE_INCONSISTENT", 0x0E0: "TOKEN_NOT_PRESENT",
-    0x0E1: "TOKEN_NOT_RECOGNIZED", 0x0E2: "TOKEN_WRITE_PROTECTED", 0x100: "USER_ALREADY_LOGGED_IN",
-    0x101: "USER_NOT_LOGGED_IN", 0x102: "USER_PIN_NOT_INITIALIZED", 0x130: "DOMAIN_PARAMS_INVALID",
-    0x150: "BUFFER_TOO_SMALL", 0x190: "CRYPTOKI_NOT_INITIALIZED", 0x191: "CRYPTOKI_ALREADY_INITIALIZED",
-}  # fmt: skip
 
 # Position of each function in CK_FUNCTION_LIST (PKCS#11 2.40, pkcs11f.h).
 _INDEX: Final = {
@@ -76,87 +75,8 @@ class CryptokiError(Exception):
     def __init__(self, function: str, rv: int) -> None:
         self.function = function
         self.rv = rv
-        self.name = "CKR_" + _NAMES.get(rv, f"{rv:#x}")
+        self.name = answer_name(rv)
         super().__init__(f"{function}: {self.name}")
-
-
-class _Version(ctypes.Structure):
-    _fields_: ClassVar = [("major", c_ubyte), ("minor", c_ubyte)]
-
-
-class _InitializeArgs(ctypes.Structure):
-    _fields_: ClassVar = [
-        *((name, c_void_p) for name in ("create", "destroy", "lock", "unlock")),
-        ("flags", c_ulong),
-        ("reserved", c_void_p),
-    ]
-
-
-class _SlotInfo(ctypes.Structure):
-    _fields_: ClassVar = [
-        ("description", c_ubyte * 64),
-        ("manufacturer", c_ubyte * 32),
-        ("flags", c_ulong),
-        ("hardware", _Version),
-        ("firmware", _Version),
-    ]
-
-
-class _TokenInfo(ctypes.Structure):
-    _fields_: ClassVar = [
-        ("label", c_ubyte * 32),
-        ("manufacturer", c_ubyte * 32),
-        ("model", c_ubyte * 16),
-        ("serial", c_ubyte * 16),
-        ("flags", c_ulong),
-        *((f"number{i}", c_ulong) for i in range(10)),
-        ("hardware", _Version),
-        ("firmware", _Version),
-        ("time", c_ubyte * 16),
-    ]
-
-
-class _SessionInfo(ctypes.Structure):
-    _fields_: ClassVar = [("slot", c_ulong), ("state", c_ulong), ("flags", c_ulong), ("device_error", c_ulong)]
-
-
-class _Attribute(ctypes.Structure):
-    _fields_: ClassVar = [("type", c_ulong), ("value", c_void_p), ("length", c_ulong)]
-
-
-class CkMechanism(ctypes.Structure):
-    """CK_MECHANISM; made once for each way of signing and shared, because the module only reads it."""
-
-    _fields_: ClassVar = [("type", c_ulong), ("parameter", c_void_p), ("length", c_ulong)]
-
-
-class PssParameters(ctypes.Structure):
-    """CK_RSA_PKCS_PSS_PARAMS: hash, mask generation function, salt length in bytes."""
-
-    _fields_: ClassVar = [("hash", c_ulong), ("mgf", c_ulong), ("salt", c_ulong)]
-
-
-@dataclass(frozen=True)
-class TokenInfo:
-    """What a token says about itself, also before a login. `flags` are CK_TOKEN_INFO's."""
-
-    slot: int
-    label: str
-    manufacturer: str
-    model: str
-    serial: str
-    flags: int
-
-    INITIALISED: ClassVar = 0x400
-    USER_PIN_INITIALISED: ClassVar = 0x8
-    LOGIN_REQUIRED: ClassVar = 0x4
-    PIN_COUNT_LOW: ClassVar = 0x10000
-    PIN_FINAL_TRY: ClassVar = 0x20000
-    PIN_LOCKED: ClassVar = 0x40000
-
-    def has(self, flag: int) -> bool:
-        """Whether `flag` is set."""
-        return bool(self.flags & flag)
 
 
 @dataclass(frozen=True)
@@ -165,31 +85,6 @@ class CallUnderWay:
 
     function: str
     since: float
-
-
-def _text(field: Iterable[int]) -> str:
-    """PKCS#11 pads its texts with blanks and does not terminate them; some modules do both."""
-    return bytes(field).split(b"\0", 1)[0].decode("utf-8", "replace").rstrip()
-
-
-def _packed(value: bool | int | bytes | str) -> bytes:
-    if isinstance(value, bool):
-        return b"\x01" if value else b"\x00"
-    if isinstance(value, int):
-        return bytes(c_ulong(value))
-    return value.encode() if isinstance(value, str) else value
-
-
-class _Attributes:
-    """A template as a C array; keeps the values alive for as long as the array."""
-
-    def __init__(self, template: Template) -> None:
-        values = [_packed(v) for v in template.values()]
-        self._buffers = [ctypes.create_string_buffer(v, max(len(v), 1)) for v in values]
-        self.array = (_Attribute * max(len(values), 1))()
-        self.count = len(values)
-        for i, kind in enumerate(template):
-            self.array[i] = _Attribute(kind, ctypes.addressof(self._buffers[i]), len(values[i]))
 
 
 class Cryptoki:
@@ -234,7 +129,7 @@ class Cryptoki:
 
     def initialise(self) -> None:
         """C_Initialize with CKF_OS_LOCKING_OK; a module that cannot lock is put behind one lock of ours."""
-        arguments = _InitializeArgs(flags=_CKF_OS_LOCKING_OK)
+        arguments = InitializeArgs(flags=_CKF_OS_LOCKING_OK)
         rv = self._raw("C_Initialize", byref(arguments))
         self.thread_safe = rv in (CKR_OK, CKR_CRYPTOKI_ALREADY_INITIALIZED)
         if rv == CKR_CANT_LOCK:
@@ -260,20 +155,20 @@ class Cryptoki:
 
     def slot_description(self, slot: int) -> str:
         """The slot's own text."""
-        info = _SlotInfo()
+        info = SlotInfo()
         self._call("C_GetSlotInfo", c_ulong(slot), byref(info))
-        return _text(info.description)
+        return text(info.description)
 
     def token_info(self, slot: int) -> TokenInfo:
         """Label, maker, flags of the token in `slot`."""
-        info = _TokenInfo()
+        info = RawTokenInfo()
         self._call("C_GetTokenInfo", c_ulong(slot), byref(info))
         return TokenInfo(
             slot=slot,
-            label=_text(info.label),
-            manufacturer=_text(info.manufacturer),
-            model=_text(info.model),
-            serial=_text(info.serial),
+            label=text(info.label),
+            manufacturer=text(info.manufacturer),
+            model=text(info.model),
+            serial=text(info.serial),
             flags=info.flags,
         )
 
@@ -309,7 +204,7 @@ class Cryptoki:
 
     def is_logged_in(self, session: int) -> bool:
         """Whether the session is a user's (CKS_RO_USER_FUNCTIONS 1, CKS_RW_USER_FUNCTIONS 3)."""
-        info = _SessionInfo()
+        info = SessionInfo()
         self._call("C_GetSessionInfo", c_ulong(session), byref(info))
         return info.state in (1, 3)
 
@@ -329,7 +224,7 @@ class Cryptoki:
 
     def find(self, session: int, template: Template) -> tuple[int, ...]:
         """Handles of all objects that match; the search is always ended, or the next sign would be refused."""
-        wanted = _Attributes(template)
+        wanted = Attributes(template)
         self._call("C_FindObjectsInit", c_ulong(session), wanted.array, c_ulong(wanted.count))
         found: list[int] = []
         batch, count = (c_ulong * 64)(), c_ulong()
@@ -343,7 +238,7 @@ class Cryptoki:
 
     def attribute(self, session: int, handle: int, kind: int) -> bytes | None:
         """One attribute's bytes; None if the object has none or the token does not show it."""
-        wanted = _Attribute(kind, None, 0)
+        wanted = Attribute(kind, None, 0)
         rv = self._raw("C_GetAttributeValue", c_ulong(session), c_ulong(handle), byref(wanted), c_ulong(1))
         # ATTRIBUTE_SENSITIVE and ATTRIBUTE_TYPE_INVALID are answers; some tokens say OK and give no length.
         if rv in (0x11, 0x12) or (rv == CKR_OK and wanted.length == _UNAVAILABLE):
@@ -357,7 +252,7 @@ class Cryptoki:
 
     def create(self, session: int, template: Template) -> int:
         """A new object."""
-        attributes, handle = _Attributes(template), c_ulong()
+        attributes, handle = Attributes(template), c_ulong()
         self._call("C_CreateObject", c_ulong(session), attributes.array, c_ulong(attributes.count), byref(handle))
         return handle.value
 
@@ -368,7 +263,7 @@ class Cryptoki:
     def generate_pair(self, session: int, *, mechanism: int, public: Template, private: Template) -> tuple[int, int]:
         """A new key pair: handles of the public and the private key."""
         how = CkMechanism(mechanism, None, 0)
-        pub, priv = _Attributes(public), _Attributes(private)
+        pub, priv = Attributes(public), Attributes(private)
         handles = c_ulong(), c_ulong()
         self._call(
             "C_GenerateKeyPair", c_ulong(session), byref(how), pub.array, c_ulong(pub.count), priv.array,

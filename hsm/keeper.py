@@ -200,7 +200,14 @@ def run(config: KeeperConfig) -> None:
         answer = manage = _without_log(config)
     else:
         module = Module(
-            ModuleConfig(config.name, config.library, config.token, config.pin, config.sessions),
+            ModuleConfig(
+                config.name,
+                config.library,
+                config.token,
+                config.pin,
+                config.sessions,
+                names=folder / f"keeper-{config.name}.names",
+            ),
             guard=AttemptGuard(folder, name=config.name),
             record_probe=lambda key, mechanism, tbs, outcome: log.probe(
                 key=key, mechanism=mechanism, tbs=tbs, outcome=outcome

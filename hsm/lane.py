@@ -1,4 +1,4 @@
-"""A lane: one session, the handles of the keys in it, and one signature at a time.
+"""Lanes: each one session, the handles of the keys in it, and one signature at a time.
 
 The rules of every use of a key stand here: two calls, the value checked with the public key before it leaves, the
 session dropped after any error, nothing repeated.
@@ -9,6 +9,9 @@ session dropped after any error, nothing repeated.
 
 from __future__ import annotations
 
+import contextlib
+import queue
+from collections.abc import Iterator
 from typing import Protocol
 
 from hsm.cryptoki import PIN_REFUSALS, Cryptoki, CryptokiError
@@ -23,6 +26,8 @@ class Owner(Protocol):
 
     slot: int
     pin: Pin | None
+    failures: int
+    """Uses that failed since one succeeded."""
 
     @property
     def cryptoki(self) -> Cryptoki:
@@ -62,6 +67,7 @@ class Lane:
         except SignatureCheckFailed:
             self.drop()
             raise
+        self._module.failures = 0
         return value
 
     def ready(self, key: TokenKey) -> None:
@@ -98,3 +104,40 @@ class Lane:
                 raise CryptokiError("C_FindObjects", 0x82)
             handle = self._handles[key.info.public_key] = found[0]
         return handle
+
+
+class Lanes:
+    """The lanes of one module, lent to one thread each; all of them to whoever opens the module anew."""
+
+    def __init__(self) -> None:
+        self._free: queue.LifoQueue[Lane] = queue.LifoQueue()
+        self.count = 0
+
+    def fill(self, wanted: int, *, owner: Owner) -> None:
+        """Make more, up to `wanted`."""
+        while self.count < wanted:
+            self._free.put(Lane(owner))
+            self.count += 1
+
+    @contextlib.contextmanager
+    def one(self, *, patience: float) -> Iterator[Lane]:
+        """One lane; TokenNotAvailable when none becomes free within `patience` seconds."""
+        try:
+            lane = self._free.get(timeout=patience)
+        except queue.Empty:
+            raise TokenNotAvailable("every session of the token is in use", reason="busy") from None
+        try:
+            yield lane
+        finally:
+            self._free.put(lane)
+
+    @contextlib.contextmanager
+    def all(self) -> Iterator[None]:
+        """Wait until no thread signs, and keep it so. The watchdog bounds how long a call can take."""
+        held = [self._free.get() for _ in range(self.count)]
+        try:
+            yield
+        finally:
+            for lane in held:
+                lane.forget()
+                self._free.put(lane)

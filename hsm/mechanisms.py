@@ -1,8 +1,8 @@
 """How each of our mechanisms is made from PKCS#11's raw ones, and how its result is checked.
 
 Raw mechanisms come first: the keeper hashes, the token signs the digest (SoftHSM has no CKM_ECDSA_SHA256, opencryptoki
-no CKM_SHA256_RSA_PKCS). Where a token offers only a hashing one, that is used. Nothing here talks to a
-token.
+no CKM_SHA256_RSA_PKCS). Where a token offers only a hashing one, or the raw one does not work, that is used. Nothing
+here talks to a token.
 
 >>> [r.mechanism for r in recipes("ec", 256, frozenset({Mechanism.ECDSA}))]
 ['ecdsa_sha256', 'ecdsa_sha384']
@@ -96,7 +96,11 @@ def _recipe(mechanism: keys.Mechanism, ckm: int, feed: Feed) -> Recipe:
 
 
 def recipes(algorithm: Algorithm, key_size: int, offered: frozenset[int]) -> tuple[Recipe, ...]:
-    """The ways to sign with such a key that the token's mechanism list allows, the default first."""
+    """The ways to sign with such a key that the token's mechanism list allows, the default first.
+
+    A mechanism may come twice: raw, then hashing in the token. The first that works is taken (`hsm.probe`): a TPM
+    offers CKM_RSA_PKCS, but serves it with keys that may decrypt alone.
+    """
     wanted: tuple[keys.Mechanism, ...]
     if algorithm == "ed25519":
         wanted = tuple(m for m in keys.MECHANISMS if m == "ed25519")
@@ -113,7 +117,7 @@ def recipes(algorithm: Algorithm, key_size: int, offered: frozenset[int]) -> tup
         hashing = _HASHING.get((scheme, mechanism_digest(mechanism)))
         if ckm in offered:
             found.append(_recipe(mechanism, int(ckm), feed))
-        elif hashing is not None and hashing in offered:
+        if hashing is not None and hashing in offered:
             found.append(_recipe(mechanism, int(hashing), "message"))
     return tuple(found)
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from hsm import objects
@@ -41,9 +41,10 @@ from hsm.errors import (
     TokenNotAvailable,
 )
 from hsm.keys import KeyInfo, Mechanism
-from hsm.lane import Lane
+from hsm.lane import Lane, Lanes
 from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus, read_pin
 from hsm.mechanisms import Recipe
+from hsm.names import Names
 from hsm.objects import TokenKey
 from hsm.probe import ProbeLog, Prober
 
@@ -58,6 +59,11 @@ _CHECK: Final = 5.0
 _PATIENCE: Final = 10.0
 """Seconds that a request waits for a module that is just being opened, or for a free session."""
 
+_GONE: Final = frozenset({0x030, 0x032, 0x0E0, 0x0E1, 0x190})
+"""DEVICE_ERROR, DEVICE_REMOVED, TOKEN_NOT_PRESENT, TOKEN_NOT_RECOGNIZED, CRYPTOKI_NOT_INITIALIZED: open it all anew."""
+_ENOUGH: Final = 2
+"""Uses in a row that failed otherwise, before the same is done: a TPM that is away says GENERAL_ERROR, and only then."""
+
 
 @dataclass(frozen=True)
 class ModuleConfig:
@@ -68,6 +74,8 @@ class ModuleConfig:
     token: str
     pin: PinSource | None
     sessions: int = 0
+    names: Path | None = None
+    """The file that keeps the names of keys."""
 
 
 class Module:
@@ -80,16 +88,18 @@ class Module:
         self._guard = guard
         self._cryptoki: Cryptoki | None = None
         self._status = TokenStatus(config.name, "unavailable", "starting", config.token, pid=os.getpid())
+        self._names = Names(config.names)
         self._keys: dict[str, TokenKey] = {}
         self._prober = Prober(lambda: self.cryptoki, record=record_probe)
-        self._lanes: queue.LifoQueue[Lane] = queue.LifoQueue()
-        self._lane_count = 0
+        self._lanes = Lanes()
+        self.failures = 0
         self._settled = threading.Event()
         self._wake = threading.Event()
         self._stopping = False
         self._stale = False
         self._exclusive = threading.RLock()
-        self._last_attempt: object = None
+        self._last_attempt: tuple[int, Pin | None] | None = None
+        self._tried: Pin | None = None
         self._seen = False
 
     @property
@@ -136,15 +146,9 @@ class Module:
     def lane(self) -> Iterator[Lane]:
         """A session for this thread."""
         self._require()
-        try:
-            lane = self._lanes.get(timeout=_PATIENCE)
-        except queue.Empty:
-            raise TokenNotAvailable("every session of the token is in use", reason="busy") from None
-        try:
+        with self._lanes.one(patience=_PATIENCE) as lane:
             self._require(wait=False)
             yield lane
-        finally:
-            self._lanes.put(lane)
 
     @contextlib.contextmanager
     def management(self, *, writable: bool = True) -> Iterator[int]:
@@ -180,6 +184,8 @@ class Module:
             self._guard.refuse(self.pin)
             reason = "pin-locked" if error.rv == CKR_PIN_LOCKED else "pin-refused"
             self._become("locked", reason)
+        if error.function in ("C_Sign", "C_SignInit"):
+            self.failures += _ENOUGH if error.rv in _GONE else 1
         self._stale = self._stale or error.function == "C_FindObjects"  # a key that is there no more
         self._wake.set()
 
@@ -193,7 +199,7 @@ class Module:
         """Let the signatures under way end, then give the module back."""
         self._stopping = True
         self._wake.set()
-        with self._exclusive, self._all_lanes():
+        with self._exclusive, self._lanes.all():
             self._close()
 
     def _run(self) -> None:
@@ -211,7 +217,7 @@ class Module:
 
     def _look(self) -> None:
         state = self._status.state
-        if state == "operational" and self._is_well():
+        if state == "operational" and self.failures < _ENOUGH and self._is_well():
             if self._prober.unsure or self._stale:
                 self._read_again()
             return
@@ -223,6 +229,9 @@ class Module:
 
     def _is_well(self) -> bool:
         try:
+            # OpenSC tells of a pulled card in the list of slots alone; it goes on to show all it has in memory.
+            if self.slot not in self.cryptoki.slots():
+                return False
             if self.cryptoki.token_info(self.slot).label != self.config.token:
                 return False
             session = self.cryptoki.open_session(self.slot)
@@ -250,7 +259,7 @@ class Module:
         except (CryptokiError, HsmError):
             return True
         pin = self._fresh_pin()
-        if isinstance(self._last_attempt, tuple):
+        if self._last_attempt is not None:
             flags, tried = self._last_attempt
             same = tried is None if pin is None else pin.is_same(tried)
             return not (same and flags == info.flags)
@@ -258,8 +267,9 @@ class Module:
 
     def _open(self, *, risk: bool = False) -> None:
         """Everything anew, from loading the module to a token that signs. Sets the state; raises nothing of PKCS#11."""
-        with self._all_lanes():
+        with self._lanes.all():
             self._close()
+            self.failures = 0
             try:
                 self._open_token(risk=risk)
             except OSError as e:
@@ -289,7 +299,7 @@ class Module:
         try:
             self._log_in(session, replace(info, flags=info.flags & ~TokenInfo.PIN_COUNT_LOW) if risk else info)
         except (TokenLocked, PinUnreadable) as e:
-            self._last_attempt = (cryptoki.token_info(info.slot).flags, self._fresh_pin())
+            self._last_attempt = (cryptoki.token_info(info.slot).flags, self._tried)
             self._become("locked", str(e.facts.get("reason", e.code)))
             return
         self._keys = self._read_keys(session, private=True)
@@ -307,9 +317,10 @@ class Module:
         return None
 
     def _log_in(self, session: int, info: TokenInfo) -> None:
+        self._tried = None
         if not info.has(TokenInfo.LOGIN_REQUIRED):
             return
-        pin = self._fresh_pin(strict=True) or self.pin
+        self._tried = pin = self._fresh_pin(strict=True) or self.pin
         if pin is None:
             raise TokenLocked("no PIN is configured", reason="pin-missing")
 
@@ -344,30 +355,17 @@ class Module:
     def _read_keys(self, session: int, *, private: bool) -> dict[str, TokenKey]:
         self._prober.unsure = self._stale = False
         offered = self.cryptoki.mechanisms(self.slot)
-        found = objects.read_keys(self.cryptoki, session, module=self.config.name, offered=offered, private=private)
+        found = objects.read_keys(
+            self.cryptoki, session, module=self.config.name, names=self._names, offered=offered, private=private
+        )
         return {ref: self._prober.keep_working(key, slot=self.slot) for ref, key in found.items()} if private else found
 
     # -- lanes and states ------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _all_lanes(self) -> Iterator[None]:
-        """Wait until no thread signs, and keep it so. The watchdog bounds how long a call can take."""
-        held = [self._lanes.get() for _ in range(self._lane_count)]
-        try:
-            yield
-        finally:
-            for lane in held:
-                lane.forget()
-                self._lanes.put(lane)
-
     def _fill_lanes(self) -> None:
         wanted = self.config.sessions or SENSIBLE_SESSIONS
-        if not self.cryptoki.thread_safe:
-            wanted = 1
-        while self._lane_count < wanted:
-            self._lanes.put(Lane(self))
-            self._lane_count += 1
-        self._status = replace(self._status, sessions=self._lane_count)
+        self._lanes.fill(wanted if self.cryptoki.thread_safe else 1, owner=self)
+        self._status = replace(self._status, sessions=self._lanes.count)
 
     def _close(self) -> None:
         if self._cryptoki is None:

@@ -1,8 +1,8 @@
 """What is on the token: keys, their certificates, and making new ones.
 
-A key is found by CKA_LABEL (its `ref`), its public key and certificate by CKA_ID. Two keys of one label are both
-renamed `LABEL#ID`, so that neither is ever taken for the other. A chain is put together from all certificates on the
-token, by name and signature. Sessions come from the caller; nothing is remembered here.
+A key is found by CKA_LABEL and CKA_ID, its public key and certificate by CKA_ID; what it is called is `hsm.names`'. A
+chain is put together from all certificates on the token, by name and signature. Sessions come from the caller; nothing
+is remembered here.
 
 >>> read_keys(cryptoki, session, module="demo", offered=mechanisms, private=True)     # doctest: +SKIP
 {'seal': TokenKey(info=KeyInfo(ref='seal', …))}
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,10 +23,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, ObjectClass
 
 from hsm import keys
-from hsm.cryptoki import Cryptoki, CryptokiError, Template
+from hsm.cryptoki import CKR_ATTRIBUTE_TYPE_INVALID, Cryptoki, CryptokiError, Template
 from hsm.errors import MechanismNotSupported
 from hsm.keys import Algorithm, KeyInfo, NewKey
 from hsm.mechanisms import PublicKey, Recipe, recipes
+from hsm.names import Entry, Names
 
 _CURVES: Final[dict[bytes, ec.EllipticCurve]] = {
     bytes.fromhex("06082a8648ce3d030107"): ec.SECP256R1(),
@@ -44,11 +44,15 @@ _END_ENTITY: Final = 1
 
 @dataclass(frozen=True)
 class TokenKey:
-    """A private key as the keeper uses it: `key_id` finds it on the token, `recipes` say how it signs."""
+    """A private key as the keeper uses it: `key_id` finds it on the token.
+
+    `ways` might work, by the token's list of mechanisms; `recipes` do, once they were probed (`hsm.probe`).
+    """
 
     info: KeyInfo
     key_id: bytes
     public_key: PublicKey
+    ways: tuple[Recipe, ...]
     recipes: Mapping[keys.Mechanism, Recipe]
     always_authenticate: bool
 
@@ -76,24 +80,28 @@ class _Certificate:
 
 
 def read_keys(
-    cryptoki: Cryptoki, session: int, *, module: str, offered: frozenset[int], private: bool
+    cryptoki: Cryptoki, session: int, *, module: str, names: Names, offered: frozenset[int], private: bool
 ) -> dict[str, TokenKey]:
     """The keys on the token by ref. `private=False` before a login: from the public objects, without mechanisms."""
     certificates = _certificates(cryptoki, session)
     kind = ObjectClass.PRIVATE_KEY if private else ObjectClass.PUBLIC_KEY
     handles = cryptoki.find(session, {Attribute.CLASS: kind})
-    names = [(h, _label(cryptoki, session, h), cryptoki.attribute(session, h, Attribute.ID) or b"") for h in handles]
-    if not private and not names:
-        names = [(c.handle, c.label, c.key_id) for c in certificates if c.key_id]
-    uses = Counter(label for _, label, _ in names)
-    found: dict[str, TokenKey] = {}
-    for handle, label, key_id in names:
+    shown = [(h, _label(cryptoki, session, h), cryptoki.attribute(session, h, Attribute.ID) or b"") for h in handles]
+    if not private and not shown:
+        shown = [(c.handle, c.label, c.key_id) for c in certificates if c.key_id]
+    usable: list[tuple[int, Entry, PublicKey]] = []
+    for handle, label, key_id in shown:
         if private and cryptoki.attribute(session, handle, Attribute.SIGN) != b"\x01":
             continue
         public_key = _public_key(cryptoki, session, handle, key_id=key_id, certificates=certificates)
-        if public_key is None:
-            continue  # a signature that cannot be checked is never released
-        ref = label if label and uses[label] == 1 else f"{label}#{key_id.hex()}"
+        if public_key is not None:  # a signature that cannot be checked is never released
+            usable.append((handle, Entry(_spki(public_key), label, key_id), public_key))
+    refs = names.give([entry for _, entry, _ in usable], remember=private)
+    found: dict[str, TokenKey] = {}
+    for ref, (handle, entry, public_key) in zip(refs, usable, strict=True):
+        if ref is None:
+            continue
+        label, key_id = entry.label, entry.key_id
         ways = recipes(_algorithm(public_key), _size(public_key), offered) if private else ()
         certificate, chain = _certificate_of(public_key, key_id=key_id, certificates=certificates)
         found[ref] = TokenKey(
@@ -103,14 +111,15 @@ def read_keys(
                 label=label,
                 algorithm=_algorithm(public_key),
                 key_size=_size(public_key),
-                mechanisms=tuple(r.mechanism for r in ways),
-                public_key=_spki(public_key),
+                mechanisms=(),
+                public_key=entry.public_key,
                 certificate=certificate,
                 chain=chain,
             ),
             key_id=key_id,
             public_key=public_key,
-            recipes={r.mechanism: r for r in ways},
+            ways=ways,
+            recipes={},
             always_authenticate=private
             and cryptoki.attribute(session, handle, Attribute.ALWAYS_AUTHENTICATE) == b"\x01",
         )
@@ -125,12 +134,8 @@ def generate(cryptoki: Cryptoki, session: int, *, label: str, algorithm: NewKey)
         Attribute.LABEL: label,
         Attribute.ID: key_id,
     }
-    public = common | {
-        Attribute.PRIVATE: False,
-        Attribute.VERIFY: True,
-        Attribute.ENCRYPT: False,
-        Attribute.WRAP: False,
-    }
+    # VERIFY and ENCRYPT are left to the token: tpm2-pkcs11 1.9 takes them for the private key's DECRYPT, and refuses.
+    public = common | {Attribute.PRIVATE: False, Attribute.WRAP: False}
     private = common | {
         Attribute.PRIVATE: True,
         Attribute.SENSITIVE: True,
@@ -198,9 +203,13 @@ def _store(
         Attribute.ISSUER: certificate.issuer.public_bytes(),
         Attribute.SERIAL_NUMBER: b"\x02" + bytes([len(content)]) + content,
         Attribute.VALUE: certificate.public_bytes(Encoding.DER),
-        Attribute.CERTIFICATE_CATEGORY: category,
     }
-    cryptoki.create(session, template)
+    try:
+        cryptoki.create(session, template | {Attribute.CERTIFICATE_CATEGORY: category})
+    except CryptokiError as e:
+        if e.rv != CKR_ATTRIBUTE_TYPE_INVALID:
+            raise
+        cryptoki.create(session, template)  # opencryptoki knows no category
 
 
 def _label(cryptoki: Cryptoki, session: int, handle: int) -> str:

@@ -46,22 +46,32 @@ class Prober:
         """Whether something failed that may work when the keys are read again."""
 
     def keep_working(self, key: TokenKey, *, slot: int) -> TokenKey:
-        """The key with those of its recipes that work."""
+        """The key with, for each mechanism, the first of its ways that works."""
         works: dict[Mechanism, Recipe] = {}
-        for mechanism, recipe in key.recipes.items():
-            mark = key.info.public_key, recipe.family
-            if key.always_authenticate:
-                self._known[mark] = True
-            elif mark not in self._known:
-                outcome = self._try(key, recipe, slot=slot)
-                self._failures[mark] += outcome is None
-                if outcome is None and self._failures[mark] < _TRIES:
-                    self.unsure = True
-                    continue
-                self._known[mark] = bool(outcome)
-            if self._known[mark]:
-                works[mechanism] = recipe
+        doubtful: set[Mechanism] = set()
+        for recipe in key.ways:
+            if recipe.mechanism in works:
+                continue
+            outcome = self._works(key, recipe, slot=slot)
+            if outcome:
+                works[recipe.mechanism] = recipe
+            elif outcome is None:
+                doubtful.add(recipe.mechanism)
+        self.unsure = self.unsure or not doubtful <= works.keys()
         return replace(key, recipes=works, info=replace(key.info, mechanisms=tuple(works)))
+
+    def _works(self, key: TokenKey, recipe: Recipe, *, slot: int) -> bool | None:
+        """What is known, else what a probe shows; None: something failed that may pass."""
+        mark = key.info.public_key, recipe.family
+        if key.always_authenticate:
+            return True
+        if mark not in self._known:
+            outcome = self._try(key, recipe, slot=slot)
+            self._failures[mark] += outcome is None
+            if outcome is None and self._failures[mark] < _TRIES:
+                return None
+            self._known[mark] = bool(outcome)
+        return self._known[mark]
 
     def _try(self, key: TokenKey, recipe: Recipe, *, slot: int) -> bool | None:
         """True: works; False: the token cannot; None: something failed."""

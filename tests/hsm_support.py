@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hsm import permit
@@ -23,6 +25,7 @@ from hsm.keys import KeyInfo, Mechanism, NewKey
 from hsm.lifecycle import PinSource
 from hsm.token import Token, TokenAdmin
 
+ROOT = Path(__file__).parents[1]
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN, SO_PIN, WRONG_PIN = "492716", "83710264", "773105"
 
@@ -69,6 +72,9 @@ class Box:
 
     path: Path
     library: Path = SOFTHSM
+    label: str = "box"
+    inside: tuple[str, ...] = ()
+    """A command that starts another in a namespace, for keepers whose module is to see that one."""
     environment: dict[str, str] = field(default_factory=dict)
     keys: dict[str, KeyConfig] = field(default_factory=dict)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -110,7 +116,7 @@ class Box:
         return KeeperConfig(
             name="box",
             library=str(self.library),
-            token="box",
+            token=self.label,
             pin=self.pin or PinSource(file=str(self.path / "pin")),
             sessions=self.sessions,
             environment=self.environment,
@@ -125,8 +131,21 @@ class Box:
     def start(self) -> Token:
         """Start the keeper; its standard error goes to the file `err`."""
         with (self.path / "err").open("ab") as errors:
-            self.process = spawn(self.config, stderr=errors.fileno(), pass_fds=self.pass_fds)
+            if self.inside:
+                self.process = self._spawn_inside(errors.fileno())
+            else:
+                self.process = spawn(self.config, stderr=errors.fileno(), pass_fds=self.pass_fds)
         return self.token
+
+    def _spawn_inside(self, errors: int) -> subprocess.Popen[bytes]:
+        """As `hsm.launch.spawn` does it, behind another command."""
+        command = [*self.inside, sys.executable, "-m", "hsm.keeper"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}  # entering a mount namespace changes the folder
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, env=environment)
+        assert process.stdin is not None
+        with process.stdin as stdin:
+            stdin.write(msgspec.json.encode(self.config))
+        return process
 
     @property
     def token(self) -> Token:
