@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO
 
-from signer import extending, pades, selfcheck
+from signer import admission, extending, pades, selfcheck
 from signer import timestamp as timestamps
 from signer.cms import SignedDataTemplate
 from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
@@ -32,7 +32,6 @@ from signer.lifting import Output
 from signer.model import Extended, Level, Prepared, SignatureValue, Signed, SignOrder
 from signer.selfcheck import Prefixes
 from verify import pdf
-from verify.document import Limits
 from verify.fetcher import Fetcher
 from verify.policy import Policy
 from verify.timestamp import TimestampToken
@@ -60,10 +59,10 @@ def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha25
         raise NoTimestampAuthority
     template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     room = template.size(timestamp_room=TIMESTAMP_ROOM if order.level != "B-B" else 0)
-    size = source.seek(0, os.SEEK_END)
-    reader = pdf.open_reader(source, limits=Limits())
+    admitted = admission.admit(source, order, out=out, sha256=original_sha256)
+    source, size, original_sha256 = admitted.source, admitted.size, admitted.sha256
     with pdf.refusing():
-        revision = pades.append_signature(reader, order, size=size, contents_size=room, digest=template.digest)
+        revision = pades.append_signature(admitted.reader, order, size=size, contents_size=room, digest=template.digest)
 
     _lay_out(source, revision.appended, size=size, out=out)
     prefixes = Prefixes.read(
@@ -87,11 +86,13 @@ def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha25
         digest_algorithm=template.digest,
         field=revision.field,
         nonce=nonce,
+        warnings=admitted.warnings,
     )
 
 
 def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
     """Lay out `out` as `prepare` did. Raises PreparedMismatch if `source` is another document."""
+    source = admission.again(source, out=out, warnings=prepared.warnings)
     size = source.seek(0, os.SEEK_END)
     if size != prepared.original_size:
         raise PreparedMismatch
@@ -173,8 +174,8 @@ def extend(
     at: datetime,
     timestamp_policy: str | None = None,
     allow_degraded: bool = False,
-    password: str | None = None,
     only_new: bool = False,
+    password: str | None = None,
 ) -> Extended:
     """Lift the signatures of any signed PDF to `level` into `out`; of a document at B-LTA already, renew it (with
     `only_new`: only if there is newer evidence).
@@ -191,8 +192,8 @@ def extend(
         grounds=Grounds(trust, policy, at),
         authorities=Authorities(authorities, timestamp_policy, nonce, fetcher),
         allow_degraded=allow_degraded,
-        password=password,
         only_new=only_new,
+        password=password,
     )
 
 
@@ -232,9 +233,8 @@ def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> bytes:
 
 def _lay_out(source: BinaryIO, appended: bytes, *, size: int, out: BinaryIO) -> None:
     """Original, then the revision; the kernel copies, and shares blocks where the file system can."""
-    out.seek(0)
-    out.truncate()
-    left, offset = size, 0
+    left, offset = (size if source is not out else 0), 0  # a mended document stands in `out` already
+    out.truncate(size - left)
     while left and (count := os.copy_file_range(source.fileno(), out.fileno(), left, offset, offset)):
         left, offset = left - count, offset + count
     if left:
