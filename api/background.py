@@ -14,7 +14,7 @@ from api import telemetry
 from api.errors import ApiError
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import extending, recovery
+from api.workflows import extending, recovery, redemption
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
@@ -41,6 +41,7 @@ def _run(services: Services, stop: threading.Event) -> None:
     tidy_at = time.monotonic()
     while not stop.is_set():
         try:
+            redemption.expire_all(services)
             found = recovery.scan(services)
             if found:
                 telemetry.logger().warning("recovery", open=found)

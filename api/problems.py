@@ -38,6 +38,9 @@ STATUS: Mapping[str, int] = {
     "document-too-costly": 422,
     "document-crashed-worker": 422,
     "document-encrypted": 422,
+    "document-permission-denied": 422,
+    "document-signed": 422,
+    "document-xfa": 422,
     "document-format-not-supported": 422,
     "cms-unreadable": 422,
     "timestamp-invalid": 422,
@@ -59,7 +62,6 @@ STATUS: Mapping[str, int] = {
     "anchor-ambiguous": 422,
     "form-field-not-found": 422,
     "form-value-invalid": 422,
-    "form-not-supported": 422,
     "no-timestamp-authority": 422,
     "mechanism-not-supported": 422,
     "value-refused": 422,
@@ -92,6 +94,9 @@ STATUS: Mapping[str, int] = {
     "request-invalid": 400,
     "request-too-large": 413,
     "document-not-ready": 409,
+    "not-prepared": 409,
+    "another-value-given": 409,
+    "preparation-expired": 410,
     "idempotency-key-reused": 409,
     "request-in-progress": 409,
     # operation
@@ -108,11 +113,11 @@ STATUS: Mapping[str, int] = {
     "authority-unusable": 503,
     "font-missing": 503,
     "timestamp-unavailable": 503,
+    "timestamp-not-trusted": 503,
+    "evidence-unavailable": 503,
     "fetch-failed": 503,
     "fetch-refused": 503,
     "sandbox-not-available": 503,
-    "timestamp-not-trusted": 503,
-    "evidence-unavailable": 503,
     "database-unavailable": 503,
     "database-version-unknown": 503,
     "ledger-unavailable": 503,
@@ -144,10 +149,10 @@ RETRY_AFTER: Mapping[str, int] = {
     "database-unavailable": 5,
     "ledger-unavailable": 5,
     "timestamp-unavailable": 30,
+    "evidence-unavailable": 60,
     "certificate-status-unknown": 60,
     "token-not-available": 10,
 }
-    "evidence-unavailable": 60,
 """Seconds after which the same call may well succeed."""
 
 EXTENSIONS = ("signature",)

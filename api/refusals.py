@@ -50,6 +50,27 @@ class DocumentNotReady(ApiError):
     actor = "caller"
 
 
+class NotPrepared(ApiError):
+    """The signature does not wait for a value: it is made with a key of the appliance, or it is over."""
+
+    code = "not-prepared"
+    actor = "caller"
+
+
+class PreparationExpired(ApiError):
+    """The value did not come in time; what was prepared is gone."""
+
+    code = "preparation-expired"
+    actor = "caller"
+
+
+class AnotherValueGiven(ApiError):
+    """The signature has its value already, and this is another one."""
+
+    code = "another-value-given"
+    actor = "caller"
+
+
 class KeyWithoutCertificate(ApiError):
     """The key has no certificate on its token, so that there is nobody it could sign for."""
 

@@ -10,17 +10,18 @@ that an answer costs no validation of what we made ourselves; the models of answ
 
 from __future__ import annotations
 
+import base64
 import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from api.errors import RequestInvalid
 from api.refusals import NameInvalid
 from hsm.keys import Mechanism
-from signer.model import Format, Level, Place, Stamp
+from signer.model import Anchor, FieldPlan, Format, Level, Place, Stamp
 
 
 class _Control(ValueError):
@@ -52,6 +53,42 @@ class PlaceOrder(_Input):
     """Left, bottom, right, top in points (1/72 inch), from the lower left corner of the page."""
 
 
+class AnchorOrder(_Input):
+    """Where a new field goes, by words on the page: they must stand there once."""
+
+    text: Line
+    """The words, exactly as the page shows them."""
+    size: tuple[Coordinate, Coordinate]
+    """Width and height of the field in points."""
+    offset: tuple[Coordinate, Coordinate] = (0.0, 0.0)
+    """From the words' lower left corner to the field's, in points: right and up are positive."""
+    page: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Page, counted from 1; none looks on all pages."""
+
+    def plan(self) -> Anchor:
+        return Anchor(self.text, self.size, self.offset, self.page)
+
+
+class FieldOrder(_Input):
+    """An empty field for somebody later, which the first signature creates."""
+
+    name: Line
+    kind: Literal["signature", "text", "date"] = "signature"
+    """A signature, a text, or a day that is shown as dd/mm/yyyy."""
+    place: PlaceOrder | None = None
+    anchor: AnchorOrder | None = None
+    """Either this or `place`."""
+    label: Line | None = None
+    """What a reader's program calls the field."""
+    max_length: int | None = Field(default=None, ge=1, le=4000)
+    """Letters that a text may have."""
+
+    def plan(self) -> FieldPlan:
+        place = None if self.place is None else Place(self.place.page, self.place.box)
+        anchor = None if self.anchor is None else self.anchor.plan()
+        return FieldPlan(self.name, self.kind, place, anchor, self.label, self.max_length)
+
+
 class StampOrder(_Input):
     """What a reader sees in the field."""
 
@@ -66,8 +103,13 @@ class StampOrder(_Input):
 class OrderRequest(_Input):
     """The part `order` of `POST /v1/signatures`."""
 
-    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_no_controls)]
-    """Name of the key, as in `GET /v1/keys`."""
+    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_no_controls)] | None = None
+    """Name of the key, as in `GET /v1/keys`. Either this or `certificate`."""
+    certificate: Annotated[str, Field(min_length=1, max_length=32_768)] | None = None
+    """The signer's certificate (PEM, or DER in base64), where the key is on a token elsewhere: the document is prepared,
+    and the value comes with `PUT /v1/signatures/{id}/value`."""
+    chain: tuple[Annotated[str, Field(min_length=1, max_length=32_768)], ...] = Field(default=(), max_length=10)
+    """Certificates between that one and its root, likewise."""
     format: Format = "PAdES"
     level: Level = "B-B"
     """B-B: the bare signature; B-T: with a timestamp; B-LT: with what proves it later; B-LTA: and a timestamp over that."""
@@ -79,6 +121,14 @@ class OrderRequest(_Input):
     """Name of the signature field: an empty one, or a new one; None takes the only empty field, else a new one."""
     place: PlaceOrder | None = None
     """Where a new field goes; None makes it invisible."""
+    anchor: AnchorOrder | None = None
+    """Where a new field goes, by words on the page instead of `place`."""
+    certify: Literal[1, 2, 3] | None = None
+    """Certify as the first signer: 1 no further change, 2 filling and signing, 3 comments as well."""
+    fields: tuple[FieldOrder, ...] = Field(default=(), max_length=200)
+    """Empty fields for later signers, created by this signature."""
+    fill: dict[Line, bool | int | Annotated[str, Field(max_length=4000)]] = Field(default={}, max_length=500)
+    """Form values by field name, written with their appearance by the same revision: number, date, check box."""
     stamp: StampOrder | None = None
     """What the field shows; a field with a place and no stamp gets the plain one."""
     name: Line | None = None
@@ -88,6 +138,16 @@ class OrderRequest(_Input):
     contact: Line | None = None
     head: Hex256 | None = None
     """Expected SHA-256 of the document; another document is refused as stale."""
+    fork: bool = False
+    """True goes on from a document of ours on which another signature was built already: a copy with a way of its own."""
+
+    @model_validator(mode="after")
+    def _one_signer(self) -> Self:
+        if (self.key is None) == (self.certificate is None):
+            raise ValueError("either `key` or `certificate`")
+        if self.chain and self.certificate is None:
+            raise ValueError("`chain` belongs to `certificate`")
+        return self
 
     def canonical(self) -> bytes:
         """One fixed form of the order, to which an Idempotency-Key is bound."""
@@ -100,7 +160,37 @@ class OrderRequest(_Input):
         """A field that is seen is never empty: with a place and no stamp it gets the plain one."""
         if self.stamp is not None:
             return Stamp(self.stamp.lines, self.stamp.border, self.stamp.language)
-        return None if self.place is None else Stamp()
+        return None if self.place is None and self.anchor is None else Stamp()
+
+    def signer_anchor(self) -> Anchor | None:
+        return None if self.anchor is None else self.anchor.plan()
+
+    def signer_fields(self) -> tuple[FieldPlan, ...]:
+        return tuple(field.plan() for field in self.fields)
+
+    def signer_fill(self) -> tuple[tuple[str, str], ...]:
+        """Values as text: a check box takes `true` and `false`."""
+        texts = {
+            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in self.fill.items()
+        }
+        return tuple(texts.items())
+
+
+class ValueRequest(_Input):
+    """The body of `PUT /v1/signatures/{id}/value`."""
+
+    value: Annotated[bytes, Field(min_length=1, max_length=8192)]
+    """The signature value in base64, as CMS carries it (ECDSA in DER)."""
+    algorithm: Mechanism
+    """The mechanism that made it: the one that was prepared for."""
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _base64(cls, text: object) -> bytes:
+        try:
+            return base64.b64decode(text if isinstance(text, str) else "*", validate=True)
+        except ValueError:
+            raise ValueError("not base64") from None
 
 
 class VerifyOptions(_Input):
@@ -114,6 +204,29 @@ class VerifyOptions(_Input):
     """True asks nobody: only revocation data in the document and in the trust folder is used."""
 
 
+class ExtendOptions(_Input):
+    """The fields beside the document of `POST /v1/extensions`."""
+
+    level: Literal["B-T", "B-LT", "B-LTA"]
+    """The level to reach; a document at B-LTA already gets further evidence and a further timestamp."""
+    allow_degraded: bool = False
+    """True takes a lower level when a timestamp authority or responder is away; the answer says so."""
+    password: Annotated[str, Field(max_length=200)] | None = Field(default=None, repr=False)
+    """Opens an encrypted document."""
+
+
+def parse_extension(fields: Mapping[str, bytes]) -> ExtendOptions:
+    """The options of an extension from its form fields, or RequestInvalid."""
+    known = ExtendOptions.model_fields
+    try:
+        return ExtendOptions.model_validate_strings(
+            {name: value.decode("utf-8", "replace") for name, value in fields.items() if name in known}
+        )
+    except ValidationError as error:
+        where, what, _ = _first(error)
+        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
+
+
 def parse_order(raw: bytes) -> OrderRequest:
     """The order, or RequestInvalid with the part of it that is wrong; NameInvalid for control characters in it."""
     try:
@@ -122,6 +235,15 @@ def parse_order(raw: bytes) -> OrderRequest:
         where, what, control = _first(error)
         if control:
             raise NameInvalid(f"{where} has control characters", name=where) from None
+        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
+
+
+def parse_value(raw: bytes) -> ValueRequest:
+    """The value, or RequestInvalid."""
+    try:
+        return ValueRequest.model_validate_json(raw)
+    except ValidationError as error:
+        where, what, _ = _first(error)
         raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
 
 
@@ -168,13 +290,20 @@ class SignatureAnswer(BaseModel):
     )
 
     id: str
-    status: Literal["preparing", "signing", "completing", "signed", "refused", "in-doubt"]
+    status: Literal["prepared", "signing", "completing", "signed", "refused", "in-doubt"]
     sha256: str | None = None
     level: str | None = None
     field: str | None = None
     signed_at: str | None = None
     timestamp: str | None = None
     document: str | None = None
+    tbs: str | None = None
+    """What is to be signed, in base64: the DER of the signed attributes."""
+    algorithm: str | None = None
+    """How: the mechanism that hashes and signs `tbs`."""
+    envelope: dict[str, Any] | None = None
+    """What the signer's component shows and checks: JSON of origin, expiry and documents as a JWS payload."""
+    expires_at: str | None = None
     code: str | None = None
     warnings: list[str] = []
 
@@ -203,26 +332,3 @@ class KeyAnswer(BaseModel):
     subject: str | None
     issuer: str | None
     not_after: str | None
-class ExtendOptions(_Input):
-    """The fields beside the document of `POST /v1/extensions`."""
-
-    level: Literal["B-T", "B-LT", "B-LTA"]
-    """The level to reach; a document at B-LTA already gets further evidence and a further timestamp."""
-    allow_degraded: bool = False
-    """True takes a lower level when a timestamp authority or responder is away; the answer says so."""
-    password: Annotated[str, Field(max_length=200)] | None = Field(default=None, repr=False)
-    """Opens an encrypted document."""
-
-
-def parse_extension(fields: Mapping[str, bytes]) -> ExtendOptions:
-    """The options of an extension from its form fields, or RequestInvalid."""
-    known = ExtendOptions.model_fields
-    try:
-        return ExtendOptions.model_validate_strings(
-            {name: value.decode("utf-8", "replace") for name, value in fields.items() if name in known}
-        )
-    except ValidationError as error:
-        where, what, _ = _first(error)
-        raise RequestInvalid(f"{where}: {what}" if where else what, field=where) from None
-
-

@@ -66,6 +66,9 @@ class Server(_Section):
     """Language of sentences for callers whose Accept-Language names neither."""
     zone: str = Field(default="+07:00", pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$")
     """Offset from UTC in which times are told to people and in reports; Việt Nam keeps one all year."""
+    origin: str = Field(default="", max_length=200)
+    """Address under which callers reach the service (`https://ky.example.gov.vn`), as the envelope of a prepared
+    signature names it; empty takes host and port."""
     log: Literal["json", "text"] = "json"
     """Form of the log lines on standard error."""
 
@@ -131,6 +134,8 @@ class Signing(_Section):
     """What to do when no revocation answer can be had. A certificate known as revoked is always refused."""
     certificate_cache: float = Field(default=300.0, ge=0, le=3600)
     """Seconds that a certificate found good is not checked again; 0 checks it for every signature."""
+    preparation: float = Field(default=900.0, ge=1, le=86_400)
+    """Seconds for which a document that was prepared for a certificate waits for its signature value."""
     completion_retry: float = Field(default=86_400.0, ge=60)
     """Seconds for which a signature that still lacks its timestamp is retried."""
     evidence_policy: str = Field(default="default", pattern=r"^[a-z0-9-]{1,40}$")

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api.schemas import OrderRequest, VerifyOptions
+from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
 OPEN = ("/tsa", "/health/alive", "/health/ready", "/metrics", "/", "/docs", "/style.css")
 """Calls without an API key."""
@@ -35,7 +35,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (OrderRequest, VerifyOptions):
+    for model in (OrderRequest, ValueRequest, VerifyOptions):
         schemas.update(_schemas(model))
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "kyso_<id>_…"}}
     for path, methods in found["paths"].items():

@@ -12,12 +12,12 @@ from starlette.responses import FileResponse, Response
 from api import render, uploads
 from api.routes import common
 from api.routes.common import PROBLEMS
-from api.schemas import SignatureAnswer, parse_order
+from api.schemas import SignatureAnswer, parse_order, parse_value
 from api.services import Services
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, signing, verifying
+from api.workflows import access, envelopes, preparations, redemption, signing, verifying
 from api.workflows.completion import Outcome
 
 router = APIRouter(prefix="/v1/signatures", tags=["signatures"], route_class=common.PlainRoute)
@@ -56,8 +56,31 @@ UPLOAD: dict[str, Any] = {
                         "level": "B-T",
                         "place": {"page": 1, "box": [330, 90, 540, 170]},
                         "reason": "Phê duyệt",
+                        "certify": 2,
+                        "fields": [
+                            {
+                                "name": "so",
+                                "kind": "text",
+                                "anchor": {"text": "Số:", "size": [60, 14], "offset": [18, -3]},
+                            },
+                            {"name": "dau", "place": {"page": 1, "box": [330, 20, 540, 80]}},
+                        ],
+                        "fill": {"noi_nhan": "Chi bộ thôn Mẫu"},
                     },
                 },
+            }
+        },
+    },
+}
+
+
+VALUE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/ValueRequest"},
+                "example": {"value": "MEUCIQ…", "algorithm": "ecdsa_sha256"},
             }
         },
     },
@@ -70,6 +93,7 @@ UPLOAD: dict[str, Any] = {
     summary="Sign a document",
     responses={
         201: {"model": SignatureAnswer, "description": "Signed; with `Accept: application/pdf` the signed bytes"},
+        202: {"model": SignatureAnswer, "description": "Prepared for the order's `certificate`; its value is awaited"},
         **PROBLEMS,
     },
     openapi_extra=UPLOAD,
@@ -86,22 +110,55 @@ async def create(request: Request) -> Response:
         outcome, body = await common.room(request).run(_sign, services, caller, upload, key, kind=kind)
     finally:
         upload.close()
-    record = outcome.record
-    request.scope["kyso.signature"] = record.id
-    headers = {"Location": f"/v1/signatures/{record.id}"}
-    if outcome.repeated:
-        headers["Idempotency-Replayed"] = "true"
-    if kind == JSON:
-        return common.json(access.signature_json(record), status=201, headers=headers)
-    return _file(body, record, status=201, headers=headers)
+    return _answer(request, outcome, body, kind=kind, status=201)
 
 
 def _sign(
     services: Services, caller: Caller, upload: Upload, key: str | None, *, kind: str
 ) -> tuple[Outcome, bytes | Path]:
     order = parse_order(upload.fields["order"])
-    outcome = signing.sign(services, caller, order, upload, idempotency_key=key)
-    return outcome, _body(services, outcome.record) if kind == PDF else b""
+    way = signing.sign if order.certificate is None else preparations.prepare
+    outcome = way(services, caller, order, upload, idempotency_key=key)
+    signed = outcome.record.state == "signed"
+    return outcome, _body(services, outcome.record) if kind == PDF and signed else b""
+
+
+def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str, status: int) -> Response:
+    """The signature, or what was prepared: 202 whatever the caller accepts, as there is no document yet."""
+    record = outcome.record
+    request.scope["kyso.signature"] = record.id
+    headers = {"Location": f"/v1/signatures/{record.id}"}
+    if outcome.repeated:
+        headers["Idempotency-Replayed"] = "true"
+    if record.state == "prepared":
+        settings = common.services(request).settings
+        return common.json(envelopes.as_json(settings, record), status=202, headers=headers)
+    if kind == JSON:
+        return common.json(access.signature_json(record), status=status, headers=headers)
+    return _file(body, record, status=status, headers=headers)
+
+
+@router.put(
+    "/{identity}/value",
+    summary="The value for a signature that was prepared for a certificate",
+    responses={
+        200: {"model": SignatureAnswer, "description": "Signed; with `Accept: application/pdf` the signed bytes"},
+        **PROBLEMS,
+    },
+    openapi_extra=VALUE,
+)
+async def value(request: Request, identity: str) -> Response:
+    caller = await common.caller(request, "sign")
+    kind = common.accepted(request, (JSON, PDF))
+    services = common.services(request)
+    given = parse_value(await request.body())
+
+    def redeem() -> tuple[Outcome, bytes | Path]:
+        outcome = redemption.redeem(services, caller, identity, given.value, mechanism=given.algorithm)
+        return outcome, _body(services, outcome.record) if kind == PDF else b""
+
+    outcome, body = await common.room(request).run(redeem)
+    return _answer(request, outcome, body, kind=kind, status=200)
 
 
 @router.get(

@@ -111,6 +111,20 @@ def finish(connection: sa.Connection, claim: Claim, *, answer: str) -> None:
     _change(connection, claim, answer_json=answer, holder=None, held_until=0.0)
 
 
+def again(connection: sa.Connection, claim: Claim, *, lease: float = LEASE) -> Claim:
+    """What was `done` led to nothing in the end: begin anew under the same key. Raises RequestInProgress when another
+    equal call was quicker."""
+    token = secrets.token_hex(8)
+    change = (
+        table.update()
+        .where(*_is(claim.caller, claim.key), table.c.signature == claim.signature, table.c.answer_json.is_not(None))
+        .values(signature=None, answer_json=None, holder=token, held_until=time.time() + lease)
+    )
+    if connection.execute(change).rowcount != 1:
+        raise RequestInProgress(key=claim.key)
+    return Claim(claim.caller, claim.key, "new", token)
+
+
 def pause(connection: sa.Connection, claim: Claim) -> None:
     """The work stopped where it can go on later: the next equal call takes over at once."""
     _change(connection, claim, holder=None, held_until=0.0)

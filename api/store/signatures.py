@@ -174,11 +174,48 @@ def expired(connection: sa.Connection, *, now: float, limit: int = 100) -> tuple
     """Preparations whose value did not come in time, oldest first."""
     chosen = (
         sa.select(table.c.id)
-        .where(table.c.state == sa.literal_column("'prepared'"), table.c.expires_at <= now, table.c.held_until <= now)
+        .where(table.c.state == sa.literal_column("'prepared'"), table.c.expires_at <= now)
         .order_by(table.c.expires_at)
         .limit(limit)
     )
     return tuple(SignatureId(row.id) for row in connection.execute(chosen))
+
+
+def redeem(
+    connection: sa.Connection,
+    id: SignatureId | str,  # noqa: A002
+    *,
+    value: bytes,
+    lease: float = LEASE,
+) -> Hold:
+    """The value of a preparation has come from outside, once: it is held now, and `completing`.
+
+    Raises ClaimLost when another value was quicker, or the time is over."""
+    now = time.time()
+    hold = Hold(SignatureId(id), secrets.token_hex(8))
+    change = _waiting(id, table.c.expires_at > now).values(
+        state="completing", value=value, holder=hold.token, held_until=now + lease, updated_at=now
+    )
+    if connection.execute(change).rowcount != 1:
+        raise ClaimLost(f"signature {id} waits for no value", signature=id)
+    return hold
+
+
+def expire(
+    connection: sa.Connection,
+    id: SignatureId | str,  # noqa: A002
+    *,
+    error_code: str,
+) -> None:
+    """The value did not come in time. Raises ClaimLost when it did after all, or another process was here before."""
+    now = time.time()
+    change = _waiting(id, table.c.expires_at <= now).values(state="refused", error_code=error_code, updated_at=now)
+    if connection.execute(change).rowcount != 1:
+        raise ClaimLost(f"signature {id} is past this step", signature=id)
+
+
+def _waiting(id: str, condition: sa.ColumnElement[bool]) -> sa.Update:  # noqa: A002
+    return table.update().where(table.c.id == id, table.c.state == "prepared", condition)
 
 
 def tidy(connection: sa.Connection) -> int:
@@ -188,17 +225,17 @@ def tidy(connection: sa.Connection) -> int:
 
 def renew(connection: sa.Connection, hold: Hold, *, lease: float = LEASE) -> None:
     """Hold it for another `lease` seconds from now."""
-    _step(connection, hold, ("prepared", *UNFINISHED), held_until=time.time() + lease)
+    _step(connection, hold, UNFINISHED, held_until=time.time() + lease)
 
 
 def release(connection: sa.Connection, hold: Hold) -> None:
     """Let go without a change of state, so that a job or another process can go on at once."""
-    _step(connection, hold, ("prepared", *UNFINISHED, "in-doubt"), held_until=0.0, holder=None)
+    _step(connection, hold, (*UNFINISHED, "in-doubt"), held_until=0.0, holder=None)
 
 
 def to_completing(connection: sa.Connection, hold: Hold, *, value: bytes) -> None:
     """The signature value is there."""
-    _step(connection, hold, ("prepared", "signing", "in-doubt"), state="completing", value=value)
+    _step(connection, hold, ("signing", "in-doubt"), state="completing", value=value)
 
 
 def to_signed(connection: sa.Connection, hold: Hold, *, result: str, signed_blob: str, signed_sha256: str) -> None:
@@ -216,7 +253,7 @@ def to_signed(connection: sa.Connection, hold: Hold, *, result: str, signed_blob
 
 def to_refused(connection: sa.Connection, hold: Hold, *, error_code: str, result: str | None = None) -> None:
     """Ended without a signature, for a reason that trying again does not change. The hold ends."""
-    _finish(connection, hold, ("prepared", *UNFINISHED), state="refused", error_code=error_code, result_json=result)
+    _finish(connection, hold, UNFINISHED, state="refused", error_code=error_code, result_json=result)
 
 
 def to_in_doubt(connection: sa.Connection, hold: Hold, *, error_code: str) -> None:

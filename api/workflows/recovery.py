@@ -126,7 +126,7 @@ def _resume(services: Services, identity: str, *, claim: Claim | None) -> Signat
                 services.database.write(signatures.release, hold)
             raise
         # R3
-        return _complete(services, hold, record, claim=claim)
+        return complete(services, hold, record, claim=claim)
 
 
 def _ended(services: Services, record: SignatureRecord | None, *, claim: Claim | None) -> SignatureRecord | None:
@@ -159,7 +159,7 @@ def _settle(services: Services, hold: Hold, record: SignatureRecord) -> Signatur
     return None
 
 
-def _complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> SignatureRecord:
+def complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> SignatureRecord:
     """R3. Lay out the draft again where it lies, and complete it."""
     assert record.prepared is not None
     prepared = wire.unpack(record.prepared, Prepared)

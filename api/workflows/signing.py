@@ -2,7 +2,7 @@
 
 1. The caller may use the key: role and pattern; a key that is not the caller's does not exist.
 2. The request is new: an Idempotency-Key that is known repeats the answer, or goes on where the request stopped.
-3. The head: the document is the one that the order expects.
+3. The head: the document is the one that the order expects; and, within step 6, no later signature was built on it.
 4. The certificate may be signed with: period, key, path, revocation.
 5. A worker prepares: a draft, which is the document and a revision with a gap, and the bytes to sign.
 6. The draft is durable; then INTENT is, and in the same transaction the record with all that completion needs.
@@ -27,7 +27,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import secrets
 import time
@@ -36,27 +35,24 @@ from typing import cast
 import sqlalchemy as sa
 
 from api import auth
-from api.errors import ClaimLost, DatabaseUnavailable, StaleDocument
+from api.errors import DatabaseUnavailable
 from api.refusals import SignatureInDoubt
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
 from api.settings import Key as KeySettings
-from api.store import idempotency, signatures
+from api.store import heads, idempotency, signatures
 from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import completion, recovery
+from api.workflows import completion, orders, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism
-from signer.model import Prepared, SignOrder
-
-BYTES_PER_SECOND = 5_000_000
-"""How slow the preparation of a large document may be, for the length of the first claim."""
+from signer.model import Prepared
 
 
 def sign(
@@ -66,27 +62,32 @@ def sign(
     # 1. a key that is not the caller's does not exist
     auth.require(caller, "sign")
     try:
-        _require_key(caller, order)
+        ref = _key_of(caller, order)
         # 2. new, or known
-        claim = _claim(services, caller, order, document, key=idempotency_key)
-        known = _known(services, claim)
-        outcome = Outcome(known, repeated=True) if known else _sign(services, caller, order, document, claim)
+        claim = orders.claim(services, caller, order, document, key=idempotency_key)
+        known = orders.known(services, claim)
+        outcome = (
+            Outcome(known, repeated=True) if known else _sign(services, caller, order, document, ref=ref, claim=claim)
+        )
     except Exception as error:
-        services.refusals.note(error, caller=caller.id, key=order.key, document_sha256=document.sha256)
+        services.refusals.note(error, caller=caller.id, key=order.key or "", document_sha256=document.sha256)
         services.metrics.signatures.labels(order.level, getattr(error, "code", "internal-error")).inc()
         raise
     services.metrics.signatures.labels(order.level, "repeated" if outcome.repeated else "signed").inc()
     return outcome
 
 
-def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upload, claim: Claim | None) -> Outcome:
+def _sign(
+    services: Services, caller: Caller, order: OrderRequest, document: Upload, *, ref: str, claim: Claim | None
+) -> Outcome:
     with services.documents.open(caller.id) as worker, services.blobs.draft() as draft:
         try:
             # 3. the head
-            _require_head(order, document)
+            orders.require_head(order, document)
             # 4. the certificate
-            key = _document_key(services, order)
-            plan = _plan(services, order, key)
+            key = _document_key(services, ref)
+            mechanism = services.keys.mechanism(key, wanted=order.mechanism)
+            plan = orders.plan(services, order, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
             nonce = 1 << 63 | secrets.randbits(63)
@@ -94,7 +95,7 @@ def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upl
             # 6. draft, INTENT and record
             hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
         except Exception as error:
-            _give_back(services, claim, error)
+            orders.give_back(services, claim, error)
             raise
         with services.holds.kept(hold, claim):
             # 7, 8, 9. permit, signature, DONE
@@ -103,81 +104,25 @@ def _sign(services: Services, caller: Caller, order: OrderRequest, document: Upl
             return completion.finish(services, hold, record, worker=worker, draft=draft, prepared=prepared, claim=claim)
 
 
-# --- steps 1 to 3 -----------------------------------------------------------------------------------------------------
+# --- step 1 ------------------------------------------------------------------------------------------------------------
 
 
-def _require_key(caller: Caller, order: OrderRequest) -> None:
+def _key_of(caller: Caller, order: OrderRequest) -> str:
+    assert order.key is not None
     if not caller.may_use(order.key):
         raise KeyNotFound(key=order.key)
+    return order.key
 
 
-def _require_head(order: OrderRequest, document: Upload) -> None:
-    if order.head is not None and order.head != document.sha256:
-        raise StaleDocument(expected=order.head, found=document.sha256)
+# --- step 4 ------------------------------------------------------------------------------------------------------------
 
 
-def _claim(
-    services: Services, caller: Caller, order: OrderRequest, document: Upload, *, key: str | None
-) -> Claim | None:
-    if key is None:
-        return None
-    mark = idempotency.fingerprint(order=order.canonical(), document_sha256=document.sha256)
-    lease = LEASE + document.size / BYTES_PER_SECOND
-    return services.database.write(idempotency.begin, caller=caller.id, key=key, fingerprint=mark, lease=lease)
-
-
-def _known(services: Services, claim: Claim | None) -> SignatureRecord | None:
-    """The signature that this request led to before; None when there is none yet, and all is to be done."""
-    if claim is None or claim.signature is None:
-        return None
-    if claim.outcome == "done":
-        return services.database.read(signatures.get, claim.signature)
-    return recovery.resume(services, claim.signature, claim=claim)
-
-
-def _give_back(services: Services, claim: Claim | None, error: Exception) -> None:
-    """Free the Idempotency-Key of a request that ended before its key was used.
-
-    Not after an error of the database: whether the INTENT is there is then not known, and the next equal call finds out
-    when the claim has lapsed."""
-    if claim is None or isinstance(error, DatabaseUnavailable | ClaimLost):
-        return
-    # Else it lapses by itself; what is raised is the error that ended the request.
-    with contextlib.suppress(ClaimLost, DatabaseUnavailable):
-        services.database.write(idempotency.abandon, claim)
-
-
-# --- steps 4 and 5 ----------------------------------------------------------------------------------------------------
-
-
-def _document_key(services: Services, order: OrderRequest) -> KeyInfo:
+def _document_key(services: Services, ref: str) -> KeyInfo:
     """The key, if it signs documents at all: to those who sign them, an authority's key is none."""
-    shapes = services.settings.keys.get(order.key, KeySettings()).shapes
+    shapes = services.settings.keys.get(ref, KeySettings()).shapes
     if "signed-attributes" not in shapes:
-        raise KeyNotFound(key=order.key)
-    return services.keys.find(order.key)
-
-
-def _plan(services: Services, order: OrderRequest, key: KeyInfo) -> SignOrder:
-    """The order as the signer takes it."""
-    return SignOrder(
-        certificate=key.certificate or b"",
-        chain=key.chain,
-        mechanism=services.keys.mechanism(key, wanted=order.mechanism),
-        signing_time=services.clock().replace(microsecond=0),
-        format=order.format,
-        level=order.level,
-        field=order.field,
-        place=order.signer_place(),
-        stamp=order.signer_stamp(),
-        name=order.name,
-        reason=order.reason,
-        location=order.location,
-        contact=order.contact,
-        timestamp_authorities=services.settings.authorities_for(key.ref),
-        timestamp_policy=services.settings.timestamping.policy,
-        allow_degraded=order.allow_degraded,
-    )
+        raise KeyNotFound(key=ref)
+    return services.keys.find(ref)
 
 
 # --- step 6 -----------------------------------------------------------------------------------------------------------
@@ -211,6 +156,8 @@ def _intend(
             id=identity,
             lease=LEASE,
         )
+        if not order.fork:
+            heads.take(connection, document.sha256, successor=identity)
         if claim is not None:
             idempotency.attach(connection, claim, signature=identity, lease=LEASE)
         made[:] = [(hold, number)]  # the transaction may run more than once; the last one counts
