@@ -138,6 +138,10 @@ class OrderRequest(_Input):
     contact: Line | None = None
     head: Hex256 | None = None
     """Expected SHA-256 of the document; another document is refused as stale."""
+    password: Annotated[str, Field(min_length=1, max_length=127)] | None = Field(default=None, repr=False)
+    """Opens an encrypted document; none tries without."""
+    repair: bool = False
+    """True mends a damaged document that nobody has signed yet; the answer then warns REPAIRED."""
     fork: bool = False
     """True goes on from a document of ours on which another signature was built already: a copy with a way of its own."""
 

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.decode_limits import DecodePurpose
@@ -44,6 +44,8 @@ class Budget:
 
 SIGNING = Budget(objects=1_500, content=1 << 15, searched=1 << 24)
 JUDGING = Budget(objects=50_000, content=1 << 21, searched=1 << 26)
+
+_Kind = Literal["plain", "stream", "compressed"]
 
 _SUSPECT = re.compile(
     rb"/(?:S\s*/(?:JavaScript|Launch|SubmitForm|ImportData|GoToE|GoToR|Thread|Rendition|Movie|Sound|Hide|SetOCGState|"
@@ -119,14 +121,14 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
     named: set[bytes] = set()
     loose: list[int] = []
     large = {one.number: one.dictionary for one in raw if one.current and one.end - one.offset > LARGE}
-    for number, text, is_stream, complete in _texts(raw, reader):
+    for number, text, kind, complete in _texts(raw, reader):
         pages += bool(_PAGE.search(text))
         named.update(_REFERENCE.findall(text))
         whole = whole and complete
-        if is_stream and b"/Type" not in text and b"/Subtype" not in text:
+        if kind == "stream" and b"/Type" not in text and b"/Subtype" not in text:
             loose.append(number)
         if _SUSPECT.search(text) or (b"/AP" in text and _VALUE_OR_HIDDEN.search(text)):
-            _parse(reader, number, text, is_stream=is_stream, found=found)
+            _parse(reader, number, text, kind=kind, found=found)
     shown = get(get(reader.root, "/Pages"), "/Count")
     if isinstance(shown, int) and pages > shown:
         found.add("HIDDEN_CONTENT", "page-not-shown", pages - shown)
@@ -137,16 +139,17 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
         found.add("CONTENT_NOT_READ" if reason == "page-content" else "HIDDEN_CONTENT", reason, page)
 
 
-def _texts(raw: RawObjects, reader: PdfFileReader) -> Iterator[tuple[int, bytes, bool, bool]]:
-    """(number, the object without its stream, whether it has one, whether this is all of it) of current objects."""
+def _texts(raw: RawObjects, reader: PdfFileReader) -> Iterator[tuple[int, bytes, _Kind, bool]]:
+    """(number, the object without its stream, what it is, whether this is all of it) of current objects."""
     for one in raw:
         if one.current:
             is_stream = len(one.dictionary) < len(one.head)
-            yield one.number, one.dictionary, is_stream, is_stream or one.end - one.offset <= HEAD
+            kind: _Kind = "stream" if is_stream else "plain"
+            yield one.number, one.dictionary, kind, is_stream or one.end - one.offset <= HEAD
     for stream in set(raw.compressed.values()):
         for number, text in _unpacked(reader, stream):
             if raw.compressed.get(number) == stream:
-                yield number, text, False, True
+                yield number, text, "compressed", True
 
 
 def _search(file: BinaryIO, *, found: _Found, budget: Budget) -> None:
@@ -178,12 +181,12 @@ def _read(text: bytes, reference: generic.Reference) -> object:
     return generic.read_object(BytesIO((text[header.end() :] if header else text) + b"\nendobj"), reference)
 
 
-def _parse(reader: PdfFileReader, number: int, text: bytes, *, is_stream: bool, found: _Found) -> None:
+def _parse(reader: PdfFileReader, number: int, text: bytes, *, kind: _Kind, found: _Found) -> None:
     """What a suspect object says; where it cannot be parsed, what its bytes say."""
     try:
         reference = generic.Reference(number, 0, reader)
-        value = reader.get_object(reference) if b"endobj" in text else _read(text, reference)
-        if is_stream and isinstance(value, generic.DictionaryObject) and ("/F" in value or "/FFilter" in value):
+        value = reader.get_object(reference) if kind == "plain" else _read(text, reference)
+        if kind == "stream" and isinstance(value, generic.DictionaryObject) and ("/F" in value or "/FFilter" in value):
             found.add("EXTERNAL_REFERENCE", "stream", number)
         for code, reason in _walk(value, depth=_DEPTH):
             found.add(code, reason, number)
