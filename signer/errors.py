@@ -75,12 +75,6 @@ class FormValueInvalid(SignerError):
     code = "form-value-invalid"
 
 
-class FormNotSupported(SignerError):
-    """The form is of a kind that cannot be filled or signed without breaking it (XFA)."""
-
-    code = "form-not-supported"
-
-
 class TextNotShowable(SignerError):
     """The stamp's text has characters that the font does not have or that cannot be shown."""
 

@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import SignatureFormField
 
-from signer.errors import FormNotSupported, OrderInvalid, PlaceOutsidePage
+from signer.errors import OrderInvalid, PlaceOutsidePage
 from signer.model import FieldPlan, Place
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
@@ -66,13 +66,9 @@ class Field:
 
 
 def form_of(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject | None:
-    """The document's form. Raises FormNotSupported for XFA, whose own copy of the values would contradict ours."""
+    """The document's form, None if it has none. (XFA forms are not admitted at all: `signer.admission`.)"""
     form = get(writer.root, "/AcroForm")
-    if not isinstance(form, generic.DictionaryObject):
-        return None
-    if "/XFA" in form:
-        raise FormNotSupported(reason="xfa")
-    return form
+    return form if isinstance(form, generic.DictionaryObject) else None
 
 
 def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:

@@ -204,6 +204,9 @@ class FieldRule(GenericFieldModificationRule):
     """pyHanko's rule for filling a field; a field may also be reached by other paths than it expects (/CO, several
     structure elements), its widgets may stand apart, and widgets may be taken away (see `PageRule`)."""
 
+    def __init__(self) -> None:
+        super().__init__(allow_in_place_appearance_stream_changes=False)  # it fails on buttons; see `_redrawn`
+
     def compare_fields(self, spec: FieldComparisonSpec) -> bool:
         before, after = spec.old_field, spec.new_field
         if before is None or after is None or _raw(before, "/Kids") == _raw(after, "/Kids"):
@@ -237,6 +240,9 @@ class FieldRule(GenericFieldModificationRule):
         # Only a value and its appearance differ (`compare_fields`): no use of the object elsewhere can show that.
         locked = self.compare_fields(spec)
         yield ModificationLevel.FORM_FILLING, FormUpdate(spec.new_field_ref, None, fq_name, valid_when_locked=locked)
+        if spec.old_field is not None and spec.new_field is not None:
+            for update in _redrawn(spec.old_field, spec.new_field, fq_name, context):
+                yield ModificationLevel.FORM_FILLING, update
         yield from _widgets_filled(fq_name, spec, context)
 
 
@@ -269,10 +275,24 @@ def _widgets_filled(
         yield level, FormUpdate(reference, field_name=name)
         for fresh in _allow_appearance_update(kids[reference], widget, context.old, context.new):
             yield level, FormUpdate(fresh, field_name=name)
-        for update in _allow_in_place_appearance_update(
-            kids[reference], widget, context.old, context.new, fq_name=name
-        ):
+        for update in _redrawn(kids[reference], widget, name, context):
             yield level, update
+
+
+def _redrawn(
+    before: generic.DictionaryObject, after: generic.DictionaryObject, name: str, context: FieldComparisonContext
+) -> Iterable[FormUpdate]:
+    """Appearance streams that were written again in their place. The states of a button are not of that kind."""
+    looks = (get(before, "/AP"), get(after, "/AP"))
+    for look in looks:
+        if not isinstance(look, generic.DictionaryObject):
+            return ()
+        if any(not isinstance(look.raw_get(key), generic.IndirectObject) for key in look):
+            return ()
+    found: Iterable[FormUpdate] = _allow_in_place_appearance_update(
+        before, after, context.old, context.new, fq_name=name
+    )
+    return found
 
 
 def _added(reference: Reference, old: HistoricalResolver, new: HistoricalResolver) -> Iterator[Qualified]:
