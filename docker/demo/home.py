@@ -1,7 +1,7 @@
 """What lies in a demo's KYSO_HOME: `kyso.toml`, SoftHSM's configuration, and the note that the set-up is done.
 
-Light to import: the runner looks at the note at every start. `kyso.toml` is written anew when the port changes, but only while it still is what this module wrote: an edited one is the
-operator's and stays.
+Light to import: the runner looks at the note at every start. `kyso.toml` is written anew when the port or the demo
+changes, but only while it still is what this module wrote: an edited one is the operator's and stays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ token = "kyso-demo"
 pin_file = "secrets/demo.pin"
 environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
 
-# A token whose PIN file is wrong, to show what a locked token looks like. The right PIN is in demo/locked-right.pin.
+# A token whose PIN file is wrong, to show what a locked token looks like. The right PIN is in secrets/locked-right.pin.
 [modules.locked]
 library = "{library}"
 token = "kyso-locked"
@@ -81,7 +81,13 @@ def state(home: Path) -> dict[str, object]:
 
 def note_state(home: Path, *, port: int) -> None:
     """Note that the set-up is complete."""
-    noted = {"fingerprint": _fingerprint(port), "home": str(home), "port": port, "at": time.time()}
+    noted = {
+        "fingerprint": _fingerprint(port),
+        "home": str(home),
+        "port": port,
+        "at": time.time(),
+        "toml": _mark(kyso_toml(port=port)),
+    }
     (home / "demo" / "setup.json").write_text(json.dumps(noted) + "\n", "utf-8")
 
 
@@ -100,6 +106,10 @@ def is_set_up(home: Path, *, port: int) -> bool:
 def _fingerprint(port: int) -> str:
     """Changes when certificates have to be issued anew: they carry the port's address and what the definition says."""
     return hashlib.sha256(f"{port}\n".encode() + PKI_DEFINITION.read_bytes()).hexdigest()
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def library() -> str:
@@ -121,11 +131,13 @@ def softhsm2_conf(home: Path) -> str:
 
 
 def write(home: Path, *, port: int, former_port: int | None) -> None:
-    """Write both files, and leave an edited `kyso.toml` alone."""
+    """Write both files, and leave an edited `kyso.toml` alone: one that is neither as this version writes it nor as
+    the last set-up noted it."""
     toml = home / "kyso.toml"
     wanted = kyso_toml(port=port)
-    ours = {kyso_toml(port=number) for number in (port, former_port) if number is not None}
-    if not toml.exists() or (toml.read_text("utf-8") in ours and toml.read_text("utf-8") != wanted):
+    ours = {_mark(kyso_toml(port=number)) for number in (port, former_port) if number is not None}
+    ours.add(str(state(home).get("toml")))
+    if not toml.exists() or (_mark(toml.read_text("utf-8")) in ours and toml.read_text("utf-8") != wanted):
         toml.write_text(wanted, "utf-8")
     (home / "softhsm").mkdir(mode=0o700, exist_ok=True)
     conf = home / "softhsm2.conf"

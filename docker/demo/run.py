@@ -54,6 +54,15 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
+def _port(text: str) -> int:
+    """KYSO_PORT, which leaves room for the port of the demo PKI behind it."""
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65534:
+        return int(text)
+    raise DemoFailed(
+        t(f"KYSO_PORT phải là số từ 1 đến 65534, không phải {text}", f"KYSO_PORT is a number to 65534, not {text}")
+    )
+
+
 def _need_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -162,7 +171,7 @@ def _serve(running: Running) -> None:
 
 def run(*, serve: bool) -> None:
     home = Path(os.environ.get("KYSO_HOME") or "var").absolute()
-    port = int(os.environ.get("KYSO_PORT") or "8080")
+    port = _port(os.environ.get("KYSO_PORT") or "8080")
     os.environ.update(KYSO_HOME=str(home), KYSO_PORT=str(port))
     url = f"http://localhost:{port}"
     _need_free(port)
@@ -173,7 +182,17 @@ def run(*, serve: bool) -> None:
         say(t("Chuẩn bị lần đầu: token, CA, chứng thư…", "First set-up: token, CA, certificates …"))
         from setup_home import set_up  # noqa: PLC0415 - costs a second, and is needed once
 
-        set_up(home, port=port)
+        try:
+            set_up(home, port=port)
+        except Exception as error:
+            if not hasattr(error, "code"):  # a mistake of ours: the traceback says where
+                raise
+            raise DemoFailed(
+                t(
+                    f"không chuẩn bị được {home} ({error.code}: {error}); xóa thư mục đó để làm lại từ đầu",
+                    f"{home} could not be set up ({error.code}: {error}); delete that folder to begin anew",
+                )
+            ) from None
     with _running(home, port=port) as running:
         from walk import WalkFailed, walk  # noqa: PLC0415 - loads while the service starts
 

@@ -67,15 +67,15 @@ def set_up(home: Path, *, port: int) -> None:
 
 
 def _pins(home: Path) -> None:
-    """PINs, made once: the right ones, the security officers', and the wrong one of the locked token."""
+    """PINs, made once: the right ones, the security officers', and the wrong one of the locked token.
+
+    They live as long as the tokens do, beside the service's own: who deletes the demo's folder keeps them.
+    """
     (home / "secrets").mkdir(mode=0o700, exist_ok=True)
-    for path in (
-        home / "secrets" / "demo.pin",
-        home / "demo" / "demo-so.pin",
-        home / "demo" / "locked-right.pin",
-        home / "demo" / "locked-so.pin",
-        home / "secrets" / "locked.pin",
-    ):
+    for name in ("demo.pin", "demo-so.pin", "locked-right.pin", "locked-so.pin", "locked.pin"):
+        path, former = home / "secrets" / name, home / "demo" / name
+        if former.exists():
+            former.rename(path)
         if not path.exists():
             pki.write_private(path, f"{secrets.randbelow(10**8):08d}".encode())
 
@@ -83,15 +83,15 @@ def _pins(home: Path) -> None:
 @contextmanager
 def _admin(settings: kyso_settings.Settings, module: str) -> Iterator[TokenAdmin]:
     """The management socket of a keeper that runs for the set-up alone; the token is initialised if it is new."""
-    demo = settings.home / "demo"
-    right = settings.home / "secrets" / "demo.pin" if module == "demo" else demo / "locked-right.pin"
+    secret = settings.home / "secrets"
+    right = secret / ("demo.pin" if module == "demo" else "locked-right.pin")
     with_right_pin = settings.modules[module].model_copy(update={"pin_file": right})
     changed = settings.model_copy(update={"modules": {module: with_right_pin}})
     with appliance.admin(changed, module) as admin:
         if admin.status().state == "unprovisioned":
             admin.initialise(
                 settings.modules[module].token,
-                so_pin=PinSource(file=str(demo / f"{module}-so.pin")),
+                so_pin=PinSource(file=str(secret / f"{module}-so.pin")),
                 pin=PinSource(file=str(right)),
             )
         yield admin

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -18,12 +20,13 @@ pytestmark = pytest.mark.spine
 
 sys.path.append(str(ROOT / "docker" / "demo"))
 import home as demo_home  # noqa: E402 - the demo is a folder of scripts, not a package
+import setup_home  # noqa: E402
 from identities import IDENTITIES  # noqa: E402
 
 RUNNER = (sys.executable, ROOT / "docker" / "demo" / "run.py")
 
 
-def _demo(home: Path, port: int) -> subprocess.CompletedProcess[str]:
+def _demo(home: Path, port: int | str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "KYSO_HOME": str(home), "KYSO_PORT": str(port), "KYSO_LANG": "en"}
     return subprocess.run(
         RUNNER, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -32,7 +35,7 @@ def _demo(home: Path, port: int) -> subprocess.CompletedProcess[str]:
 
 def test_a_second_run_is_quick_and_keeps_the_data(tmp_path: Path):
     """`make demo` ends with status 0; `make run` after it has the same keys, API keys and signatures."""
-    home, port = tmp_path / "home", free_port()
+    home, port = tmp_path / "a home", free_port()
     first = _demo(home, port)
     assert 0 == first.returncode, first.stdout + first.stderr
     assert "TOTAL_PASSED" in first.stdout
@@ -75,6 +78,36 @@ def test_a_busy_port_is_told_and_nothing_is_made(tmp_path: Path):
     assert f"port {port}" in ran.stderr
     assert "KYSO_PORT=" in ran.stderr
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("port", ["http", "65535", "0", "-1"])
+def test_a_port_that_is_none_is_told(tmp_path: Path, port: str):
+    """The last port has no room for the demo PKI behind it; words are no ports."""
+    ran = _demo(tmp_path / "home", port)
+    assert 69 == ran.returncode
+    assert [f"kyso: demo: KYSO_PORT is a number to 65534, not {port}"] == ran.stderr.splitlines()
+
+
+def test_settings_of_an_older_demo_are_written_anew(tmp_path: Path):
+    """What the last set-up wrote is not the operator's, even if this version writes it otherwise."""
+    (tmp_path / "demo").mkdir()
+    demo_home.write(tmp_path, port=8080, former_port=None)
+    demo_home.note_state(tmp_path, port=8080)
+    older = "# as an older version wrote it\n"
+    (tmp_path / "kyso.toml").write_text(older)
+    noted = demo_home.state(tmp_path) | {"toml": hashlib.sha256(older.encode()).hexdigest()}
+    (tmp_path / "demo" / "setup.json").write_text(json.dumps(noted))
+    demo_home.write(tmp_path, port=8080, former_port=8080)
+    assert demo_home.kyso_toml(port=8080) == (tmp_path / "kyso.toml").read_text()
+
+
+def test_the_pins_outlive_the_folder_of_the_demo(tmp_path: Path):
+    """Who deletes `demo` to begin anew still has the PINs of the tokens that stay."""
+    setup_home._pins(tmp_path)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "secrets").iterdir()}
+    setup_home._pins(tmp_path)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "secrets").iterdir()}
+    assert 5 == len(before)
 
 
 @pytest.mark.parametrize(
