@@ -215,8 +215,18 @@ class Hand:
                 document, self.order(**changes), out=target, original_sha256=digest, nonce=0x1122334455667788
             )
 
-    def complete(self, prepared: Prepared, out: Path, *, fetcher: Fetcher | None = None) -> Signed:
-        value = SignatureValue(sign_with(self.signer.key, prepared.tbs, self.mechanism), self.mechanism)
+    def value(self, prepared: Prepared) -> SignatureValue:
+        return SignatureValue(sign_with(self.signer.key, prepared.tbs, self.mechanism), self.mechanism)
+
+    def complete(
+        self,
+        prepared: Prepared,
+        out: Path,
+        *,
+        value: SignatureValue | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> Signed:
+        value = value or self.value(prepared)
         with out.open("r+b") as target:
             return pipeline.complete(prepared, value, out=target, fetcher=fetcher or self.net, grounds=self.grounds)
 
