@@ -80,6 +80,8 @@ def plan(services: Services, order: OrderRequest, key: KeyInfo, *, mechanism: Me
         reason=order.reason,
         location=order.location,
         contact=order.contact,
+        password=order.password,
+        repair=order.repair,
         timestamp_authorities=services.settings.authorities_for(key.ref),
         timestamp_policy=services.settings.timestamping.policy,
         allow_degraded=order.allow_degraded,
