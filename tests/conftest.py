@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from tests.appliance import ROOT, Appliance, running
 
+for name in [name for name in os.environ if name.startswith("KYSO_")]:
+    del os.environ[name]  # `make` exports its own; a test sets what it needs
 CORPUS = ROOT.parent / "shared" / "corpus"
 
 
