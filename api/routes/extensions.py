@@ -62,7 +62,7 @@ async def create(request: Request) -> Response:
         with path.open("xb+") as out:
             path.chmod(0o600)
             done = await common.room(request).run(
-                extending.extend, services, caller.id, upload.file, out, options=options
+                extending.extend, services, caller.id, upload.file, out, options=options, sha256=upload.sha256
             )
     except BaseException:
         path.unlink(missing_ok=True)

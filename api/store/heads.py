@@ -1,8 +1,9 @@
 """The head of a document: the newest file in a chain of our signatures, by its SHA-256.
 
 Every signed file is the head of its chain until a signature is built on it. Who then comes with the older file would
-make a second branch, of which one is lost; that is refused. A document that carries no signature of ours has no head
-here: a blank form is signed by as many people as like.
+make a second branch, of which one is lost; that is refused. The same signature may exist in several forms, as it was
+signed and as it was lifted to a higher level: they are one head, and whoever builds on one of them makes all of them
+old. A document that carries no signature of ours has no head here: a blank form is signed by as many people as like.
 
 A signature that was refused in the end does not count: the file it was to be built on is the head again.
 """
@@ -12,26 +13,31 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from api.errors import StaleDocument
+from api.store.dialect import insert_if_absent
 from api.store.statement import Statement
+from api.store.tables import other_form
 from api.store.tables import signature as table
 
 _next = table.alias("next")
-SUCCESSORS = Statement(
-    sa.select(table.c.continued_by, _next.c.state)
+_other = sa.select(other_form.c.signature).where(other_form.c.sha256 == sa.bindparam("sha256"))
+SIGNATURES = Statement(
+    sa.select(table.c.id, table.c.continued_by, _next.c.state)
     .outerjoin_from(table, _next, _next.c.id == table.c.continued_by)
-    .where(table.c.signed_sha256 == sa.bindparam("sha256"))
+    .where(sa.or_(table.c.signed_sha256 == sa.bindparam("sha256"), table.c.id.in_(_other)))
 )
 CONTINUED = Statement(
-    table.update().where(table.c.signed_sha256 == sa.bindparam("sha256")).values(continued_by=sa.bindparam("successor"))
+    table.update().where(table.c.id == sa.bindparam("the_id")).values(continued_by=sa.bindparam("successor"))
 )
 
 
-def require(connection: sa.Connection, sha256: str) -> bool:
-    """Whether this file is one of ours, and its chain's head. Raises StaleDocument when a signature was built on it."""
-    found = SUCCESSORS.run(connection, {"sha256": sha256}).all()
+def require(connection: sa.Connection, sha256: str) -> tuple[str, ...]:
+    """The signatures of which this file is the outcome: none where it is not ours, rarely more than one.
+
+    Raises StaleDocument when a later signature was built on one of them."""
+    found = SIGNATURES.run(connection, {"sha256": sha256}).all()
     if any(row.continued_by is not None and row.state != "refused" for row in found):
         raise StaleDocument("a later signature was built on this document", found=sha256)
-    return bool(found)
+    return tuple(row.id for row in found)
 
 
 def take(connection: sa.Connection, sha256: str, *, successor: str) -> None:
@@ -39,5 +45,10 @@ def take(connection: sa.Connection, sha256: str, *, successor: str) -> None:
 
     Raises StaleDocument. In the transaction that allows the signature: of two who want the same head one gets it.
     """
-    if require(connection, sha256):
-        CONTINUED.run(connection, {"sha256": sha256, "successor": successor})
+    for signature in require(connection, sha256):
+        CONTINUED.run(connection, {"the_id": signature, "successor": successor})
+
+
+def lifted(connection: sa.Connection, sha256: str, *, signature: str) -> None:
+    """This file is another form of what a signature led to: before or after a lift."""
+    insert_if_absent(connection, other_form, sha256=sha256, signature=signature)

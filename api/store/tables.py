@@ -4,7 +4,7 @@ What the program expects to find; how a database gets there is `api/store/migrat
 agree. Times are Unix seconds, JSON is text (its bytes are hashed or compared), digests in text are lower-case hex.
 
 >>> sorted(metadata.tables)
-['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'preparation', 'signature']
+['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'other_form', 'preparation', 'signature']
 """
 
 from __future__ import annotations
@@ -87,6 +87,13 @@ preparation = sa.Table(
     # Beside the record, not in it: a row is written anew whenever one of its columns changes, and this is the large one.
     sa.Column("signature", sa.Text, primary_key=True),
     sa.Column("prepared", sa.LargeBinary, nullable=False),
+)
+
+other_form = sa.Table(
+    "other_form",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),  # of a file that is the same head as the signature's document
+    sa.Column("signature", sa.Text, nullable=False),
 )
 
 idempotency = sa.Table(

@@ -27,7 +27,7 @@ from api.sandbox import calls
 from api.schemas import ExtendOptions
 from api.services import Services
 from api.settings import Settings
-from api.store import signatures
+from api.store import heads, signatures
 from api.store.signatures import SignatureRecord
 from api.store.tables import ledger as ledger_table
 from api.store.tables import signature as signature_table
@@ -45,11 +45,18 @@ class HasSuccessor(Exception):
     """Another signature was ordered for the document meanwhile."""
 
 
-def extend(services: Services, client: str, source: BinaryIO, out: BinaryIO, *, options: ExtendOptions) -> Extended:
-    """Lift an open document into `out`. Raises WorkerRefusal with the core's codes, and sandbox errors."""
+def extend(
+    services: Services, client: str, source: BinaryIO, out: BinaryIO, *, options: ExtendOptions, sha256: str
+) -> Extended:
+    """Lift an open document into `out`. Raises StaleDocument where it is one of ours on which a later signature was
+    built, WorkerRefusal with the core's codes, and sandbox errors."""
+    ours = services.database.read(heads.require, sha256)
     order = _order(services, options.level, allow_degraded=options.allow_degraded, password=options.password)
     with services.documents.open(client) as worker:
-        return worker.extend(source, out, order=order, fetcher=services.fetcher)
+        done = worker.extend(source, out, order=order, fetcher=services.fetcher)
+    for signature in ours:
+        services.database.write(heads.lifted, done.sha256, signature=signature)
+    return done
 
 
 def schedule(connection: sa.Connection, identity: str, signed: Signed, *, ordered: Level, settings: Settings) -> None:
@@ -129,6 +136,7 @@ def _replace(services: Services, record: SignatureRecord, before: dict[str, Any]
         )
         if _successor(connection, before["sha256"]) or connection.execute(change).rowcount != 1:
             raise HasSuccessor
+        heads.lifted(connection, before["sha256"], signature=record.id)
 
     facts = {
         "signature": record.id,
