@@ -27,7 +27,7 @@ from api.sandbox import rendering
 from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
-from signer.model import Place, SignatureValue, SignOrder, Stamp
+from signer.model import Anchor, FieldPlan, Place, SignatureValue, SignOrder, Stamp
 from verify import engine
 from verify.fetcher import FetchFailed, FetchRequest
 from verify.policy import Policy
@@ -107,7 +107,11 @@ def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: G
         mechanism=signer.mechanism,
         signing_time=grounds.at,
         level="B-LTA",
-        place=Place(page=1, box=(10, 10, 190, 90)),
+        anchor=Anchor("Kyso", size=(170, 80), offset=(-10, -140)),
+        fields=()
+        if b"/AcroForm" in document
+        else (FieldPlan("so", kind="text", place=Place(1, (110, 150, 190, 170))),),
+        fill=(("so", "15-GT/ĐU"),),
         stamp=Stamp(),
         reason="Ký thử",
         timestamp_authorities=(_TSA,),
