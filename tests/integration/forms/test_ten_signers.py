@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import sys
 import time
 from datetime import date
@@ -121,8 +119,6 @@ def test_ten_signers_in_turn(authority: Authority, root: Authority, sample: Path
     seen = shown(last)
     for text in ("126", "2026", "22/11/2026", "Văn thư lưu trữ (demo)"):
         assert text in seen
-    if folder := os.environ.get("KYSO_SHOW"):
-        shutil.copy(last, Path(folder) / f"ten-signers-{certify}.pdf")
     print("\nCPU ms:", [round(seconds * 1000) for _, seconds in made])
 
 
