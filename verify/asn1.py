@@ -1,4 +1,5 @@
-"""Two things that asn1crypto makes easy to get wrong: the bytes of a value as they came, and whether it was there.
+"""What asn1crypto makes easy to get wrong, or slow: the bytes of a value as they came, whether it was there, and whether
+two names are the same.
 
 `value.dump()` is not "the bytes as they came": asn1crypto 1.5 takes every length whose last octet is 0x80 for an
 indefinite one and then encodes the whole value anew. That costs tens of milliseconds, and where the original was not
@@ -11,7 +12,9 @@ quite DER (an extension with `critical FALSE` written out) it breaks digests and
 
 from __future__ import annotations
 
-from asn1crypto import core
+from functools import lru_cache
+
+from asn1crypto import core, x509
 
 
 def raw(value: core.Asn1Value) -> bytes:
@@ -27,3 +30,14 @@ def raw(value: core.Asn1Value) -> bytes:
 def is_present(field: core.Asn1Value) -> bool:
     """Whether an OPTIONAL field of a parsed structure was there."""
     return not isinstance(field, core.Void)
+
+
+def same_name(one: x509.Name, other: x509.Name) -> bool:
+    """RFC 5280 §7.1. asn1crypto prepares every string anew for each comparison; here each name is prepared once."""
+    first, second = raw(one), raw(other)
+    return first == second or _prepared(first) == _prepared(second)
+
+
+@lru_cache(maxsize=1024)
+def _prepared(name: bytes) -> str:
+    return str(x509.Name.load(name).hashable)

@@ -31,8 +31,9 @@ from pyhanko_certvalidator.policy_decl import (
 from pyhanko_certvalidator.validate import async_validate_path
 
 from verify import algorithms
-from verify.asn1 import raw
+from verify.asn1 import raw, same_name
 from verify.policy import Policy, Unlisted
+from verify.remembered import Remembered
 from verify.timestamp import TimestampUnreadable, certificate_purpose_findings
 from verify.trust import Trust
 
@@ -188,7 +189,7 @@ class _Search:
 def _may_have_issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
     """By names and key identifiers alone: cheap, and enough to leave out strangers."""
     try:
-        if issuer.subject != child.issuer:
+        if not same_name(issuer.subject, child.issuer):
             return False
         wanted, given = child.authority_key_identifier, issuer.key_identifier
         return wanted is None or given is None or bool(wanted == given)
@@ -209,7 +210,17 @@ def is_signed_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
+_CHECKED = Remembered["tuple[Policy, datetime | None]"](limit=128)
+
+
 def check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
+    """`_check`, once for each path, policy and role: times are no part of it. Raises PathRejected."""
+    parts = (role.encode(), id(policy).to_bytes(8, "big"), *(certificate.sha256 for certificate in path.certificates))
+    # The policy is kept with the answer, so that no other can get its id meanwhile.
+    return _CHECKED.get(parts, lambda: (policy, _check(path, policy=policy, role=role)))[1]
+
+
+def _check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
     """EN 319 102-1 §5.2.6 without times and revocation. Raises PathRejected.
 
     Returns the day until which the weakest algorithm of the path is believed, None for no end.

@@ -33,12 +33,13 @@ from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
-from verify.asn1 import is_present, raw
+from verify.asn1 import is_present, raw, same_name
 from verify.chain import UNEXPECTED, Path, drive
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.found import Evidence
 from verify.policy import Policy
+from verify.remembered import Remembered
 from verify.trust import unarmour
 
 State = Literal["good", "revoked", "unknown"]
@@ -51,6 +52,7 @@ UNUSABLE = (ValidationError, PathError, CRLValidationError, OCSPValidationError,
 """Evidence that certvalidator refuses or cannot read is no evidence; its errors have no common base."""
 
 MAX_ADDRESSES = 4
+LARGEST_REMEMBERED = 256 * 1024
 _NO_REVOCATION_AVAILABLE = "2.5.29.56"
 _AGELESS = timedelta(days=36500)
 """Certvalidator is not asked how old evidence may be: that is decided here, against the time that matters."""
@@ -80,6 +82,12 @@ class _Answer:
     status: Status
     until: datetime | None
     """nextUpdate."""
+
+    def from_(self, source: Source) -> _Answer:
+        return self if self.status.source == source else _Answer(replace(self.status, source=source), self.until)
+
+
+_KNOWN = Remembered["_Answer | None"](limit=128)
 
 
 @dataclass
@@ -186,6 +194,35 @@ class Revocation:
     def _check_ocsp(
         self, response: ocsp.OCSPResponse, answer: ocsp.SingleResponse, *, path: Path, index: int, source: Source
     ) -> _Answer | None:
+        """Whether it is authentic as of its issue; that follows from the bytes, and is found out once."""
+        found = _KNOWN.get(
+            (b"ocsp", raw(response), raw(answer), *self._depends(path, index=index)),
+            lambda: self._verify_ocsp(response, answer, path=path, index=index, source=source),
+        )
+        return found and found.from_(source)
+
+    def _check_crls(
+        self, lists: list[crl.CertificateList], *, path: Path, index: int, source: Source
+    ) -> _Answer | None:
+        """The same for lists; large ones are looked at anew, so that what is remembered stays small."""
+        ders = [raw(one) for one in lists]
+        if sum(map(len, ders)) > LARGEST_REMEMBERED:
+            return self._verify_crls(lists, path=path, index=index, source=source)
+        found = _KNOWN.get(
+            (b"crl", *ders, *self._depends(path, index=index)),
+            lambda: self._verify_crls(lists, path=path, index=index, source=source),
+        )
+        return found and found.from_(source)
+
+    def _depends(self, path: Path, *, index: int) -> Iterator[bytes]:
+        """What else the check looks at: the path, and certificates that may be a responder's."""
+        yield from (certificate.sha256 for certificate in path.certificates)
+        yield index.to_bytes(2, "big")
+        yield from self.evidence.certificates
+
+    def _verify_ocsp(
+        self, response: ocsp.OCSPResponse, answer: ocsp.SingleResponse, *, path: Path, index: int, source: Source
+    ) -> _Answer | None:
         try:
             issued, until = answer["this_update"].native, answer["next_update"].native
             context = self._context(path, index=index, moment=issued, ocsps=[response])
@@ -199,7 +236,7 @@ class Revocation:
         except UNUSABLE:
             return None
 
-    def _check_crls(
+    def _verify_crls(
         self, lists: list[crl.CertificateList], *, path: Path, index: int, source: Source
     ) -> _Answer | None:
         certificate = path.certificates[index]
@@ -341,7 +378,7 @@ def _relevant_crls(ders: Iterable[bytes], *, path: Path, index: int) -> Iterator
             one = crl.CertificateList.load(der)
             scope = one.issuing_distribution_point_value
             indirect = scope is not None and bool(scope["indirect_crl"].native)
-            if one.issuer == certificate.issuer or indirect:
+            if same_name(one.issuer, certificate.issuer) or indirect:
                 found.append((one["tbs_cert_list"]["this_update"].native, one))
         except UNEXPECTED:
             continue

@@ -23,7 +23,7 @@ from asn1crypto import cms, tsp, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from verify import algorithms
-from verify.asn1 import is_present, raw
+from verify.asn1 import is_present, raw, same_name
 from verify.errors import VerifyError
 
 MAX_SIZE = 1 << 20
@@ -235,6 +235,8 @@ def _open(der: bytes) -> tuple[cms.SignedData, cms.SignerInfo, tsp.TSTInfo]:
 def _find_signer(signer: cms.SignerInfo, certificates: tuple[bytes, ...]) -> bytes | None:
     """The certificate that the SignerInfo names; of several, the one that the signing-certificate attribute means."""
     named = [der for der in certificates if _is_named(signer["sid"], der)]
+    if len(named) == 1:
+        return named[0]  # `check` looks whether the attribute means it
     for der in named:
         try:
             _check_certificate_id(_attributes(signer), der)
@@ -250,7 +252,8 @@ def _is_named(sid: cms.SignerIdentifier, der: bytes) -> bool:
         if sid.name == "issuer_and_serial_number":
             wanted = sid.chosen
             return bool(
-                certificate.serial_number == wanted["serial_number"].native and certificate.issuer == wanted["issuer"]
+                certificate.serial_number == wanted["serial_number"].native
+                and same_name(certificate.issuer, wanted["issuer"])
             )
         return bool(certificate.key_identifier == sid.chosen.native)
     except Exception:  # noqa: BLE001  a broken certificate beside the signer's is nobody's signer
@@ -289,9 +292,13 @@ def _check_certificate_id(attributes: dict[str, list[cms.CMSAttribute]], certifi
         issuer_serial = identifier["issuer_serial"]
         if is_present(issuer_serial) and (
             issuer_serial["serial_number"].native != parsed.serial_number
-            or all(name.chosen != parsed.issuer for name in issuer_serial["issuer"])
+            or not any(_is_name(name, parsed.issuer) for name in issuer_serial["issuer"])
         ):
             raise TimestampInvalid("signing-certificate", "the bound issuer and serial are not the signer's")
+
+
+def _is_name(name: x509.GeneralName, issuer: x509.Name) -> bool:
+    return name.name == "directory_name" and same_name(name.chosen, issuer)
 
 
 def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> None:
