@@ -53,7 +53,8 @@ _log = logging.getLogger("kyso.keeper")
 SENSIBLE_SESSIONS: Final = 4
 """Sessions when none are configured: SoftHSM is served by two on two cores; a network HSM likes a few more."""
 _RETRY: Final = 2.0
-"""Seconds between attempts to reach a token that is away."""
+"""Seconds between attempts to reach a token that is away; the first come sooner, except after a login that failed."""
+_FIRST_RETRY: Final = 0.1
 _CHECK: Final = 5.0
 """Seconds between looks at a token that is there."""
 _PATIENCE: Final = 10.0
@@ -93,6 +94,7 @@ class Module:
         self._prober = Prober(lambda: self.cryptoki, record=record_probe)
         self._lanes = Lanes()
         self.failures = 0
+        self._pause = _FIRST_RETRY
         self._settled = threading.Event()
         self._wake = threading.Event()
         self._stopping = False
@@ -212,7 +214,11 @@ class Module:
                 _log.error("watching failed", extra={"facts": {"error": type(e).__name__}})
                 self._become("unavailable", "token-failed")
             self._settled.set()
-            self._wake.wait(_CHECK if self._status.state == "operational" else _RETRY)
+            if self._status.state == "operational":
+                self._wake.wait(_CHECK)
+            else:
+                self._wake.wait(self._pause)
+                self._pause = min(_RETRY, 2 * self._pause)
             self._wake.clear()
 
     def _look(self) -> None:
@@ -277,6 +283,7 @@ class Module:
                 self._become("unavailable", "module-failed")
             except CryptokiError as e:
                 _log.warning("token not reached", extra={"facts": {"call": e.function, "answer": e.name}})
+                self._pause = _RETRY if e.function == "C_Login" else self._pause
                 self._become("unavailable", "token-failed")
         self._settled.set()
 
@@ -304,6 +311,7 @@ class Module:
             return
         self._keys = self._read_keys(session, private=True)
         self._become("operational", None)
+        self._pause = _FIRST_RETRY
         self._fill_lanes()
 
     def _find_token(self) -> TokenInfo | None:

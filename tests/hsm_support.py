@@ -226,77 +226,15 @@ def eventually(condition: Callable[[], bool], *, within: float = 10.0) -> None:
         time.sleep(0.05)
 
 
-_SHIM = r"""
-/* A PKCS#11 module before another: it does what a plan file says at a call, and passes everything else on.
-   Plan: lines "FUNCTION ACTION ARGUMENT FIRST"; from the FIRST-th call of the function on, ACTION happens.
-   answer N: CKR N without the call.  flip: one bit of the result.  sleep MS.  kill-before, kill-after: SIGKILL.
-   once-answer N: as answer, at exactly that call. */
-#define _GNU_SOURCE
-#include <p11-kit/pkcs11.h>
-#include <dlfcn.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-static CK_FUNCTION_LIST *real, mine;
-enum { SIGN, SIGN_INIT, OPEN, LOGIN, INFO, INIT, FUNCTIONS };
-static const char *names[] = {"C_Sign", "C_SignInit", "C_OpenSession", "C_Login", "C_GetTokenInfo", "C_Initialize"};
-static int calls[FUNCTIONS];
-struct step { char action[16]; unsigned long argument; };
-static struct step planned(int function) {
-  struct step found = {"", 0}; char name[32], action[16]; unsigned long argument; int first;
-  int now = __sync_add_and_fetch(&calls[function], 1);
-  const char *path = getenv("KYSO_FAULT_PLAN"), *trace = getenv("KYSO_FAULT_TRACE");
-  if (trace) { FILE *t = fopen(trace, "a"); if (t) { fprintf(t, "%s\n", names[function]); fclose(t); } }
-  FILE *plan = path ? fopen(path, "r") : NULL;
-  if (!plan) return found;
-  while (fscanf(plan, "%31s %15s %li %d", name, action, (long *)&argument, &first) == 4)
-    if (!strcmp(name, names[function]) && now >= first && (strcmp(action, "once-answer") || now == first)) {
-      strcpy(found.action, strcmp(action, "once-answer") ? action : "answer"); found.argument = argument; break; }
-  fclose(plan); return found; }
-#define BEFORE(function) struct step s = planned(function); \
-  if (!strcmp(s.action, "answer")) return s.argument; \
-  if (!strcmp(s.action, "sleep")) usleep(s.argument * 1000); \
-  if (!strcmp(s.action, "kill-before")) raise(SIGKILL);
-static CK_RV sign(CK_SESSION_HANDLE h, CK_BYTE_PTR d, CK_ULONG n, CK_BYTE_PTR o, CK_ULONG_PTR on) {
-  BEFORE(SIGN) CK_RV rv = real->C_Sign(h, d, n, o, on);
-  if (rv == CKR_OK && o && !strcmp(s.action, "flip")) o[*on / 2] ^= 1;
-  if (!strcmp(s.action, "kill-after")) raise(SIGKILL);
-  return rv; }
-static CK_RV sign_init(CK_SESSION_HANDLE h, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE k) {
-  BEFORE(SIGN_INIT) return real->C_SignInit(h, m, k); }
-static CK_RV open_session(CK_SLOT_ID i, CK_FLAGS f, CK_VOID_PTR a, CK_NOTIFY n, CK_SESSION_HANDLE_PTR p) {
-  BEFORE(OPEN) return real->C_OpenSession(i, f, a, n, p); }
-static CK_RV login(CK_SESSION_HANDLE h, CK_USER_TYPE u, CK_UTF8CHAR_PTR p, CK_ULONG n) {
-  BEFORE(LOGIN) CK_RV rv = real->C_Login(h, u, p, n); if (!strcmp(s.action, "kill-after")) raise(SIGKILL); return rv; }
-static CK_RV info(CK_SLOT_ID i, CK_TOKEN_INFO_PTR t) {
-  struct step s = planned(INFO); if (!strcmp(s.action, "answer")) return s.argument;
-  CK_RV rv = real->C_GetTokenInfo(i, t); if (!strcmp(s.action, "flags")) t->flags |= s.argument; return rv; }
-static CK_RV initialize(CK_VOID_PTR a) {
-  struct step s = planned(INIT);
-  if (!strcmp(s.action, "cannot-lock")) { if (a) return CKR_CANT_LOCK; }
-  return real->C_Initialize(a); }
-CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
-  if (!real) {
-    void *module = dlopen(getenv("KYSO_FAULT_MODULE"), RTLD_NOW | RTLD_LOCAL);
-    CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
-    if (!get || get(&real)) return CKR_GENERAL_ERROR;
-    mine = *real;
-    mine.C_GetFunctionList = C_GetFunctionList; mine.C_Sign = sign; mine.C_SignInit = sign_init;
-    mine.C_OpenSession = open_session; mine.C_Login = login; mine.C_GetTokenInfo = info;
-    mine.C_Initialize = initialize; }
-  *list = &mine; return CKR_OK; }
-"""
+SHIM = ROOT / "tests" / "integration" / "hsm" / "shim.c"
 
 
 def build_shim(folder: Path) -> Path:
     """Compile the shim; skip where there is no compiler or no PKCS#11 header."""
     if shutil.which("gcc") is None or not Path("/usr/include/p11-kit-1/p11-kit/pkcs11.h").exists():
         pytest.skip("gcc or libp11-kit-dev is not installed")
-    source, library = folder / "shim.c", folder / "shim.so"
-    source.write_text(_SHIM)
-    command = ["gcc", "-O1", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", str(library), str(source), "-ldl"]
+    library = folder / "shim.so"
+    command = ["gcc", "-O1", "-shared", "-fPIC", "-I/usr/include/p11-kit-1", "-o", str(library), str(SHIM), "-ldl"]
     subprocess.run(command, check=True)
     return library
 
