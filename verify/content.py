@@ -60,6 +60,9 @@ _VALUE_OR_HIDDEN = re.compile(rb"/V\s*[(<]|/F\s+(?!4\b|132\b)\d")
 _ACTIVE = re.compile(rb"/S\s*/(JavaScript|Launch|SubmitForm|ImportData|GoToE|GoToR)\b")
 _REFERENCE = re.compile(rb"(?<!\d)(\d{1,10})\s{1,8}\d{1,5}\s{1,8}R\b")
 _OBJECT = re.compile(rb"\s*\d+\s+\d+\s+obj\s*")
+_KNOWN_STREAM = re.compile(rb"/Type\b|/Subtype\b|/S\s+\d")
+"""Streams that say what they are; the last is the hint stream of a linearised file (ISO 32000-1 Table F.2)."""
+
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 _ACTIONS = {
@@ -125,7 +128,7 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
         pages += bool(_PAGE.search(text))
         named.update(_REFERENCE.findall(text))
         whole = whole and complete
-        if kind == "stream" and b"/Type" not in text and b"/Subtype" not in text:
+        if kind == "stream" and not _KNOWN_STREAM.search(text):
             loose.append(number)
         if _SUSPECT.search(text) or (b"/AP" in text and _VALUE_OR_HIDDEN.search(text)):
             _parse(reader, number, text, kind=kind, found=found)

@@ -79,7 +79,7 @@ class Reader(PdfFileReader):
         never_decrypt: bool = False,
         as_metadata_stream: bool = False,
     ) -> generic.PdfObject:
-        if isinstance(marker, int) and not self.encrypted:
+        if isinstance(marker, int) and "/Encrypt" not in self.trailer:
             node = self._page_node(ref, marker)
             if node is not None:
                 return node
