@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.errors import BlobMissing
+from api.errors import BlobMissing, RequestInProgress
 from api.store.blobs import Blobs
 
 pytestmark = pytest.mark.spine
@@ -104,3 +104,44 @@ def test_a_deleted_blob_is_missing(blobs: Blobs) -> None:
         blobs.path(blob)
     with pytest.raises(BlobMissing):
         blobs.open(blob)
+
+
+def test_a_draft_is_kept_and_written_on_where_it_lies(blobs: Blobs) -> None:
+    """Kept with what it holds so far, finished in the same file; readers of the id see what was written last."""
+    with blobs.draft() as draft:
+        draft.file.write(b"%PDF <000>")
+        blob = blobs.keep(draft)
+        assert blobs.path(blob).read_bytes() == b"%PDF <000>"
+        draft.file.seek(6)
+        draft.file.write(b"abc")
+        draft.sync()
+    assert blobs.path(blob).read_bytes() == b"%PDF <abc>"
+    with blobs.reopen(blob) as draft:
+        draft.file.write(b"%PDF <def>")
+        draft.sync()
+    assert (blobs.path(blob).read_bytes(), len(files(blobs))) == (b"%PDF <def>", 1)
+
+
+def test_a_draft_that_was_not_kept_leaves_nothing(blobs: Blobs) -> None:
+    """Whether its block ended well or not."""
+    with blobs.draft() as draft:
+        draft.file.write(b"x")
+    with pytest.raises(LookupError), blobs.draft() as draft:
+        raise LookupError
+    assert files(blobs) == []
+
+
+def test_one_at_a_time_writes_on_a_draft(blobs: Blobs) -> None:
+    """Also while a worker that was handed its descriptor lives on; then the next one may."""
+    with blobs.draft() as draft:
+        blob = blobs.keep(draft)
+        handed_over = os.dup(draft.file.fileno())
+        with pytest.raises(RequestInProgress), blobs.reopen(blob):
+            pass
+    with pytest.raises(RequestInProgress), blobs.reopen(blob):
+        pass
+    os.close(handed_over)
+    with blobs.reopen(blob) as draft:
+        assert draft.id == blob
+    with pytest.raises(BlobMissing), blobs.reopen("00" * 16):
+        pass
