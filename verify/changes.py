@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel, SuspiciousModification
@@ -60,6 +61,17 @@ class _Metered(HistoricalResolver):
     def __call__(self, ref: Reference) -> object:
         self._budget.spend()
         return super().__call__(ref)
+
+    def _collect_indirect_references(
+        self, obj: object, seen: set[Reference], since_revision: int | None = None
+    ) -> None:
+        """A reference to an object that no revision has is null, and leads nowhere; pyHanko fails over it."""
+        if isinstance(obj, generic.IndirectObject):
+            try:
+                self.reader.xrefs.get_introducing_revision(obj.reference)
+            except KeyError:
+                return
+        super()._collect_indirect_references(obj, seen, since_revision)  # type: ignore[no-untyped-call]  # pyHanko's
 
 
 class _Budget:
