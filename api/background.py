@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api import telemetry
+from api import jobs, telemetry
 from api.errors import ApiError
 from api.services import Services
 from api.store import idempotency, signatures
@@ -20,6 +20,10 @@ SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
 LEFT_BEHIND = 6 * 3600.0
 """Seconds after which a file in `tmp` belongs to nobody: no request takes that long."""
+
+
+JOBS_KEPT = 30 * 86_400.0
+"""Seconds for which a done job can still be looked at."""
 
 
 def start(services: Services) -> Callable[[], None]:
@@ -56,12 +60,14 @@ def _run(services: Services, stop: threading.Event) -> None:
 
 
 def tidy(services: Services, *, before: float) -> None:
-    """Remove what dead processes left: uploads and outputs older than `before` (Unix time), old Idempotency-Keys."""
+    """Remove what nobody needs: files of dead processes older than `before` (Unix time), old Idempotency-Keys, jobs
+    done long ago."""
     for file in services.settings.tmp.iterdir():
         if _is_left(file, before):
             file.unlink(missing_ok=True)
     services.blobs.sweep(before=before)
     services.database.write(idempotency.purge)
+    services.database.write(jobs.purge, kept=JOBS_KEPT)
     services.database.write(signatures.tidy)
 
 
