@@ -61,7 +61,8 @@ def compose(
     documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
     outside = fetcher or HttpFetcher(_rules(settings))
     keys = Keys(
-        tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules}
+        tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules},
+        twins={ref: key.twin for ref, key in settings.keys.items() if key.twin is not None},
     )
 
     def judge(key: KeyInfo) -> CertificateVerdict:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -99,6 +99,8 @@ class Key(_Section):
     """What the keeper signs with this key. A timestamp authority's key lists `tst-attributes` alone."""
     timestamp_authorities: tuple[str, ...] | None = None
     """URLs of timestamp authorities for this key's signatures, in order; None takes those of `[timestamping]`."""
+    twin: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,23}/[^/]+$")
+    """`MODULE/REF` of a key on another module that signs in this one's place while this one's module does not."""
 
 
 class Timestamping(_Section):
@@ -193,6 +195,14 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     database: str = ""
     """URL of the database; empty is SQLite in `KYSO_HOME/kyso.db`."""
+
+    @model_validator(mode="after")
+    def _twins_are_elsewhere(self) -> Settings:
+        """A slip of the pen in `twin` would show only on the day it is needed."""
+        for ref, key in self.keys.items():
+            if key.twin is not None and key.twin.partition("/")[0] not in self.modules:
+                raise ValueError(f"keys.{ref}: twin: no module is called {key.twin.partition('/')[0]}")
+        return self
 
     @classmethod
     def settings_customise_sources(

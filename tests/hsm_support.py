@@ -73,6 +73,7 @@ class Box:
     path: Path
     library: Path = SOFTHSM
     label: str = "box"
+    name: str = "box"
     inside: tuple[str, ...] = ()
     """A command that starts another in a namespace, for keepers whose module is to see that one."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -114,7 +115,7 @@ class Box:
     def config(self) -> KeeperConfig:
         """What the keeper is told."""
         return KeeperConfig(
-            name="box",
+            name=self.name,
             library=str(self.library),
             token=self.label,
             pin=self.pin or PinSource(file=str(self.path / "pin")),

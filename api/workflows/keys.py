@@ -3,6 +3,11 @@
 Keys change only when an operator makes or certifies one, so lists are kept for `REMEMBERED` seconds, and longer while
 a keeper is away: a keeper that is started anew must not make its keys vanish from under a running request. It holds
 no key, only what anybody who may use one may know.
+
+A key may have a twin on another module (`[keys.REF] twin = "MODULE/REF"`), a key of its own or the same one, each with
+its own certificate. `find` decides between the two, once a request and before anything is prepared, because the
+certificate is part of what is signed: the first key if its module is at work, else the twin if that one is. From then
+on the request stays with its key; whether a use took place is asked of both modules (`places`).
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
 
 REMEMBERED = 5.0
+RESTING = 15.0
+"""Seconds for which a keeper that did not answer is not asked again, if there is a twin."""
 
 
 class KeyState(Protocol):
@@ -62,19 +69,66 @@ class _List:
 class Keys:
     """The keys of all modules, by their names. Safe to share between threads."""
 
-    def __init__(self, tokens: Mapping[str, TokenLike]) -> None:
+    def __init__(self, tokens: Mapping[str, TokenLike], *, twins: Mapping[str, str] | None = None) -> None:
         self.tokens = dict(tokens)
+        self._twins = dict(twins or {})
+        self._resting: dict[str, float] = {}
         self._lists: dict[str, _List] = {}
         self._lock = threading.Lock()
 
     def all(self) -> tuple[KeyInfo, ...]:
         """Every key that is known, ordered by name; a module that is away contributes what it had last."""
-        return tuple(
-            sorted((key for module in self.tokens for key in self._list(module).keys), key=lambda key: key.ref)
-        )
+        found: dict[str, KeyInfo] = {}
+        for module in self.tokens:
+            for key in self._list(module).keys:
+                found.setdefault(key.ref, key)
+        return tuple(found[ref] for ref in sorted(found))
 
     def find(self, ref: str) -> KeyInfo:
-        """The key of this name; raises KeyNotFound, or KeeperNotAvailable while it may be on a token that is away."""
+        """The key of this name, or its twin while the key's module is not at work and the twin's is.
+
+        Raises KeyNotFound, or KeeperNotAvailable while it may be on a token that is away.
+        """
+        if ref not in self._twins:
+            return self._first(ref)
+        try:
+            first = self._first(ref)
+        except KeyNotFound:
+            raise
+        except HsmError:
+            twin = self._twin(ref)
+            if twin is None:
+                raise
+            return twin
+        if self._is_at_work(first.module):
+            return first
+        return self._twin(ref) or first
+
+    def places(self, ref: str) -> tuple[TokenLike, ...]:
+        """The tokens on which a use of this key may have taken place; every one, where a twin may have signed."""
+        if ref in self._twins:
+            return tuple(self.tokens.values())
+        return (self.token(self._first(ref)),)
+
+    def _twin(self, ref: str) -> KeyInfo | None:
+        """The twin, if it can sign now."""
+        module, _, name = self._twins[ref].partition("/")
+        if module not in self.tokens or not self._is_at_work(module):
+            return None
+        found = (key for fresh in (False, True) for key in self._list(module, fresh=fresh).keys)
+        return next((key for key in found if key.ref == name and key.mechanisms), None)
+
+    def _is_at_work(self, module: str) -> bool:
+        """Whether the module signs now. A keeper that did not answer, which takes seconds, is left alone for a while."""
+        if self._resting.get(module, 0.0) > time.monotonic():
+            return False
+        try:
+            return self.tokens[module].status().state == "operational"
+        except HsmError:
+            self._resting[module] = time.monotonic() + RESTING
+            return False
+
+    def _first(self, ref: str) -> KeyInfo:
         away: HsmError | None = None
         for fresh in (False, True):  # a key that was made a moment ago is worth one question
             for module in self.tokens:

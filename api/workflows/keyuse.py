@@ -115,9 +115,15 @@ class KeyUser:
 
         Raises HsmError while the keeper cannot be asked.
         """
-        key = self.keys.find(key_ref)
-        use = self.keys.token(key).use(number)
+        use, away = None, None
+        for token in self.keys.places(key_ref):
+            try:
+                use = use or token.use(number)
+            except HsmError as error:
+                away = error
         if use is None:
+            if away is not None:
+                raise away
             return "never", None
         if use.state == "done" and use.value is not None:
             return "done", use.value

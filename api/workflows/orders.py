@@ -82,7 +82,7 @@ def plan(services: Services, order: OrderRequest, key: KeyInfo, *, mechanism: Me
         contact=order.contact,
         password=order.password,
         repair=order.repair,
-        timestamp_authorities=services.settings.authorities_for(key.ref),
+        timestamp_authorities=services.settings.authorities_for(order.key or key.ref),
         timestamp_policy=services.settings.timestamping.policy,
         allow_degraded=order.allow_degraded,
     )
