@@ -153,7 +153,7 @@ class _Reading:
             claimed_time=message.claimed_time or _date(one.values),
             evidence=self.store.evidence.with_(message.evidence),
             contents=one.contents,
-            archived_at=self.store.since if self.store.speaks_of(message.signer) else None,
+            archived_at=self.store.archived_at(message.signer, known=message.evidence.certificates),
             timestamps=tuple(_attached(one, message, digest_of=digest_of)),
             constraints=profile.missing,
             facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers},

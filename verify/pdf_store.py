@@ -12,46 +12,58 @@ from asn1crypto import crl, ocsp, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-from verify.asn1 import raw
+from verify.asn1 import raw, same_name
 from verify.found import Evidence
 from verify.pdf import UNEXPECTED, get
 from verify.revisions import Layout
 
 MAX_ITEMS = 1_000
+MAX_DEPTH = 10
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A list or a response: what it is about, by names and numbers alone, and where the revision ends that brought it."""
+
+    issuer: bytes | None
+    serials: frozenset[int]
+    end: int
+
+    def speaks_of(self, certificate: x509.Certificate) -> bool:
+        return certificate.serial_number in self.serials or raw(certificate.issuer) == self.issuer
 
 
 @dataclass(frozen=True)
 class Store:
-    """Evidence and what it is about; `since` is the end of the revision that brought the store."""
+    """The evidence of the newest store."""
 
     evidence: Evidence
-    since: int | None
-    list_issuers: frozenset[bytes]
-    serials: frozenset[int]
+    items: tuple[_Item, ...] = ()
 
-    def speaks_of(self, certificate: bytes | None) -> bool:
-        """Whether some CRL or OCSP response here seems to be about the certificate, by names and numbers alone."""
-        if certificate is None or self.since is None:
-            return False
-        try:
-            parsed = x509.Certificate.load(certificate)
-            return parsed.serial_number in self.serials or raw(parsed.issuer) in self.list_issuers
-        except UNEXPECTED:
-            return False
+    def archived_at(self, certificate: bytes | None, *, known: tuple[bytes, ...] = ()) -> int | None:
+        """From which end of a revision on the store speaks of the revocation of the certificate and of every issuer
+        of it that is known, up to one that issued itself; None when it does not. Whether it is right is judged
+        elsewhere."""
+        if certificate is None or not self.items:
+            return None
+        pool = [one for one in map(_load, (*self.evidence.certificates, *known)) if one is not None]
+        one, latest = _load(certificate), 0
+        for _ in range(MAX_DEPTH):
+            if one is None or same_name(one.subject, one.issuer):
+                break
+            ends = [item.end for item in self.items if item.speaks_of(one)]
+            if not ends:
+                return None
+            latest = max(latest, min(ends))
+            issuer = one.issuer
+            one = next((other for other in pool if same_name(other.subject, issuer)), None)
+        return latest or None
 
 
 def read(reader: PdfFileReader, *, layout: Layout) -> Store:
     """The store of the newest revision; an empty one when there is none."""
-    store = get(reader.root, "/DSS")
-    if not isinstance(store, generic.DictionaryObject):
-        return Store(Evidence(), None, frozenset(), frozenset())
-    certificates, crls, ocsps = (tuple(_streams(store, key)) for key in ("/Certs", "/CRLs", "/OCSPs"))
-    return Store(
-        Evidence(certificates, crls, ocsps),
-        since=_since(reader, layout=layout),
-        list_issuers=frozenset(_issuers(crls)),
-        serials=frozenset(_serials(ocsps)),
-    )
+    items = [*_items(reader, "/CRLs", layout=layout), *_items(reader, "/OCSPs", layout=layout)]
+    return Store(evidence(reader), tuple(items))
 
 
 def evidence(reader: PdfFileReader) -> Evidence:
@@ -63,14 +75,19 @@ def evidence(reader: PdfFileReader) -> Evidence:
     return Evidence(certificates, crls, ocsps)
 
 
-def _since(reader: PdfFileReader, *, layout: Layout) -> int | None:
-    for number, revision in enumerate(layout.revisions):
+def _items(reader: PdfFileReader, key: str, *, layout: Layout) -> Iterator[_Item]:
+    """The lists or responses of the store that can be read, each with the revision in which it came."""
+    stored = get(get(reader.root, "/DSS"), key)
+    for index in range(min(len(stored), MAX_ITEMS) if isinstance(stored, generic.ArrayObject) else 0):
         try:
-            if "/DSS" in reader.get_historical_resolver(number).root:
-                return revision.marker_end
+            item = stored.raw_get(index)
+            der = bytes(item.get_object().data)
+            revision = reader.xrefs.get_introducing_revision(item.reference)
+            issuer = raw(crl.CertificateList.load(der).issuer) if key == "/CRLs" else None
+            serials = frozenset(_serials(der)) if key == "/OCSPs" else frozenset()
+            yield _Item(issuer, serials, layout.revisions[revision].marker_end)
         except UNEXPECTED:
             continue
-    return None
 
 
 def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
@@ -86,19 +103,17 @@ def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
             continue
 
 
-def _issuers(crls: tuple[bytes, ...]) -> Iterator[bytes]:
-    for der in crls:
-        try:
-            yield raw(crl.CertificateList.load(der).issuer)
-        except UNEXPECTED:
-            continue
+def _serials(der: bytes) -> Iterator[int]:
+    response = ocsp.OCSPResponse.load(der)
+    for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
+        yield single["cert_id"]["serial_number"].native
 
 
-def _serials(ocsps: tuple[bytes, ...]) -> Iterator[int]:
-    for der in ocsps:
-        try:
-            response = ocsp.OCSPResponse.load(der)
-            for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
-                yield single["cert_id"]["serial_number"].native
-        except UNEXPECTED:
-            continue
+def _load(der: bytes) -> x509.Certificate | None:
+    """The certificate with the fields that are looked at; None when it cannot be read."""
+    try:
+        one = x509.Certificate.load(der)
+        _ = (one.serial_number, one.subject.hashable, one.issuer.hashable)
+    except UNEXPECTED:
+        return None
+    return one
