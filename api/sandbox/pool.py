@@ -146,15 +146,28 @@ class Sandbox:
     def _choose(self, holder: Worker) -> tuple[Process | None, list[_Idle]]:
         """The idle process for this caller, if any, and those to be ended; under the lock.
 
-        1. those that are stale or have ended go
+        1. those that are stale go; of the rest, whoever is chosen and has ended
         2. the one that served this document before, else one that nobody holds, both of this client only
         3. if there is no room for another process: one of this client that another document holds, which loses nothing
            but what it remembers
         4. if there is none either, the one that was idle longest makes room
         """
         stale = time.monotonic() - self.limits.idle
-        leaving = [idle for idle in self._idle if idle.process.idle_since < stale or not idle.process.alive()]
+        leaving = [idle for idle in self._idle if idle.process.idle_since < stale]
         staying = [idle for idle in self._idle if idle not in leaving]
+        while True:
+            choice, left_out = self._best(holder, staying)
+            staying = [idle for idle in staying if idle not in (choice, left_out)]
+            if choice is None or choice.process.alive():
+                break
+            leaving.append(choice)
+        if left_out is not None:
+            leaving.append(left_out)
+        self._idle = staying
+        return (choice.process if choice is not None else None), leaving
+
+    def _best(self, holder: Worker, staying: list[_Idle]) -> tuple[_Idle | None, _Idle | None]:
+        """Steps 2 to 4: whom to use, or whom to end for lack of room."""
         own = [idle for idle in staying if idle.client == holder.client]
         full = len(staying) + self._busy > self.limits.workers
         choice = (
@@ -163,11 +176,8 @@ class Sandbox:
             or (own[:1] if full else [])
         )
         if choice:
-            staying.remove(choice[-1])
-        elif full:
-            leaving.append(staying.pop(0))
-        self._idle = staying
-        return (choice[-1].process if choice else None), leaving
+            return choice[-1], None
+        return None, staying[0] if full else None
 
     def _give_back(self, holder: Worker, used: Process | None) -> None:
         spent = used is not None and (used.retired or used.uses >= self.limits.uses)

@@ -77,7 +77,7 @@ class Blobs:
         blob = BlobId(secrets.token_hex(16))
         path = self._incoming / blob
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w+b") as file:
+        with os.fdopen(descriptor, "w+b", buffering=1 << 16) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             try:
                 yield Draft(blob, file)
