@@ -35,7 +35,7 @@ from verify.document import Limits
 from verify.errors import VerifyError
 from verify.fetcher import Fetcher
 from verify.found import Evidence, Findings, FoundSignature, FoundTimestamp
-from verify.gather import EvidenceUnavailable, Gathered, Gatherer
+from verify.gather import EvidenceAgainst, EvidenceUnavailable, Gathered, Gatherer
 from verify.policy import Policy, Unlisted
 from verify.timestamp import TimestampToken
 from verify.trust import Trust
@@ -96,9 +96,7 @@ class Lift:
         """3. Evidence for these, and for document timestamps `later`, into /DSS; whether there was anything to add."""
         entries, pending = [], Gathered()
         for target in targets:
-            found = self.gatherer.signature(target.certificate, pool=target.pool, proven=target.proven)
-            for token in target.tokens:
-                found = found.with_(self.gatherer.timestamp(token, proven=_next_after(token, later)))
+            found = self._gather(target, later=later)
             entries.append(Entry(target.contents, found.evidence))
             pending = pending.with_(Gathered(pending=found.pending))
         for token in later:
@@ -111,10 +109,24 @@ class Lift:
             self.warnings.append(PENDING)
         return added
 
+    def can_keep(self, target: Target) -> bool:
+        """Whether there is evidence for a signature now."""
+        try:
+            self._gather(target)
+        except (EvidenceUnavailable, EvidenceAgainst):
+            return False
+        return True
+
+    def _gather(self, target: Target, *, later: Sequence[TimestampToken] = ()) -> Gathered:
+        found = self.gatherer.signature(target.certificate, pool=target.pool, proven=target.proven)
+        for token in target.tokens:
+            found = found.with_(self.gatherer.timestamp(token, proven=_next_after(token, later)))
+        return found
+
     def stamp(self, *, to: Level) -> TimestampToken:
         """2 and 4. A document timestamp over everything that is there."""
         with pdf.refusing():
-            revision = longterm.timestamp(self._reader(), size=self.output.size)
+            revision = longterm.timestamp(self.reader(), size=self.output.size)
         token = self.output.stamp(revision, obtain=self._obtain)
         self.timestamp = token.time
         self.until = _end(token, self.grounds.policy)
@@ -132,15 +144,16 @@ class Lift:
         if not wanted:
             return False
         with pdf.refusing():
-            revision = longterm.store(self._reader(), size=self.output.size, entries=wanted)
+            revision = longterm.store(self.reader(), size=self.output.size, entries=wanted)
         if revision is not None:
             self.output.append(revision)
         with pdf.refusing():
-            self._stored = pdf_store.evidence(self._reader())
+            self._stored = pdf_store.evidence(self.reader())
         require(all(_holds(self._stored, entry.evidence) for entry in wanted), step=6)
         return revision is not None
 
-    def _reader(self) -> PdfFileReader:
+    def reader(self) -> PdfFileReader:
+        """The document as far as it is written."""
         return pdf.open_reader(self.output.file, limits=Limits(), password=self.password)
 
     def _obtain(self, digest: bytes) -> TimestampToken:
@@ -176,10 +189,11 @@ def start(
 
 
 def lift(lifting: Lift, target: Target, *, to: Level, allow_degraded: bool) -> None:
-    """Bring a signature that has its timestamp to B-LT or B-LTA. Raises EvidenceUnavailable, EvidenceAgainst,
-    TimestampUnavailable, SelfCheckFailed."""
+    """Bring a signature that has its timestamp to B-LT or B-LTA; earlier signatures whose evidence was late come along.
+
+    Raises EvidenceUnavailable, EvidenceAgainst, TimestampUnavailable, SelfCheckFailed."""
     try:
-        lifting.keep([target])
+        lifting.keep([target, *_late(lifting, besides=target.contents)])
         if to == "B-LTA":
             lifting.archive()
     except (EvidenceUnavailable, TimestampUnavailable):
@@ -239,6 +253,25 @@ def extend(
         archive_until=lifting.until,
         warnings=tuple(lifting.warnings),
     )
+
+
+def _late(lifting: Lift, *, besides: bytes) -> tuple[Target, ...]:
+    """Earlier signatures of the document with a timestamp and no entry in /VRI, for which evidence can be had now.
+
+    A lift of their own would fork a document that has gone to its next signer, so that this one brings it."""
+    with pdf.refusing():
+        missing = longterm.without_entry(lifting.reader()) - {besides}
+    if not missing:
+        return ()
+    findings = pdf_signatures.find(lifting.output.file, limits=Limits(), password=lifting.password)
+    targets = []
+    for found in findings.signatures:
+        if found.contents not in missing or not found.integrity.intact or found.signer is None:
+            continue
+        standing = _Standing.of(found, archive=(), covering={}, known=found.evidence)
+        if standing.tokens and lifting.can_keep(standing.target()):
+            targets.append(standing.target())
+    return tuple(targets)
 
 
 @dataclass(frozen=True)

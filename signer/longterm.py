@@ -107,6 +107,21 @@ def timestamp(reader: PdfFileReader, *, size: int) -> Revision:
     return Revision(appended.getvalue(), gap_start, gap_end)
 
 
+def without_entry(reader: PdfFileReader) -> set[bytes]:
+    """/Contents of the signatures that /VRI does not name; document timestamps are left out."""
+    entries = get(get(reader.root, "/DSS"), "/VRI")
+    known = set(entries) if isinstance(entries, generic.DictionaryObject) else set()
+    found = set()
+    for _, value, _ in enumerate_sig_fields(reader, filled_status=True):
+        dictionary = value.get_object()
+        if get(dictionary, "/SubFilter") == "/ETSI.RFC3161":
+            continue
+        contents = dictionary.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW).original_bytes
+        if Entry(contents, Evidence()).key not in known:
+            found.add(contents)
+    return found
+
+
 def _raw_items(values: object) -> dict[generic.NameObject, generic.PdfObject]:
     return {key: values.raw_get(key) for key in values} if isinstance(values, generic.DictionaryObject) else {}
 

@@ -15,7 +15,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from signer.errors import LevelNotHigher, NothingToExtend, NoTimestampAuthority, SignatureBroken
 from tests import readers
-from tests.longterm_support import OTHER_TSA_URL, TSA_URL, Hand, World
+from tests.longterm_support import OCSP_URL, OTHER_TSA_URL, TSA_URL, Hand, World
 
 pytestmark = [pytest.mark.spine, pytest.mark.pades]
 
@@ -160,3 +160,28 @@ def test_a_second_signature_after_an_archive(world: World, plain: Path, tmp_path
     assert "TOTAL_PASSED" == report.verdict, report
     assert ["PAdES-BASELINE-LTA", "PAdES-BASELINE-LT"] == [signature.level for signature in report.signatures]
     assert replace(report).timestamps[0].intact
+
+
+def test_late_evidence_comes_with_the_next_signature(world: World, plain: Path, tmp_path: Path):
+    """The first signer's responder was away; the next signer's completion embeds that evidence in the same revision."""
+    one, two = tmp_path / "1.pdf", tmp_path / "2.pdf"
+    first = world.hand()
+    first.net.answers[OCSP_URL] = None
+    assert "B-T" == first.sign(plain, one, level="B-LT", allow_degraded=True).level
+    world.hand("p384", "ecdsa_sha384").sign(one, two, level="B-LT")
+    report = world.judge(two)
+    assert ["PAdES-BASELINE-LT"] * 2 == [signature.level for signature in report.signatures]
+    assert "TOTAL_PASSED" == report.verdict, report
+    assert 1 == two.read_bytes().count(b"/VRI")
+
+
+def test_evidence_for_anothers_broken_past_is_no_hindrance(world: World, plain: Path, tmp_path: Path):
+    """A revoked first signer gets no evidence; the second signature reaches its level all the same."""
+    one, two = tmp_path / "1.pdf", tmp_path / "2.pdf"
+    first = world.hand()
+    first.sign(plain, one, level="B-T")
+    world.revoked[first.signer.certificate.serial_number] = world.at - timedelta(days=1)
+    assert "B-LT" == world.hand("p384", "ecdsa_sha384").sign(one, two, level="B-LT").level
+    assert ["REVOKED_NO_POE", None] == [
+        signature.sub_indication for signature in world.judge(two, fetcher=first.net).signatures
+    ]
