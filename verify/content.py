@@ -79,6 +79,8 @@ _ACTIONS = {
     "/Hide": "shows-or-hides",
     "/SetOCGState": "shows-or-hides",
 }
+_HEX = re.compile(rb"<[0-9A-Fa-f]{256,}>?")
+_LONG_TEXT = 1_024
 _DEPTH = 8
 LARGE = 1 << 17
 """Objects of more bytes are looked at by their dictionaries alone: a scanned page is never held in memory."""
@@ -122,11 +124,16 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
         found.add("AMBIGUOUS_PARSE", reason, offset)
     pages, whole = 0, True
     named: set[bytes] = set()
+    coloured: set[int] = set()
     loose: list[int] = []
     large = {one.number: one.dictionary for one in raw if one.current and one.end - one.offset > LARGE}
     for number, text, kind, complete in _texts(raw, reader):
         pages += bool(_PAGE.search(text))
+        if len(text) > _LONG_TEXT:  # a signature's value has no references, and many digits
+            text = _HEX.sub(b"<>", text)  # noqa: PLW2901
         named.update(_REFERENCE.findall(text))
+        if b"/BG" in text or b"/IC" in text:
+            coloured.add(number)
         whole = whole and complete
         if kind == "stream" and not _KNOWN_STREAM.search(text):
             loose.append(number)
@@ -138,7 +145,7 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
     for number in loose if whole else ():
         if b"%d" % number not in named:
             found.add("HIDDEN_CONTENT", "content-not-shown", number)
-    for reason, page in pdf_covering.covered(reader, budget=budget.content, large=large):
+    for reason, page in pdf_covering.covered(reader, budget=budget.content, large=large, coloured=coloured):
         found.add("CONTENT_NOT_READ" if reason == "page-content" else "HIDDEN_CONTENT", reason, page)
 
 

@@ -11,7 +11,7 @@ text (mode 3, below a scanned page) is not counted: it is the ordinary work of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,14 +47,17 @@ _NEAR = 50
 """Fields are compared with the next so many: what lies over another is drawn soon after it, or costs too much."""
 
 
-def covered(reader: PdfFileReader, *, budget: int, large: Mapping[int, bytes]) -> Iterator[tuple[str, int]]:
+def covered(
+    reader: PdfFileReader, *, budget: int, large: Mapping[int, bytes], coloured: Set[int]
+) -> Iterator[tuple[str, int]]:
     """(reason, page) for each page with covered text; content is read up to `budget` bytes.
 
-    `large` has the dictionaries of objects that are too large to be loaded, by number.
+    `large` has the dictionaries of objects that are too large to be loaded, by number; `coloured` are the numbers of
+    those that state a background, without which an annotation covers nothing.
     """
     try:
         for number, page in enumerate(_pages(reader), start=1):
-            boxes = list(_opaque_fields(page))
+            boxes = list(_opaque_fields(page, coloured=coloured))
             if any(_inside(one, other) for at, one in enumerate(boxes) for other in boxes[at + 1 : at + _NEAR]):
                 yield "field-over-field", number
             content = _content(page, limit=budget, large=large)
@@ -268,12 +271,15 @@ def _without_inline_images(content: bytes) -> bytes:
     return b" ".join((*parts, content[at:]))
 
 
-def _opaque_fields(page: generic.DictionaryObject) -> Iterator[Box]:
+def _opaque_fields(page: generic.DictionaryObject, *, coloured: Set[int]) -> Iterator[Box]:
     """Rectangles of fields and annotations that have a background, signature fields excepted."""
     annotations = get(page, "/Annots")
     if not isinstance(annotations, generic.ArrayObject):
         return
     for position in range(min(len(annotations), _MAX_ANNOTATIONS)):
+        raw = annotations.raw_get(position)
+        if isinstance(raw, generic.IndirectObject) and raw.idnum not in coloured:
+            continue
         one = annotations[position]
         if not isinstance(one, generic.DictionaryObject) or get(one, "/FT") == "/Sig":
             continue

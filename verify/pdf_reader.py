@@ -1,8 +1,8 @@
 """pyHanko's reader, made quick on documents with many pages, and aware of what a password allows.
 
 Nothing is read differently: a cross-reference table whose lines are all of the form that ISO 32000-1 §7.5.4 prescribes
-is kept as bytes and looked up by offset, and a long /Kids of a page tree is taken by one regular expression. Whatever is
-irregular goes to pyHanko, which knows what to forgive. A table of 10,000 lines and a flat tree of 5,000 pages then cost
+is kept as bytes and looked up by offset, and a long /Kids of a page tree or /Contents of a signature, which pyHanko reads
+byte by byte, is taken at once. Whatever is irregular goes to pyHanko, which knows what to forgive. A table of 10,000 lines and a flat tree of 5,000 pages then cost
 a tenth.
 
     reader = Reader(file, strict=True, decode_limits=DecodeLimits())
@@ -15,22 +15,24 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from io import BytesIO
 from typing import Any, BinaryIO, cast
 
 from pyhanko.pdf_utils import generic, misc
 from pyhanko.pdf_utils.decode_limits import DecodeContext, DecodeLimits
-from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.reader import PdfFileReader, _read_header_version, process_data_at_eof
 from pyhanko.pdf_utils.xref import (
     ObjStreamRef,
     XRefBuilder,
     XRefCache,
+    XRefEntry,
     XRefSection,
     XRefSectionData,
     XRefSectionMetaInfo,
     XRefSectionType,
+    XRefType,
 )
+
+from verify.pdf_parser import parse
 
 _ROW = 20
 """Bytes of one line of a cross-reference table (ISO 32000-1 §7.5.4)."""
@@ -42,11 +44,14 @@ _MAX_GENERATION = 0xFFFF
 _SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
 _TRAILER = re.compile(rb"\s*trailer\s*")
 _HEADER = re.compile(rb"\s*(\d{1,10})\s+(\d{1,5})\s+obj\s*(?=<)")
-_KIDS = re.compile(rb"/Kids\s*\[")
-_REFERENCES = re.compile(rb"(?:\s*\d+\s+\d+\s+R(?=[\s\]]|\Z))*\s*")
-_REFERENCE = re.compile(rb"(\d+)\s+(\d+)\s+R")
-_LONG_KIDS = 2_048
-_MAX_NODE = 1 << 24
+_SMALL = 1 << 13
+_SMALL_TABLE = re.compile(
+    rb"(?:\s{0,8}\d{1,10} \d{1,3} ?(?:\r\n|\r|\n)(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++)++\s{0,8}trailer\s{0,8}"
+)
+_LINE = re.compile(rb"(\d+) (\d+)(?: ([nf]))?")
+_PEEK = 1_024
+_MORE = 1 << 15
+_MAX_ORDINARY = 1 << 25
 
 
 class Reader(PdfFileReader):
@@ -80,74 +85,90 @@ class Reader(PdfFileReader):
         as_metadata_stream: bool = False,
     ) -> generic.PdfObject:
         if isinstance(marker, int) and "/Encrypt" not in self.trailer:
-            node = self._page_node(ref, marker)
+            node = self._ordinary(ref, marker)
             if node is not None:
                 return node
         return cast("generic.PdfObject", super()._read_object(ref, marker, never_decrypt, as_metadata_stream))
 
-    def _page_node(self, ref: generic.Reference, offset: int) -> generic.DictionaryObject | None:
-        """The dictionary at `offset` if it is a node of the page tree with a long, regular /Kids."""
+    def _ordinary(self, ref: generic.Reference, offset: int) -> generic.DictionaryObject | None:
+        """The object at `offset` if it is a dictionary as nearly all are; None leaves it to pyHanko."""
         self.stream.seek(offset)
-        body = self.stream.read(512)
-        kids = _KIDS.search(body)
-        if kids is None or b"endobj" in body[: kids.end()]:
-            return None
-        while (close := body.find(b"]", kids.end())) < 0 or len(body) < close + 512:
-            more = self.stream.read(1 << 16)
-            if not more or len(body) > _MAX_NODE:
-                break
-            body += more
+        body = self.stream.read(_PEEK)
         header = _HEADER.match(body)
-        inside = body[kids.end() : close]
-        if close - kids.end() < _LONG_KIDS or header is None or not _REFERENCES.fullmatch(inside):
+        if header is None or (int(header[1]), int(header[2])) != (ref.idnum, ref.generation):
             return None
-        if (int(header[1]), int(header[2])) != (ref.idnum, ref.generation):
-            return None
-        rest = BytesIO(body[header.end() : kids.end()] + body[close:])
-        node = generic.read_object(rest, generic.Reference(ref.idnum, ref.generation, self))
-        misc.read_non_whitespace(rest, seek_back=True)
-        if rest.read(6) != b"endobj" or not isinstance(node, generic.DictionaryObject) or node.get("/Kids") != []:
-            return None
-        array = generic.ArrayObject(
-            generic.IndirectObject(int(number), int(generation), self)
-            for number, generation in _REFERENCE.findall(inside)
-        )
-        array.container_ref = node.container_ref
-        node[pdf_name("/Kids")] = array
-        return node
+        while b"endobj" not in body:
+            more = b"" if b"stream" in body or len(body) > _MAX_ORDINARY else self.stream.read(max(_MORE, len(body)))
+            if not more:
+                return None
+            body += more
+        return parse(body[header.end() :], generic.Reference(ref.idnum, ref.generation, self))
 
 
 class _Builder(XRefBuilder):
     def _read_xref_table(self, declared_startxref: int) -> Any:
         start = self.stream.tell()
-        data = Table.read(self.stream)
-        if data is None:
-            self.stream.seek(start)
-            return super()._read_xref_table(declared_startxref)
+        data, highest = self._table()
         end = self.stream.tell()
-        trailer = generic.DictionaryObject.read_from_stream(self.stream, generic.TrailerReference(self.handler))
-        size = int(trailer.raw_get("/Size"))
-        if "/XRefStm" in trailer or (self.strict and data.highest >= size):
+        trailer = None if data is None else self._trailer()
+        if data is None or trailer is None or "/XRefStm" in trailer:
             self.stream.seek(start)
             return super()._read_xref_table(declared_startxref)
-        self.sections.append(
-            XRefSection(
-                XRefSectionMetaInfo(
-                    xref_section_type=XRefSectionType.STANDARD,
-                    size=size,
-                    declared_startxref=declared_startxref,
-                    start_location=start,
-                    end_location=end,
-                    stream_ref=None,
-                ),
-                data,
-            )
+        size = int(trailer.raw_get("/Size"))
+        if self.strict and highest >= size:
+            raise misc.PdfStrictReadError(f"the table names object {highest}, the trailer allows less than {size}")
+        info = XRefSectionMetaInfo(
+            xref_section_type=XRefSectionType.STANDARD,
+            size=size,
+            declared_startxref=declared_startxref,
+            start_location=start,
+            end_location=end,
+            stream_ref=None,
         )
+        self.sections.append(XRefSection(info, data))
         self.trailer.add_trailer_revision(trailer)
         previous = trailer.get("/Prev")
         if previous is not None and not isinstance(previous, generic.NumberObject):
             raise misc.PdfReadError("/Prev is no number")
         return previous
+
+    def _table(self) -> tuple[XRefSectionData | None, int]:
+        """The table and its highest number, the stream then behind `trailer`; None for one that is not regular."""
+        table = Table.read(self.stream)
+        if table is not None:
+            return table, table.highest
+        start = self.stream.tell()
+        found = _SMALL_TABLE.match(self.stream.read(_SMALL))
+        if found is None:
+            return None, 0
+        self.stream.seek(start + found.end())
+        data = XRefSectionData()
+        return data, cast("Any", data).process_entries(_entries(found[0]), strict=self.strict)
+
+    def _trailer(self) -> generic.DictionaryObject | None:
+        start = self.stream.tell()
+        reference = generic.TrailerReference(self.handler)
+        trailer = parse(self.stream.read(_SMALL), reference)
+        if trailer is not None:
+            return trailer
+        self.stream.seek(start)
+        return cast("generic.DictionaryObject", generic.DictionaryObject.read_from_stream(self.stream, reference))
+
+
+def _entries(table: bytes) -> Iterator[XRefEntry]:
+    number = 0
+    for line in _LINE.finditer(table):
+        if line[3] is None:
+            number = int(line[1])
+            continue
+        used = line[3] == b"n"
+        yield XRefEntry(
+            xref_type=XRefType.STANDARD if used else XRefType.FREE,
+            location=int(line[1]) if used else None,
+            idnum=number,
+            generation=int(line[2]),
+        )
+        number += 1
 
 
 class Table(XRefSectionData):
@@ -166,8 +187,16 @@ class Table(XRefSectionData):
 
     @classmethod
     def read(cls, stream: BinaryIO) -> Table | None:
-        """The table at the stream's position, which then stands behind `trailer`; None when it is not worthwhile."""
+        """The table at the stream's position, which then stands behind `trailer`; None when it is not worthwhile, and
+        the position is the same."""
         start = stream.tell()
+        table = cls._read(stream, start)
+        if table is None:
+            stream.seek(start)
+        return table
+
+    @classmethod
+    def _read(cls, stream: BinaryIO, start: int) -> Table | None:
         head = _SUBSECTION.match(stream.read(64))
         if head is None or int(head[2]) < _WORTHWHILE:
             return None
