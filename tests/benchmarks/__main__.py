@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests import appliance
-from tests.benchmarks import load, longterm, signing, softhsm
+from tests.benchmarks import documents, load, longterm, signing, softhsm
 from tests.documents import pdf
 
 HTTP_SECONDS = 15.0
@@ -33,6 +33,7 @@ def bench_core(folder: Path) -> dict[str, object]:
         "memory_100_mb": signing.memory(large, out),
         "raw_c_sign_per_second": round(held.rate()),
         "b_lta": longterm.measure(folder),
+        "documents": documents.measure(held, folder),
     }
 
 
@@ -78,6 +79,19 @@ def show(core: dict[str, object], http: dict[str, object]) -> None:
         f"{archive['kyso_over_pyhanko']} × ({archive['kyso_ms']} / {archive['pyhanko_ms']} ms)",
         "≤ 0.25 ×",
         met=archive["kyso_over_pyhanko"] <= 0.25,
+    )
+    shapes = core["documents"]
+    row(
+        "CPU, 5,000 pages: Kyso / floor",
+        f"{shapes['pages_over_floor']} × ({shapes['pages_kyso_ms']} / {shapes['pages_floor_ms']} ms)",
+        "≤ 5 ×",
+        met=shapes["pages_over_floor"] <= 5,
+    )
+    row(
+        "CPU, tenth / second signature",
+        f"{shapes['tenth_over_second']} × ({shapes['tenth_ms']} / {shapes['second_ms']} ms)",
+        "≤ 1.3 ×",
+        met=shapes["tenth_over_second"] <= 1.3,
     )
     share = http["share_of_raw"]
     row("HTTP / raw C_Sign", f"{share} ({http['per_second']}/s)", "≥ 0.15", met=share >= 0.15)
