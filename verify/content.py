@@ -29,7 +29,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 
 from verify import pdf_covering, pdf_tiling
 from verify.pdf import UNEXPECTED, get
-from verify.pdf_raw import HEAD, RawObjects
+from verify.pdf_raw import HEAD, RawObject, RawObjects
 from verify.report import Warning_
 
 
@@ -120,14 +120,15 @@ class _Found:
 
 
 def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budget) -> None:
-    for reason, offset in pdf_tiling.ambiguities(raw):
+    objects = tuple(raw)
+    for reason, offset in pdf_tiling.ambiguities(raw, objects):
         found.add("AMBIGUOUS_PARSE", reason, offset)
     pages, whole = 0, True
     named: set[bytes] = set()
     coloured: set[int] = set()
     loose: list[int] = []
-    large = {one.number: one.dictionary for one in raw if one.current and one.end - one.offset > LARGE}
-    for number, text, kind, complete in _texts(raw, reader):
+    large = {one.number: one.dictionary for one in objects if one.current and one.end - one.offset > LARGE}
+    for number, text, kind, complete in _texts(raw, objects, reader):
         pages += bool(_PAGE.search(text))
         if len(text) > _LONG_TEXT:  # a signature's value has no references, and many digits
             text = _HEX.sub(b"<>", text)  # noqa: PLW2901
@@ -149,9 +150,11 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
         found.add("CONTENT_NOT_READ" if reason == "page-content" else "HIDDEN_CONTENT", reason, page)
 
 
-def _texts(raw: RawObjects, reader: PdfFileReader) -> Iterator[tuple[int, bytes, _Kind, bool]]:
+def _texts(
+    raw: RawObjects, objects: tuple[RawObject, ...], reader: PdfFileReader
+) -> Iterator[tuple[int, bytes, _Kind, bool]]:
     """(number, the object without its stream, what it is, whether this is all of it) of current objects."""
-    for one in raw:
+    for one in objects:
         if one.current:
             is_stream = len(one.dictionary) < len(one.head)
             kind: _Kind = "stream" if is_stream else "plain"

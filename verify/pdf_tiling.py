@@ -4,13 +4,14 @@ Readers that follow the cross-references and readers that search for objects see
 between the things that the cross-references name, and each of them is built as ISO 32000-1 §7.3 and §7.5 say. Whatever
 else is found is a reason for AMBIGUOUS_PARSE. No object is interpreted here.
 
-    reasons = dict(ambiguities(RawObjects(file, reader, limit=2_000)))      # {"stray-bytes": 1024}
+    raw = RawObjects(file, reader, limit=2_000)
+    reasons = dict(ambiguities(raw, tuple(raw)))      # {"stray-bytes": 1024}
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from verify.pdf_raw import HEAD, LENGTH, RawObject, RawObjects
 
@@ -27,7 +28,7 @@ _HIDING_COMMENT = re.compile(rb"%[^\r\n]*[/<>\[\]()]")
 _NESTING = re.compile(rb"<<|>>|/Length(?=[\s\d])")
 
 
-def ambiguities(raw: RawObjects) -> Iterator[tuple[str, int]]:
+def ambiguities(raw: RawObjects, objects: Iterable[RawObject]) -> Iterator[tuple[str, int]]:
     """(reason, offset) of what readers may take differently; empty for a file that is tiled in full."""
     first = raw.offsets[0] if raw.offsets else raw.size
     start = min(first, raw.marks_from(0))
@@ -40,7 +41,7 @@ def ambiguities(raw: RawObjects) -> Iterator[tuple[str, int]]:
         reason = _trailer(raw.between(section.end_location, raw.marks_from(section.end_location)))
         if reason is not None:
             yield reason, section.end_location
-    for one in raw:
+    for one in objects:
         reason = _object(one, raw)
         if reason is not None:
             yield reason, one.offset
