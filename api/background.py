@@ -46,6 +46,8 @@ def _run(services: Services, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             redemption.expire_all(services)
+            while services.database.write(signatures.tidy) == signatures.AT_ONCE:
+                pass
             found = recovery.scan(services)
             if found:
                 telemetry.logger().warning("recovery", open=found)
@@ -68,7 +70,6 @@ def tidy(services: Services, *, before: float) -> None:
     services.blobs.sweep(before=before)
     services.database.write(idempotency.purge)
     services.database.write(jobs.purge, kept=JOBS_KEPT)
-    services.database.write(signatures.tidy)
 
 
 def _is_left(file: Path, before: float) -> bool:

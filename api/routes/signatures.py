@@ -124,7 +124,7 @@ def _sign(
 
 
 def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str, status: int) -> Response:
-    """The signature, or what was prepared: 202 whatever the caller accepts, as there is no document yet."""
+    """The signature; or, whatever the caller accepts, 202 and how far it is while there is no document yet."""
     record = outcome.record
     request.scope["kyso.signature"] = record.id
     headers = {"Location": f"/v1/signatures/{record.id}"}
@@ -133,7 +133,8 @@ def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str
     if record.state == "prepared":
         settings = common.services(request).settings
         return common.json(envelopes.as_json(settings, record), status=202, headers=headers)
-    if kind == JSON:
+    if kind == JSON or record.state != "signed":
+        status = status if record.state == "signed" else 202
         return common.json(access.signature_json(record), status=status, headers=headers)
     return _file(body, record, status=status, headers=headers)
 

@@ -48,8 +48,14 @@ WITH_PREPARATION = sa.select(table, preparation.c.prepared).outerjoin_from(
     table, preparation, preparation.c.signature == table.c.id
 )
 BY_ID = WITH_PREPARATION.where(table.c.id == sa.bindparam("id"))
+AT_ONCE = 1000
+"""Preparations that `tidy` deletes in one transaction, so that no writer waits long."""
 OVER = sa.delete(preparation).where(
-    preparation.c.signature.in_(sa.select(table.c.id).where(table.c.state.in_(("signed", "refused"))))
+    preparation.c.signature.in_(
+        sa.select(preparation.c.signature)
+        .where(sa.exists().where(table.c.id == preparation.c.signature, table.c.state.in_(("signed", "refused"))))
+        .limit(AT_ONCE)
+    )
 )
 
 

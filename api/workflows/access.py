@@ -12,6 +12,7 @@ from api.services import Services
 from api.store import signatures
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
+from api.workflows import envelopes
 from hsm.keys import KeyInfo
 
 
@@ -36,6 +37,8 @@ def signature_json(record: SignatureRecord) -> dict[str, Any]:
     if record.state == "signed" and record.result is not None:
         answer |= json.loads(record.result)
         answer["document"] = f"/v1/signatures/{record.id}/document"
+    if record.state == "prepared":
+        answer["expires_at"] = envelopes.expiry(record)
     if record.error_code is not None:
         answer["code"] = record.error_code
     return answer

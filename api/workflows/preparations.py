@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import auth
 from api.errors import DatabaseUnavailable, RequestInvalid
-from api.refusals import PreparationExpired
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
@@ -66,7 +65,7 @@ def prepare(
         if known is not None and known.state == "prepared" and redemption.is_over(known):
             redemption.expire(services, known)
             known = services.database.read(signatures.get, known.id)
-        if claim is not None and known is not None and known.error_code == PreparationExpired.code:
+        if claim is not None and known is not None and known.state == "refused":
             claim, known = services.database.write(idempotency.again, claim, lease=LEASE), None
         outcome = Outcome(known, repeated=True) if known else _prepare(services, caller, order, document, claim)
     except Exception as error:

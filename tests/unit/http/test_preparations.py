@@ -275,6 +275,16 @@ def test_a_silent_timestamp_authority_puts_completion_off(home: House, document:
     assert (200, "B-T") == (answer.status_code, answer.json()["level"])
 
 
+def test_a_request_is_told_how_far_its_signature_is(home: House, document: bytes, official: Signer):
+    """The same Idempotency-Key again while no timestamp can be had: 202 and `completing`, never an empty document."""
+    headers = {"Idempotency-Key": "k", "Accept": "application/pdf"}
+    prepared = post(home, document, certificate=pem(official), level="B-T", headers=headers).json()
+    assert prepared["expires_at"] == home.ask("GET", f"/v1/signatures/{prepared['id']}").json()["expires_at"]
+    put(home, prepared["id"], value_of(official, prepared))
+    again = post(home, document, certificate=pem(official), level="B-T", headers=headers)
+    assert (202, "completing") == (again.status_code, again.json()["status"])
+
+
 def test_a_bad_certificate_is_refused_before_anything_is_prepared(home: House, document: bytes, official: Signer):
     """Expired, revoked, no certificate at all, together with a key: a code each, no draft, no record."""
     issuing = Authority.root().authority()
