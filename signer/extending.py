@@ -126,7 +126,7 @@ class Lift:
     def stamp(self, *, to: Level) -> TimestampToken:
         """2 and 4. A document timestamp over everything that is there."""
         with pdf.refusing():
-            revision = longterm.timestamp(self.reader(), size=self.output.size)
+            revision = longterm.timestamp(self.reader(), size=self.output.size, sha256=self.output.sha256)
         token = self.output.stamp(revision, obtain=self._obtain)
         self.timestamp = token.time
         self.until = _end(token, self.grounds.policy)
@@ -144,7 +144,7 @@ class Lift:
         if not wanted:
             return False
         with pdf.refusing():
-            revision = longterm.store(self.reader(), size=self.output.size, entries=wanted)
+            revision = longterm.store(self.reader(), size=self.output.size, entries=wanted, sha256=self.output.sha256)
         if revision is not None:
             self.output.append(revision)
         with pdf.refusing():

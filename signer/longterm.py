@@ -4,8 +4,8 @@ EN 319 142-1 §5.4 and §6.3: B-LT is B-T and a document security store; B-LTA i
 it. Each is one incremental revision. This module writes revisions; it fetches and judges nothing, and leaves
 /Info, XMP and everything that was signed as it was.
 
-    revision = store(reader, size=size, entries=(Entry(contents, evidence),))      # None: nothing is missing
-    revision = timestamp(reader, size=size)
+    revision = store(reader, size=size, entries=(Entry(contents, evidence),), sha256=…)   # None: nothing is missing
+    revision = timestamp(reader, size=size, sha256=…)
 """
 
 from __future__ import annotations
@@ -49,8 +49,12 @@ class Entry:
         return "/" + hashlib.sha1(self.contents, usedforsecurity=False).hexdigest().upper()
 
 
-def store(reader: PdfFileReader, *, size: int, entries: Iterable[Entry]) -> Revision | None:
-    """The revision that adds what /DSS lacks of `entries`; None when it has it all. Nothing is stored twice."""
+def store(reader: PdfFileReader, *, size: int, entries: Iterable[Entry], sha256: str) -> Revision | None:
+    """The revision that adds what /DSS lacks of `entries`; None when it has it all. Nothing is stored twice.
+
+    `sha256` is the file's, from which randomness is drawn where an encrypted document needs some: the same revision
+    comes out again."""
+    seed = hashlib.sha256(sha256.encode())
     writer = RepeatableWriter(reader.stream, prev=reader)
     root = writer.root
     old = get(root, "/DSS")
@@ -65,6 +69,7 @@ def store(reader: PdfFileReader, *, size: int, entries: Iterable[Entry]) -> Revi
         wanted: dict[str, list[generic.IndirectObject]] = {}
         for (name, short), ders in kinds:
             for der in ders:
+                seed.update(hashlib.sha256(der).digest())
                 if der not in known[name]:
                     known[name][der] = writer.add_object(generic.StreamObject(stream_data=der))
                     lists[name].append(known[name][der])
@@ -89,10 +94,10 @@ def store(reader: PdfFileReader, *, size: int, entries: Iterable[Entry]) -> Revi
     dss[pdf_name("/VRI")] = vri
     root[pdf_name("/DSS")] = writer.add_object(dss)
     writer.update_container(root)
-    return Revision(writer.appended(size).getvalue())
+    return Revision(writer.appended_by(size, seed=seed.digest()).getvalue())
 
 
-def timestamp(reader: PdfFileReader, *, size: int) -> Revision:
+def timestamp(reader: PdfFileReader, *, size: int, sha256: str) -> Revision:
     """The revision with an invisible field and a document timestamp in it whose value is still a gap."""
     writer = RepeatableWriter(reader.stream, prev=reader)
     taken = {name for name, _, _ in enumerate_sig_fields(reader)}
@@ -101,7 +106,7 @@ def timestamp(reader: PdfFileReader, *, size: int) -> Revision:
     next(steps)
     dictionary = DocumentTimestamp(bytes_reserved=2 * TIMESTAMP_ROOM)
     steps.send(SigObjSetup(sig_placeholder=dictionary))
-    appended = writer.appended(size)
+    appended = writer.appended_by(size, seed=sha256.encode())
     gap_start, gap_end = dictionary.contents.offsets
     dictionary.byte_range.fill_offsets(appended, gap_start, gap_end, size + len(appended.getbuffer()))
     return Revision(appended.getvalue(), gap_start, gap_end)

@@ -11,11 +11,16 @@ signature nor evidence needs. Nothing here knows what the objects are about.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import io
+import threading
 
 from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.crypt import filter_mixins
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
+
+_PATCHING = threading.Lock()
 
 
 class RevisionWriter(IncrementalPdfFileWriter):
@@ -36,6 +41,19 @@ class RepeatableWriter(RevisionWriter):
     """Writes the same update for the same file and objects: a completion that is repeated asks the same question of a
     timestamp authority. pyHanko draws the second half of /ID at random; here it follows from what was there."""
 
+    def appended_by(self, size: int, *, seed: bytes) -> Appended:
+        """As `appended`. In an encrypted document, initialisation vectors follow from `seed`, which must differ for
+        other content: digest the file and all that is written."""
+        if not self.prev.encrypted:
+            return self.appended(size)
+        with _PATCHING:
+            names = vars(filter_mixins)  # pyHanko has no seam for it
+            drawn, names["secrets"] = names["secrets"], _Steady(seed)
+            try:
+                return self.appended(size)
+            finally:
+                names["secrets"] = drawn
+
     @classmethod
     def _handle_id(cls, prev: PdfFileReader) -> generic.ArrayObject:
         start = str(prev.last_startxref).encode()
@@ -43,6 +61,17 @@ class RepeatableWriter(RevisionWriter):
         first = known[0] if known else hashlib.sha256(b"first" + start).digest()[:16]
         second = hashlib.sha256(b"".join((*known, start))).digest()[:16]
         return generic.ArrayObject([generic.ByteStringObject(first), generic.ByteStringObject(second)])
+
+
+class _Steady:
+    """In the place of `secrets`: bytes that repeat for the same seed."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed, self._count = seed, 0
+
+    def token_bytes(self, size: int) -> bytes:
+        self._count += 1
+        return hmac.digest(self._seed, self._count.to_bytes(8, "big"), "sha256")[:size]
 
 
 class Appended(io.BytesIO):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import copy_into_new_writer
 
 from signer import pipeline
 from signer.errors import OrderInvalid, TimestampUnavailable
@@ -213,3 +214,22 @@ def test_without_anchors_the_level_is_refused(hand: Hand, plain: Path, tmp_path:
     value = hand.value(prepared)
     with (tmp_path / "out.pdf").open("r+b") as out, pytest.raises(OrderInvalid):
         pipeline.complete(prepared, value, out=out, fetcher=hand.net)
+
+
+def test_an_encrypted_document_repeats_too(hand: Hand, plain: Path, tmp_path: Path):
+    """AES draws initialisation vectors; a completion that is begun anew draws the same, and asks the same."""
+    locked, out, client = tmp_path / "locked.pdf", tmp_path / "out.pdf", Client(hand)
+    with plain.open("rb") as file, locked.open("wb") as target:
+        writer = copy_into_new_writer(PdfFileReader(file))
+        writer.encrypt(owner_pass="owner", user_pass="secret", pdf_mac=False)
+        writer.write(target)
+    prepared = hand.prepare(locked, out, password="secret")
+    value = hand.value(prepared)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            hand.complete(prepared, out, value=value, fetcher=client)
+    assert "B-LTA" == hand.complete(prepared, out, value=value, fetcher=client).level
+    with out.open("rb") as file:
+        reader = PdfFileReader(file)
+        reader.decrypt("secret")
+        assert 3 <= len(reader.root["/DSS"]["/Certs"])
