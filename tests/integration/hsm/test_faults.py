@@ -1,4 +1,7 @@
-"""Every way a PKCS#11 module fails under a real keeper, by a shim between the two, and the outcome promised for it."""
+"""How a PKCS#11 module fails under a real keeper, by a shim between the two, and the outcome promised for it.
+
+Every call and every error stand in the fault table (`test_fault_table`); here, what the log and the caller learn.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ def state_of(box: Box, number: int) -> str | None:
 
 
 @pytest.mark.parametrize("function", ["C_Sign", "C_SignInit"])
-@pytest.mark.parametrize("answer", [0x05, 0x30, 0x32, 0x82, 0x90, 0xB3, 0x101])
+@pytest.mark.parametrize("answer", [0x05, 0x32])
 def test_an_error_is_reported_once_and_the_next_use_works(faulty: tuple[Box, Plan], function: str, answer: int) -> None:
     """The session is dropped, the use recorded as failed, nothing is signed a second time behind one's back."""
     box, follow = faulty
