@@ -26,11 +26,12 @@ from api.cli.console import t
 from api.fetch import FetchRules, HttpFetcher
 from api.sandbox import start as sandbox
 from api.sandbox.pool import Sandbox, SandboxLimits
-from api.settings import Settings
+from api.settings import Settings, SettingsUnusable
 from api.workflows.documents import Documents
 from hsm.errors import KeyNotFound
 from hsm.token import TokenAdmin
 from verify import trust as trusts
+from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, Offline
 from verify.trust import Trust
 
@@ -104,7 +105,12 @@ def trust(settings: Settings, given: Sequence[Path]) -> Trust:
         if not path.exists():
             raise console.usage(t(f"--trust: không có {path}", f"--trust: there is no {path}"))
     paths: Iterable[Path] = given or [path for path in (settings.trust,) if path.is_dir()]
-    found = trusts.load(paths)
+    try:
+        found = trusts.load(paths)
+    except TrustUnusable as error:
+        if given:
+            raise
+        raise SettingsUnusable(f"trust: {error}", **error.facts) from error  # the operator's, not of who asks
     if not found.anchors:
         console.err.print(
             t(

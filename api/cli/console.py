@@ -47,6 +47,8 @@ _ABOUT_THE_ORDER = frozenset(
     }
 )
 """An operator has to act, but the token and the service are there: this order, with this key, is refused."""
+NAMED_IN_THE_CALL = frozenset({"policy-unusable", "trust-unusable"})
+"""What an option named cannot be used: nothing is wrong with the document."""
 _PROGRESS_FROM = 2
 """With fewer files than this, a progress bar tells nothing."""
 
@@ -92,6 +94,8 @@ def status_of(code: str, actor: str) -> int:
     """The exit status that INTERFACES.md gives to an error."""
     if code in _NOT_PERMITTED_CODES:
         return NOT_PERMITTED
+    if code in NAMED_IN_THE_CALL:
+        return USAGE
     return REFUSED if actor in ("caller", "official") or code in _ABOUT_THE_ORDER else NOT_AVAILABLE
 
 

@@ -128,7 +128,8 @@ def _judge(path: Path, documents: Documents, question: _Question) -> Report:
                     fetcher=question.fetcher,
                 )
         except Exception as error:
-            if getattr(error, "actor", None) != "caller":
+            of_the_call = getattr(error, "code", None) in console.NAMED_IN_THE_CALL
+            if of_the_call or getattr(error, "actor", None) != "caller":
                 raise
             code, _, reason = console.sentence(error)
             return _unreadable(path, file, question, code=code, reason=reason)

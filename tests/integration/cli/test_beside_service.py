@@ -50,6 +50,18 @@ def test_several_files_are_reported_in_order_and_a_bad_one_does_not_end_the_run(
     assert 1 == kyso("verify", tmp_path / "broken.pdf", *files, home=appliance.home).status
 
 
+def test_a_wrong_policy_or_trust_is_no_fault_of_the_document(appliance: Appliance, signed: Path, tmp_path: Path):
+    """What the call names and cannot be used is told as that, with 64, and without a report on the document."""
+    (tmp_path / "none.pem").write_text("no certificate")
+    for options, code in (
+        (("--policy", "nope"), "policy-unusable"),
+        (("--trust", tmp_path / "none.pem"), "trust-unusable"),
+    ):
+        ran = kyso("verify", signed, *options, home=appliance.home)
+        assert (64, "") == (ran.status, ran.out)
+        assert [True] == [line.startswith(f"kyso: {code}: ") for line in ran.err], ran
+
+
 def test_the_statuses_of_single_files(appliance: Appliance, signed: Path, tmp_path: Path):
     """3 without a signature, 4 for what is no document, 2 where nobody is trusted."""
     (tmp_path / "text.pdf").write_bytes(b"text")

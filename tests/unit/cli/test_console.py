@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from api.cli import console
-from api.errors import CertificateRevoked, LedgerUnavailable, NotPermitted, StaleDocument
+from api.errors import CertificateExpired, CertificateRevoked, LedgerUnavailable, NotPermitted, StaleDocument
 from hsm.errors import KeyNotFound, TokenLocked
-from verify.errors import DocumentBroken
+from verify.errors import DocumentBroken, PolicyUnusable, TrustUnusable
 
 pytestmark = pytest.mark.spine
 
@@ -19,6 +19,9 @@ pytestmark = pytest.mark.spine
         (StaleDocument(), console.REFUSED),
         (KeyNotFound(key="k"), console.REFUSED),
         (CertificateRevoked(key="k"), console.REFUSED),
+        (CertificateExpired(key="k"), console.REFUSED),
+        (PolicyUnusable(), console.USAGE),
+        (TrustUnusable(), console.USAGE),
         (TokenLocked(), console.NOT_AVAILABLE),
         (LedgerUnavailable(), console.NOT_AVAILABLE),
         (NotPermitted(), console.NOT_PERMITTED),
