@@ -58,6 +58,8 @@ class Reader(PdfFileReader):
     """Reads as PdfFileReader does. `permissions` is None unless the user password binds whoever gave it."""
 
     permissions: int | None = None
+    _plain = False
+    """Whether the document is known not to be encrypted."""
 
     def __init__(self, stream: BinaryIO, *, strict: bool, decode_limits: DecodeLimits) -> None:
         # As in PdfFileReader.__init__, which leaves no way to pass a builder in.
@@ -74,6 +76,7 @@ class Reader(PdfFileReader):
         self.xrefs = XRefCache(self, cast("Any", builder).read_xrefs())
         self.last_startxref = builder.last_startxref
         self.trailer = builder.trailer
+        self._plain = "/Encrypt" not in self.trailer
         self.has_xref_stream = builder.has_xref_stream
         self._embedded_signatures = None
 
@@ -84,7 +87,7 @@ class Reader(PdfFileReader):
         never_decrypt: bool = False,
         as_metadata_stream: bool = False,
     ) -> generic.PdfObject:
-        if isinstance(marker, int) and "/Encrypt" not in self.trailer:
+        if isinstance(marker, int) and self._plain:
             node = self._ordinary(ref, marker)
             if node is not None:
                 return node
