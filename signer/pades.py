@@ -84,7 +84,8 @@ def append_signature(
     for plan, where in places:
         forms.create(writer, plan, place=where)
     if order.fill:
-        filling.fill(writer, {**fields, **forms.survey(writer)}, order.fill, restrictions=restrictions)
+        known = forms.survey(writer) if order.fields else fields
+        filling.fill(writer, known, order.fill, restrictions=restrictions)
     # 4
     place = _place(writer, reader, order)
     dictionary = _sign(

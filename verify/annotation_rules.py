@@ -29,6 +29,7 @@ from pyhanko.sign.diff_analysis.rules.form_field_rules import (
 from pyhanko.sign.diff_analysis.rules_api import Context, QualifiedWhitelistRule, ReferenceUpdate, RelativeContext
 
 from verify.pdf import get
+from verify.sameness import Comparison
 
 COMMENTS = frozenset(
     [
@@ -143,9 +144,11 @@ class PageRule(QualifiedWhitelistRule):
         old: HistoricalResolver,
         new: HistoricalResolver,
     ) -> Iterator[Qualified]:
-        compare_dicts(before, after, _PAGE_FREE)
-        assert isinstance(after, generic.DictionaryObject)
         level = ModificationLevel.LTA_UPDATES
+        if not isinstance(after, generic.DictionaryObject) or isinstance(after, generic.StreamObject):
+            raise SuspiciousModification("a page is no dictionary any more")
+        for fresh in _unchanged(before, after, old, new):
+            yield level, ReferenceUpdate(fresh)
         # /Tabs is the order in which fields are reached; /S is what writers of tagged files set with a field.
         if get(before, "/Tabs") != get(after, "/Tabs") and not ("/Tabs" not in before and get(after, "/Tabs") == "/S"):
             level = ModificationLevel.ANNOTATIONS
@@ -257,6 +260,22 @@ class SignatureRule(SigFieldModificationRule):
         if spec.field_type != "/Sig" or before is None or after is None or "/V" in before or "/V" not in after:
             return
         yield from _widgets_filled(fq_name, spec, context)
+
+
+def _unchanged(
+    before: generic.DictionaryObject,
+    after: generic.DictionaryObject,
+    old: HistoricalResolver,
+    new: HistoricalResolver,
+) -> set[Reference]:
+    """New objects in which a page says what it said before. Raises SuspiciousModification if it says something else."""
+    if before.keys() - _PAGE_FREE != after.keys() - _PAGE_FREE:
+        raise SuspiciousModification("entries of a page came or went")
+    comparison = Comparison(old, new)
+    for key in before.keys() - _PAGE_FREE:
+        if comparison.of(before.raw_get(key), after.raw_get(key)) is None:
+            raise SuspiciousModification(f"{key} of a page was changed")
+    return comparison.fresh
 
 
 def _widgets_filled(

@@ -23,6 +23,7 @@ from pyhanko.sign.diff_analysis.rules.metadata_rules import DocInfoRule, Metadat
 from pyhanko.sign.diff_analysis.rules_api import Context, ReferenceUpdate, WhitelistRule
 
 from verify.annotation_rules import FieldRule, PageRule, SignatureRule
+from verify.sameness import Comparison
 from verify.structure_rules import StructureRule
 
 _STORE_DEPTH = 6
@@ -56,6 +57,19 @@ class UnusedObjectRule(WhitelistRule):
         for reference in freed:
             if not new._get_usages_of_ref(reference):
                 yield ReferenceUpdate(reference)
+
+
+class SameContentRule(WhitelistRule):
+    """An object may be written again with the same content, its parts stored otherwise (`verify.sameness`)."""
+
+    def apply(self, old: HistoricalResolver, new: HistoricalResolver) -> Iterable[ReferenceUpdate]:
+        for reference in new.explicit_refs_in_revision() - new.refs_freed_in_revision():
+            if new.reader.xrefs.get_introducing_revision(reference) > old.revision:
+                continue
+            fresh = Comparison(old, new).of(old(reference), new(reference))
+            if fresh is not None:
+                yield ReferenceUpdate(reference)
+                yield from map(ReferenceUpdate, fresh)
 
 
 class PrivateTrailerRule(WhitelistRule):
@@ -102,6 +116,7 @@ def policy(removed: MutableSet[str]) -> StandardDiffPolicy:
             EvidenceRule().as_qualified(ModificationLevel.LTA_UPDATES),
             UnusedObjectRule().as_qualified(ModificationLevel.LTA_UPDATES),
             PrivateTrailerRule().as_qualified(ModificationLevel.LTA_UPDATES),
+            SameContentRule().as_qualified(ModificationLevel.LTA_UPDATES),
             MetadataUpdateRule().as_qualified(ModificationLevel.LTA_UPDATES),
             PageRule(removed),
             StructureRule(),

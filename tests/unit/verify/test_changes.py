@@ -279,3 +279,24 @@ def test_a_signature_on_a_tagged_page_is_filling(hand: Hand, tmp_path: Path):
     hand.sign(document(tmp_path / "a.pdf"), tmp_path / "1.pdf", field="ky")
     (changes,) = ours(edited(tmp_path / "1.pdf", tmp_path / "2.pdf", sign_and_tag))
     assert ("allowed", "revision 2: form-filled-or-signed") == (changes.kind, changes.details[-1])
+
+
+def stored_otherwise(writer: IncrementalPdfFileWriter) -> None:
+    """The page's box becomes an object of its own, an array of the structure a direct one."""
+    page = page_of(writer)
+    page[pdf_name("/MediaBox")] = writer.add_object(generic.ArrayObject(page["/MediaBox"]))
+    writer.update_container(page)
+
+
+def stored_otherwise_and_larger(writer: IncrementalPdfFileWriter) -> None:
+    page = page_of(writer)
+    page[pdf_name("/MediaBox")] = writer.add_object(entry(x=[0, 0, 595, 843])["/x"])
+    writer.update_container(page)
+
+
+@pytest.mark.parametrize(("edit", "kind"), [(stored_otherwise, "allowed"), (stored_otherwise_and_larger, "forbidden")])
+def test_how_a_value_is_stored_does_not_matter(hand: Hand, tmp_path: Path, edit: Edit, kind: str):
+    """Programs that save again turn direct objects into indirect ones; what the page says is what counts."""
+    hand.sign(document(tmp_path / "a.pdf"), tmp_path / "1.pdf", field="ky", certify=2)
+    (changes,) = ours(edited(tmp_path / "1.pdf", tmp_path / "2.pdf", edit))
+    assert kind == changes.kind, changes
