@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 
 from pyhanko.pdf_utils import generic, misc
+from pyhanko.pdf_utils.crypt import _saslprep  # noqa: F401  imported later, for a password only, where no file opens
 from pyhanko.pdf_utils.decode_limits import DecodeContext, DecodeLimits
 from pyhanko.pdf_utils.reader import PdfFileReader, _read_header_version, process_data_at_eof
 from pyhanko.pdf_utils.xref import (
