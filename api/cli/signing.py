@@ -94,7 +94,7 @@ def sign(
         "contact": contact,
         "head": head,
         "certify": certify,
-        "fields": None if fields is None else _json(fields.read_text("utf-8"), option="--fields"),
+        "fields": None if fields is None else _json(_text(fields), option="--fields"),
         "fill": _pairs(fill or []) or None,
         "anchor": None if anchor is None else _json(anchor, option="--anchor"),
         "allow_degraded": allow_degraded,
@@ -143,6 +143,13 @@ def _box(text: str) -> list[float]:
             )
         )
     return numbers
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        raise console.usage(t(f"không đọc được tệp {path}", f"the file {path} cannot be read")) from None
 
 
 def _json(text: str, *, option: str) -> object:

@@ -10,6 +10,7 @@ import pytest
 
 from tests import readers
 from tests.appliance import ROOT, Appliance
+from tests.cli_support import kyso
 
 pytestmark = pytest.mark.pades
 
@@ -77,3 +78,25 @@ def test_orders_that_do_not_fit(appliance: Appliance, document: bytes, order, co
     answer = appliance.sign(document, **order)
     assert code == answer.json()["code"], json.dumps(answer.json(), ensure_ascii=False)
     assert answer.status_code in (400, 422)
+
+
+def test_the_command_line_certifies_and_fills(appliance: Appliance, document: bytes, tmp_path: Path):
+    """`kyso sign` knows what the HTTP order knows; what does not fit is told in a line, without an output."""
+    (tmp_path / "letter.pdf").write_bytes(document)
+    number = {"name": "so", "kind": "text", "anchor": {"text": "NUMBER", "size": [80, 16], "offset": [60, -4]}}
+    (tmp_path / "fields.json").write_text(json.dumps([number, {"name": "dau", "anchor": {"text": "SEAL", **BELOW}}]))
+    anchor = json.dumps({"text": "SIGNED BY", **BELOW})
+    first = ("--key", "demo-official", "--certify", "2", "--anchor", anchor, "--fields", tmp_path / "fields.json")
+    ran = kyso("sign", tmp_path / "letter.pdf", "-o", tmp_path / "1.pdf", *first, home=appliance.home)
+    assert 0 == ran.status, ran
+    second = ("--key", "demo-seal", "--field", "dau", "--fill", "so=15=GT")
+    ran = kyso("sign", tmp_path / "1.pdf", "-o", tmp_path / "2.pdf", *second, home=appliance.home)
+    assert 0 == ran.status, ran
+    assert [(True, False), (True, True)] == sorted(readers.poppler(tmp_path / "2.pdf"))
+    text = subprocess.run(["pdftotext", "-layout", tmp_path / "2.pdf", "-"], capture_output=True, text=True, check=True)
+    assert "15=GT" in text.stdout
+    for arguments, status in ((("--fill", "so"), 64), (("--fields", tmp_path / "none"), 64), (("--fill", "so=1"), 65)):
+        asked = ("-o", tmp_path / "3.pdf", "--key", "demo-seal", *arguments)
+        ran = kyso("sign", tmp_path / "2.pdf", *asked, home=appliance.home)
+        assert status == ran.status, ran
+        assert not (tmp_path / "3.pdf").exists()
