@@ -3,8 +3,8 @@
 No key is used. `extend` serves `POST /v1/extensions` and the command line. The job looks after a document that was signed
 here:
 
-L1. The record is signed, and no other signature was ordered for its document: what has a successor is not forked; the
-    successor's completion brings the evidence.
+L1. The record is signed, and no signature was built on its document (`store/heads.py`): what has a successor is not
+    forked; the successor's completion brings the evidence.
 L2. Its document is lifted to the level that was ordered, into a new file.
 L3. COMPLETED, and the record names the new file, in one transaction that looks for a successor once more.
 L4. Still degraded or pending: again later. At B-LTA: again `signing.renew_before` the archive timestamp runs out.
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, cast
 import sqlalchemy as sa
 
 from api import telemetry
+from api.errors import StaleDocument
 from api.jobs import GiveUp, Handlers, Job, Later, enqueue_within
 from api.sandbox import calls
 from api.schemas import ExtendOptions
@@ -29,7 +30,6 @@ from api.services import Services
 from api.settings import Settings
 from api.store import heads, signatures
 from api.store.signatures import SignatureRecord
-from api.store.tables import ledger as ledger_table
 from api.store.tables import signature as signature_table
 from signer.model import LEVELS, Extended, Level, Signed
 
@@ -39,10 +39,6 @@ DEGRADED, PENDING = "LEVEL_DEGRADED", "PENDING_FRESHNESS"
 FIRST_LOOK = 60.0
 LONGEST_PAUSE = 6 * 3600.0
 """Seconds between two tries: a revocation list is renewed every day or so, an outage ends within hours."""
-
-
-class HasSuccessor(Exception):
-    """Another signature was ordered for the document meanwhile."""
 
 
 def extend(
@@ -88,7 +84,9 @@ def _lift(services: Services, job: Job) -> None:
     if record is None or record.state != "signed" or record.signed_blob is None or record.result is None:
         raise GiveUp
     before = json.loads(record.result)
-    if services.database.read(_successor, before["sha256"]):
+    try:
+        services.database.read(heads.require, before["sha256"])
+    except StaleDocument:
         return
     # L2
     unsettled = bool({DEGRADED, PENDING} & set(before["warnings"]))
@@ -102,7 +100,7 @@ def _lift(services: Services, job: Job) -> None:
             if done.sha256 != before["sha256"]:
                 # L3
                 _replace(services, record, before, done, blob=services.blobs.keep(draft))
-    except HasSuccessor:
+    except StaleDocument:
         return
     except Exception as error:
         if getattr(error, "actor", "operator") == "operator" and hasattr(error, "code"):
@@ -134,8 +132,9 @@ def _replace(services: Services, record: SignatureRecord, before: dict[str, Any]
             .where(signature_table.c.id == record.id, signature_table.c.signed_blob == record.signed_blob)
             .values(result_json=json.dumps(result, ensure_ascii=False), signed_blob=blob, signed_sha256=done.sha256)
         )
-        if _successor(connection, before["sha256"]) or connection.execute(change).rowcount != 1:
-            raise HasSuccessor
+        heads.require(connection, before["sha256"])
+        if connection.execute(change).rowcount != 1:
+            raise StaleDocument("the document was lifted by somebody else", found=before["sha256"])
         heads.lifted(connection, before["sha256"], signature=record.id)
 
     facts = {
@@ -153,17 +152,6 @@ def _replace(services: Services, record: SignatureRecord, before: dict[str, Any]
     if record.signed_blob is not None:
         services.blobs.delete(record.signed_blob)
     telemetry.logger().info("signature lifted", signature=record.id, level=level)
-
-
-def _successor(connection: sa.Connection, sha256: str) -> bool:
-    """Whether a signature was ordered for the document with this digest, and not refused."""
-    of_it = sa.select(ledger_table.c.signature).where(ledger_table.c.document == sha256)
-    chosen = sa.select(signature_table.c.id).where(
-        signature_table.c.id.in_(of_it),
-        signature_table.c.document_sha256 == sha256,
-        signature_table.c.state != "refused",
-    )
-    return connection.execute(chosen.limit(1)).first() is not None
 
 
 def _order(services: Services, level: Level, *, allow_degraded: bool, password: str | None) -> calls.Extend:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from api.errors import StaleDocument
 from api.schemas import OrderRequest
 from api.store import signatures, tables
 from api.store.signatures import SignatureRecord
@@ -198,3 +199,34 @@ def test_the_interface_extends_others_documents(here: Place, document: bytes):
     )
     assert (400, "request-invalid") == (wrong.status_code, wrong.json()["code"])
     assert [] == [path.name for path in here.home.services.settings.tmp.iterdir()]
+
+
+def test_an_extension_of_a_document_that_went_on_is_stale(here: Place, document: bytes):
+    """Before and after a lift it is one head: once a signature was built on the one form, the other is refused."""
+    signed = here.document(here.sign(document, level="B-B"))
+
+    def extend() -> tuple[int, bytes]:
+        files = {"document": ("a.pdf", signed, "application/pdf")}
+        answer = here.home.ask("POST", "/v1/extensions", files=files, data={"level": "B-LT"})
+        return answer.status_code, answer.content
+
+    status, lifted = extend()
+    assert 200 == status
+    here.sign(lifted, level="B-B")
+    with pytest.raises(StaleDocument):
+        here.sign(signed, level="B-B")
+    status, problem = extend()
+    assert (409, "stale-document") == (status, json.loads(problem)["code"])
+
+
+def test_after_a_lift_the_older_form_is_the_same_head(here: Place, document: bytes):
+    """The job has lifted; whoever signs the file as it was before makes the lifted one old, not a second branch."""
+    here.net.answers[TSA_URL] = None
+    first = here.sign(document, allow_degraded=True)
+    before = here.document(first)
+    here.net.answers.clear()
+    here.run()
+    after = here.document(first)
+    here.sign(before, level="B-B")
+    with pytest.raises(StaleDocument):
+        here.sign(after, level="B-B")
