@@ -14,6 +14,7 @@ import pytest
 
 from tests import readers
 from tests.appliance import Appliance, running
+from tests.cli_support import kyso
 from tests.documents import pdf
 
 pytestmark = pytest.mark.spine
@@ -104,19 +105,24 @@ def test_a_worker_killed_costs_one_answer_at_most(own: Appliance, tmp_path: Path
         assert 201 == own.sign(document).status_code
 
 
-def test_the_whole_appliance_killed_and_started_again(tmp_path: Path):
-    """kill -9 of the supervisor takes everything down; the next start serves, and the ledger is whole."""
+def test_the_whole_appliance_killed_and_started_again(own: Appliance, tmp_path: Path):
+    """kill -9 of the supervisor takes everything down; the next start serves, and the ledger is whole.
+
+    The last test of this file: `own` is gone after it.
+    """
     document = pdf(tmp_path / "a.pdf").read_bytes()
-    home = tmp_path / "home"
-    with running(home) as first:
-        answer = first.sign(document).json()
-        (supervisor, *_) = first.processes("kyso serve")
-        os.kill(supervisor, signal.SIGKILL)
-        deadline = time.monotonic() + RECOVERS_WITHIN
-        while (first.processes("hsm.keeper") or first.processes("api.serve")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not first.processes("hsm.keeper")
-    with running(home) as again:
+    answer = own.sign(document).json()
+    (supervisor, *_) = own.processes("kyso serve")
+    others = [Path(f"/proc/{pid}") for part in PARTS for pid in own.processes(part)]
+    assert len(others) >= 4
+    os.kill(supervisor, signal.SIGKILL)
+    own.runner.wait(RECOVERS_WITHIN)
+    deadline = time.monotonic() + RECOVERS_WITHIN
+    while any(process.exists() for process in others) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [process for process in others if process.exists()]
+    assert 0 == kyso("audit", "verify", home=own.home).status
+    with running(own.home, port=own.port) as again:
         path = tmp_path / "signed.pdf"
         path.write_bytes(again.client.get(answer["document"]).content)
         assert [(True, True)] == readers.poppler(path)
