@@ -1,6 +1,6 @@
 """The values that describe a key: what it is called, what it can do, whose it is.
 
-A key is named by `ref`, its label on the token: the name survives the renewal of its certificate.
+A key is named by `ref`, mostly its label on the token (`hsm.names`): it survives the renewal of its certificate.
 Mechanisms are named by what they produce, not by a vendor's code, because the raw PKCS#11 mechanism that produces
 them differs from token to token.
 

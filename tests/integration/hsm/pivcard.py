@@ -110,6 +110,12 @@ def _certificate(slot: int, key: PrivateKey) -> bytes:
     return made.public_bytes(Encoding.DER)
 
 
+def _rsa(numbers: rsa.RSAPrivateNumbers, message: int) -> int:
+    """RSASP1 by the Chinese remainder theorem (RFC 8017 §5.2.1): four times faster in plain Python."""
+    first, second = pow(message, numbers.dmp1, numbers.p), pow(message, numbers.dmq1, numbers.q)
+    return second + numbers.q * ((first - second) * numbers.iqmp % numbers.p)
+
+
 @dataclass
 class Card:
     """The card: what lasts (keys, PIN, counters) and what a reset forgets (`_verified`, `_fresh`)."""
@@ -230,9 +236,7 @@ class Card:
             return b"", SECURITY_STATUS
         challenge = elements(elements(data)[0x7C])[0x81]
         if algorithm == _RSA_2048 and isinstance(key, rsa.RSAPrivateKey):
-            numbers = key.private_numbers()
-            modulus = numbers.public_numbers.n
-            value = pow(int.from_bytes(challenge, "big"), numbers.d, modulus).to_bytes(256, "big")
+            value = _rsa(key.private_numbers(), int.from_bytes(challenge, "big")).to_bytes(256, "big")
         elif algorithm in (_P256, _P384) and isinstance(key, ec.EllipticCurvePrivateKey):
             value = key.sign(challenge, ec.ECDSA(Prehashed(_DIGESTS[len(challenge)])))
         else:
