@@ -31,7 +31,7 @@ from api.uploads import of_file
 from api.workflows import keyuse, recovery, signing
 from api.workflows.documents import CertificateVerdict
 from hsm.errors import HsmError, KeeperNotAvailable, KeyNotFound, SigningInterrupted, TokenLocked, TokenNotAvailable
-from tests import timestamp_support
+from tests import readers, timestamp_support
 from tests.documents import pdf
 from tests.http_support import House, Use, house
 from tests.pki import NOW, Authority
@@ -420,6 +420,35 @@ def test_a_crash_anywhere_is_recovered_without_a_second_use(
         assert "COMPLETED" == home.kinds()[-1]
     assert "signed" in states(home)
     assert () == home.services.ledger.open_intents()
+
+
+def test_a_half_written_completion_is_laid_out_again(home: House, document: bytes):
+    """Killed while the signature was written into the draft's gap, and more behind it: the document is whole after."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(op: str) -> None:
+        if op == "complete":
+            raise Killed
+
+    home.documents.before = die
+    with pytest.raises(Killed):
+        sign(home, document, key="k")
+    home.documents.before = lambda _op: None
+    (draft,) = (path for path in home.services.settings.blobs.rglob("*") if path.is_file())
+    with draft.open("r+b") as file:
+        file.seek(len(document) + 300)
+        file.write(b"ff" * 400)
+        file.seek(0, 2)
+        file.write(b"evidence that was to come")
+    lapse(home)
+    record = sign(home, document, key="k").record
+    assert draft == home.services.blobs.path(record.signed_blob or "")
+    signed = draft.read_bytes()
+    assert signed.startswith(document)
+    assert signed.rstrip().endswith(b"%%EOF")
+    assert [(True, True)] == readers.pyhanko(draft)
 
 
 def test_timestamps_that_were_never_sent_are_closed(home: House):
