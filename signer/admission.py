@@ -17,6 +17,10 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
 from signer import repair
 from signer.errors import SignerError
 from signer.model import SignOrder
@@ -83,6 +87,17 @@ def again(source: BinaryIO, *, out: BinaryIO, warnings: tuple[str, ...]) -> Bina
         return source
     repair.mend(source, out=out)
     return out
+
+
+def leave_archivable(writer: IncrementalPdfFileWriter, annotation: generic.DictionaryObject) -> None:
+    """In a PDF/A document an invisible field too has an appearance, an empty one (ISO 19005-1 §6.9)."""
+    if "/OutputIntents" not in writer.root or "/AP" in annotation:
+        return
+    empty = generic.StreamObject(stream_data=b"")
+    empty[pdf_name("/Type")], empty[pdf_name("/Subtype")] = pdf_name("/XObject"), pdf_name("/Form")
+    empty[pdf_name("/BBox")] = generic.ArrayObject(generic.NumberObject(0) for _ in range(4))
+    annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(empty)})
+    writer.update_container(annotation)
 
 
 def _open(source: BinaryIO, order: SignOrder) -> Reader:

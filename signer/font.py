@@ -60,6 +60,8 @@ class _Subset:
     program_size: int
     widths: tuple[tuple[int, float], ...]
     to_unicode: bytes
+    present: bytes
+    """/CIDSet, compressed."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Font:
                 pdf_name("/StemV"): generic.NumberObject(80),
                 **{pdf_name(key): generic.NumberObject(value) for key, value in self._measures.items()},
                 pdf_name("/FontFile2"): writer.add_object(program),
+                pdf_name("/CIDSet"): writer.add_object(_compressed(subset.present, {})),
             }
         )
         widths = generic.ArrayObject()
@@ -193,7 +196,17 @@ class Font:
         tag = "".join(chr(65 + byte % 26) for byte in hashlib.sha256(program).digest()[:6])
         em = struct.unpack_from(">H", self._head, 18)[0]
         widths = tuple((number, round(self._advances[number][0] * 1000 / em, 2)) for number in sorted(numbers))
-        return _Subset(tag, zlib.compress(program), len(program), widths, zlib.compress(self._to_unicode(numbers)))
+        # PDF/A-1 (ISO 19005-1 §6.3.5): a bit for each glyph of the program; those left out are there, and empty
+        count = max(kept) + 1
+        present = bytes([255]) * (count // 8) + bytes([0xFF00 >> (count % 8) & 255] if count % 8 else [])
+        return _Subset(
+            tag,
+            zlib.compress(program),
+            len(program),
+            widths,
+            zlib.compress(self._to_unicode(numbers)),
+            zlib.compress(present),
+        )
 
     def _with_parts(self, numbers: Iterable[int]) -> set[int]:
         """The glyphs, those they are composed of, and .notdef."""

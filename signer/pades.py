@@ -25,7 +25,7 @@ from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
-from signer import anchors, filling, permissions, seeds
+from signer import admission, anchors, filling, permissions, seeds
 from signer import fields as forms
 from signer import stamp as stamps
 from signer.errors import FieldAlreadySigned, FieldNotFound, OrderInvalid, SigningForbidden
@@ -234,6 +234,7 @@ def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, ord
     except (PdfError, TypeError, ValueError) as error:
         raise OrderInvalid("the field's rectangle cannot be read", reason="field-rectangle") from error
     if not width or not height:
+        admission.leave_archivable(writer, annotation)
         return
     turn = forms.turn_of(get(annotation, "/P"))
     if turn in (90, 270):

@@ -174,6 +174,41 @@ def tagged(path: Path, source: Path) -> Path:
     return changed(path, source, change)
 
 
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/"><pdfaid:part>{part}</pdfaid:part>
+<pdfaid:conformance>B</pdfaid:conformance></rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+
+
+def pdfa(path: Path, *, part: int) -> Path:
+    """PDF/A-1b, -2b or -3b: a colour profile, the metadata that says so, and nothing that is forbidden."""
+    profile = Path(pikepdf.__file__).parent / "pdfa" / "data" / "sRGB.icc"
+    with pikepdf.new() as document:
+        document.add_blank_page(page_size=(595, 842))
+        document.pages[0].obj.Contents = document.make_stream(b"0 0 0 rg 100 100 50 50 re f")
+        metadata = document.make_stream(_XMP.format(part=part).encode())
+        metadata.Type, metadata.Subtype = pikepdf.Name.Metadata, pikepdf.Name.XML
+        document.Root.Metadata = metadata
+        colours = document.make_stream(profile.read_bytes(), N=3)
+        document.Root.OutputIntents = pikepdf.Array(
+            [
+                pikepdf.Dictionary(
+                    Type=pikepdf.Name.OutputIntent,
+                    S=pikepdf.Name.GTS_PDFA1,
+                    OutputConditionIdentifier="sRGB",
+                    DestOutputProfile=colours,
+                )
+            ]
+        )
+        document.save(
+            path,
+            force_version="1.4" if part == 1 else "1.7",
+            object_stream_mode=pikepdf.ObjectStreamMode.disable,
+            deterministic_id=True,
+        )
+    return path
+
+
 def xfa(path: Path, source: Path, *, dynamic: bool) -> Path:
     def change(document: pikepdf.Pdf) -> None:
         form = document.make_stream(b'<xdp:xdp xmlns:xdp="http://ns.adobe.com/xdp/"/>')
