@@ -39,12 +39,11 @@ def foreign(world: World, source: Path, out: Path, *, stamped: bool, legacy: boo
     return out
 
 
-@pytest.mark.parametrize("stamped", [False, True])
-@pytest.mark.parametrize("level", ["B-T", "B-LT", "B-LTA"])
+@pytest.mark.parametrize(
+    ("level", "stamped"), [("B-T", False), ("B-LT", False), ("B-LTA", False), ("B-LT", True), ("B-LTA", True)]
+)
 def test_anothers_signature_is_lifted(world: World, plain: Path, tmp_path: Path, level: str, *, stamped: bool):
     """A PAdES signature made by pyHanko reaches the level; without a timestamp of its own it gets a document timestamp."""
-    if stamped and level == "B-T":
-        pytest.skip("has that level already")
     theirs, out, hand = (
         foreign(world, plain, tmp_path / "theirs.pdf", stamped=stamped),
         tmp_path / "o.pdf",
