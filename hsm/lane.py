@@ -25,9 +25,12 @@ class Owner(Protocol):
     """What a lane needs of its module."""
 
     slot: int
-    pin: Pin | None
     failures: int
     """Uses that failed since one succeeded."""
+
+    @property
+    def pin(self) -> Pin | None:
+        """The PIN that the token accepted."""
 
     @property
     def cryptoki(self) -> Cryptoki:

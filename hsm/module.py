@@ -26,7 +26,6 @@ from typing import Final
 from hsm import objects
 from hsm.cryptoki import (
     CKR_PIN_LOCKED,
-    CKR_USER_ALREADY_LOGGED_IN,
     PIN_REFUSALS,
     Cryptoki,
     CryptokiError,
@@ -42,7 +41,8 @@ from hsm.errors import (
 )
 from hsm.keys import KeyInfo, Mechanism
 from hsm.lane import Lane, Lanes
-from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus, read_pin
+from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus
+from hsm.login import Login
 from hsm.mechanisms import Recipe
 from hsm.names import Names
 from hsm.objects import TokenKey
@@ -84,9 +84,8 @@ class Module:
 
     def __init__(self, config: ModuleConfig, *, guard: AttemptGuard, record_probe: ProbeLog) -> None:
         self.config = config
-        self.pin: Pin | None = None
         self.slot = 0
-        self._guard = guard
+        self._login = Login(config.pin, guard=guard)
         self._cryptoki: Cryptoki | None = None
         self._status = TokenStatus(config.name, "unavailable", "starting", config.token, pid=os.getpid())
         self._names = Names(config.names)
@@ -100,9 +99,12 @@ class Module:
         self._stopping = False
         self._stale = False
         self._exclusive = threading.RLock()
-        self._last_attempt: tuple[int, Pin | None] | None = None
-        self._tried: Pin | None = None
         self._seen = False
+
+    @property
+    def pin(self) -> Pin | None:
+        """The PIN that the token accepted."""
+        return self._login.pin
 
     @property
     def cryptoki(self) -> Cryptoki:
@@ -174,8 +176,7 @@ class Module:
     def unlock(self) -> TokenStatus:
         """An operator takes the risk of one attempt with the PIN that is configured now."""
         with self._exclusive:
-            self._guard.forget()
-            self._last_attempt = None
+            self._login.forget()
             self._open(risk=True)
             return self._status
 
@@ -183,7 +184,7 @@ class Module:
         """A call failed: have the token looked at. A PIN that was refused in a use is not tried again."""
         _log.warning("call failed", extra={"facts": {"call": error.function, "answer": error.name}})
         if error.function == "C_Login" and error.rv in PIN_REFUSALS and self.pin is not None:
-            self._guard.refuse(self.pin)
+            self._login.refused()
             reason = "pin-locked" if error.rv == CKR_PIN_LOCKED else "pin-refused"
             self._become("locked", reason)
         if error.function in ("C_Sign", "C_SignInit"):
@@ -264,12 +265,7 @@ class Module:
             info = self.cryptoki.token_info(self.slot)
         except (CryptokiError, HsmError):
             return True
-        pin = self._fresh_pin()
-        if self._last_attempt is not None:
-            flags, tried = self._last_attempt
-            same = tried is None if pin is None else pin.is_same(tried)
-            return not (same and flags == info.flags)
-        return True
+        return self._login.has_changed(info.flags)
 
     def _open(self, *, risk: bool = False) -> None:
         """Everything anew, from loading the module to a token that signs. Sets the state; raises nothing of PKCS#11."""
@@ -304,9 +300,10 @@ class Module:
         session = cryptoki.open_session(info.slot)
         self._keys = self._read_keys(session, private=False)
         try:
-            self._log_in(session, replace(info, flags=info.flags & ~TokenInfo.PIN_COUNT_LOW) if risk else info)
+            seen = replace(info, flags=info.flags & ~TokenInfo.PIN_COUNT_LOW) if risk else info
+            self._login.attempt(cryptoki, session, seen)
         except (TokenLocked, PinUnreadable) as e:
-            self._last_attempt = (cryptoki.token_info(info.slot).flags, self._tried)
+            self._login.failed(cryptoki.token_info(info.slot).flags)
             self._become("locked", str(e.facts.get("reason", e.code)))
             return
         self._keys = self._read_keys(session, private=True)
@@ -323,42 +320,6 @@ class Module:
             if info.label == self.config.token and info.has(TokenInfo.INITIALISED):
                 return info
         return None
-
-    def _log_in(self, session: int, info: TokenInfo) -> None:
-        self._tried = None
-        if not info.has(TokenInfo.LOGIN_REQUIRED):
-            return
-        self._tried = pin = self._fresh_pin(strict=True) or self.pin
-        if pin is None:
-            raise TokenLocked("no PIN is configured", reason="pin-missing")
-
-        def login(pin: Pin) -> None:
-            try:
-                self.cryptoki.login(session, pin.reveal())
-            except CryptokiError as e:
-                if e.rv != CKR_USER_ALREADY_LOGGED_IN:
-                    raise
-
-        self._guard.attempt(pin, token=info, login=login)
-        self.pin = pin
-
-    def _fresh_pin(self, *, strict: bool = False) -> Pin | None:
-        """The PIN as it stands in its place now; a descriptor can be read only once, so it stays as it was."""
-        source = self.config.pin
-        if source is None:
-            return self.pin
-        if source.fd is not None and self.pin is not None:
-            return self.pin
-        try:
-            pin = read_pin(source)
-        except PinUnreadable as e:
-            if strict and self.pin is None:
-                _log.error("PIN unreadable", extra={"facts": {"detail": str(e)}})
-                raise
-            return None
-        if source.fd is not None:
-            self.pin = pin
-        return pin
 
     def _read_keys(self, session: int, *, private: bool) -> dict[str, TokenKey]:
         self._prober.unsure = self._stale = False
