@@ -170,8 +170,9 @@ class Limits(_Section):
     """Wall time that a worker may spend on one step of one document."""
     document_memory: int = Field(default=GIB, ge=128 * MIB)
     """Address space of a document worker, in bytes."""
-    workers: int = Field(default=8, ge=1, le=256)
-    """Document workers that one api process uses at the same time."""
+    workers: int = Field(default_factory=lambda: max(2, os.cpu_count() or 1), ge=1, le=256)
+    """Document workers that one api process uses at the same time. They compute all the time, so more than one a core
+    only wear out the caches; one that waits for a timestamp is given back meanwhile."""
     documents_per_worker: int = Field(default=1000, ge=1)
     """Calls of one and the same caller that a worker serves before it is replaced; sooner where its memory has grown."""
 
