@@ -14,15 +14,14 @@ The events of the multipart parser, RFC 7578, in their order:
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
+import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -47,20 +46,18 @@ ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
 class Upload:
     """A received document: its open file, at position 0, and what was sent beside it.
 
-    The file lies in `path` until `Blobs.adopt` takes it away, or until the upload is closed.
+    The file has no name: it is gone when the upload is closed, and when the process dies.
     """
 
     file: BinaryIO
-    path: Path
     name: str
     sha256: str
     size: int
     fields: dict[str, bytes] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Close the file, and delete what is still in its place."""
+        """Let go of the file."""
         self.file.close()
-        self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Upload:
         return self
@@ -73,7 +70,7 @@ def of_file(source: BinaryIO, *, name: str, folder: Path, limit: int) -> Upload:
     """A file on this machine as an upload: a private copy with its digest (the command line)."""
     clean = clean_name(name.encode("utf-8", "surrogateescape"))
     digest, size = hashlib.sha256(), 0
-    with _temporary(folder) as (file, path):
+    with _nameless(folder) as file:
         while chunk := source.read(1 << 20):
             size += len(chunk)
             if size > limit:
@@ -81,7 +78,7 @@ def of_file(source: BinaryIO, *, name: str, folder: Path, limit: int) -> Upload:
             digest.update(chunk)
             _write(file, chunk)
         file.seek(0)
-        return Upload(file, path, clean, digest.hexdigest(), size)
+        return Upload(file, clean, digest.hexdigest(), size)
 
 
 async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[str, ...] = ()) -> Upload:
@@ -95,7 +92,7 @@ async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[st
         raise MediaTypeNotSupported(expected="multipart/form-data")
     if int(_digits(request.headers.get("content-length"))) > limit + OVERHEAD:
         raise UploadTooLarge(limit=limit)
-    with _temporary(folder) as (file, path):
+    with _nameless(folder) as file:
         reader = _Reader(options[b"boundary"], file, limit=limit)
         try:
             async for chunk in request.stream():
@@ -104,20 +101,17 @@ async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[st
             raise RequestInvalid("the connection ended before the upload did") from None
         reader.finish(needs)
         file.seek(0)
-        return Upload(file, path, reader.name, reader.digest.hexdigest(), reader.size, reader.fields)
+        return Upload(file, reader.name, reader.digest.hexdigest(), reader.size, reader.fields)
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new private file that survives only if the block does."""
-    path = folder / f"upload-{secrets.token_hex(16)}"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    file = os.fdopen(descriptor, "w+b", buffering=0)
+def _nameless(folder: Path) -> Iterator[BinaryIO]:
+    """A new file without a name, closed if the block fails."""
+    file = cast(BinaryIO, tempfile.TemporaryFile("w+b", buffering=0, dir=folder))  # noqa: SIM115 - it outlives the block
     try:
-        yield file, path
+        yield file
     except BaseException:
         file.close()
-        path.unlink(missing_ok=True)
         raise
 
 

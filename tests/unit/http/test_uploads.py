@@ -135,6 +135,6 @@ def test_a_local_file_is_copied_with_its_digest(tmp_path: Path):
     folder = tmp_path / "tmp"
     folder.mkdir()
     with source.open("rb") as file, uploads.of_file(file, name="in.pdf", folder=folder, limit=1 << 20) as upload:
-        assert (hashlib.sha256(BODY).hexdigest(), BODY) == (upload.sha256, upload.path.read_bytes())
+        assert (hashlib.sha256(BODY).hexdigest(), BODY) == (upload.sha256, upload.file.read())
     assert source.exists()
     assert [] == list(folder.iterdir())
