@@ -9,15 +9,12 @@ injected `Fetcher`, and only for paths that reach an anchor: callers pass no oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from asn1crypto import crl, ocsp, x509
-from cryptography import x509 as pyca
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509 import ocsp as pyca_ocsp
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.errors import (
@@ -31,15 +28,15 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import LEGACY_POLICY_MAP, CertRevTrustPolicy, FreshnessReqType
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
-from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
-from verify.asn1 import is_present, raw, same_name
+from verify.asn1 import is_present, raw
 from verify.chain import UNEXPECTED, Path, drive
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.found import Evidence
 from verify.policy import Policy
 from verify.remembered import Remembered
+from verify.revocation_sources import addresses_crl, addresses_ocsp, matching_ocsp, ocsp_request, relevant_crls
 from verify.trust import unarmour
 
 State = Literal["good", "revoked", "unknown"]
@@ -173,14 +170,14 @@ class Revocation:
     def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[_Answer]:
         checked = 0
         for der in evidence.ocsps:
-            for container, answer in _matching_ocsp(der, path=path, index=index):
+            for container, answer in matching_ocsp(der, path=path, index=index):
                 checked += 1
                 if checked > MAX_CHECKED:
                     return
                 status = self._check_ocsp(container, answer, path=path, index=index, source=source)
                 if status is not None:
                     yield status
-        lists = list(_relevant_crls(evidence.crls, path=path, index=index))[:MAX_CHECKED]
+        lists = list(relevant_crls(evidence.crls, path=path, index=index))[:MAX_CHECKED]
         for one in lists:
             deltas = [other for other in lists if other is not one and other.delta_crl_indicator_value is not None]
             status = self._check_crls([one, *deltas], path=path, index=index, source=source)
@@ -292,8 +289,8 @@ class Revocation:
         certificate, issuer = path.certificates[index], path.certificates[index - 1]
         unreachable: list[str] = []
         ocsps: list[bytes] = []
-        body = _ocsp_request(certificate, issuer)
-        for url in list(_addresses_ocsp(certificate))[:MAX_ADDRESSES] if body else ():
+        body = ocsp_request(certificate, issuer)
+        for url in list(addresses_ocsp(certificate))[:MAX_ADDRESSES] if body else ():
             answer = self._ask(FetchRequest("ocsp", url, body))
             if answer is None:
                 unreachable.append(url)
@@ -303,7 +300,7 @@ class Revocation:
             if any(self._answers(path, index=index, evidence=found, source="fetched")):
                 return found, ()
         crls: list[bytes] = []
-        for url in list(_addresses_crl(certificate))[:MAX_ADDRESSES]:
+        for url in list(addresses_crl(certificate))[:MAX_ADDRESSES]:
             answer = self._ask(FetchRequest("crl", url))
             if answer is None:
                 unreachable.append(url)
@@ -350,42 +347,6 @@ def _upto(path: Path, index: int) -> ValidationPath:
     return Path(path.certificates[: index + 1]).as_validation_path()
 
 
-def _matching_ocsp(der: bytes, *, path: Path, index: int) -> Iterator[tuple[ocsp.OCSPResponse, ocsp.SingleResponse]]:
-    """The single responses about this certificate, by issuer name, issuer key and serial number."""
-    certificate, issuer = path.certificates[index], path.certificates[index - 1]
-    try:
-        response = ocsp.OCSPResponse.load(der)
-        if response["response_status"].native != "successful":
-            return
-        for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
-            identity = single["cert_id"]
-            if identity["serial_number"].native != certificate.serial_number:
-                continue
-            name = identity["hash_algorithm"]["algorithm"].native
-            same_name = identity["issuer_name_hash"].native == getattr(certificate.issuer, name)
-            if same_name and identity["issuer_key_hash"].native == getattr(issuer.public_key, name):
-                yield response, single
-    except UNEXPECTED:
-        return
-
-
-def _relevant_crls(ders: Iterable[bytes], *, path: Path, index: int) -> Iterator[crl.CertificateList]:
-    """Lists by the issuer, by whom the certificate names as the issuer of its list, or indirect ones; newest first."""
-    certificate = path.certificates[index]
-    found: list[tuple[datetime, crl.CertificateList]] = []
-    for der in dict.fromkeys(ders):
-        try:
-            one = crl.CertificateList.load(der)
-            scope = one.issuing_distribution_point_value
-            indirect = scope is not None and bool(scope["indirect_crl"].native)
-            if same_name(one.issuer, certificate.issuer) or indirect:
-                found.append((one["tbs_cert_list"]["this_update"].native, one))
-        except UNEXPECTED:
-            continue
-    found.sort(key=lambda item: item[0], reverse=True)
-    yield from (one for _, one in found)
-
-
 def _certificate(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.Certificate.load(der, strict=True)
@@ -393,35 +354,3 @@ def _certificate(der: bytes) -> x509.Certificate | None:
     except UNEXPECTED:
         return None
     return certificate
-
-
-def _ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes | None:
-    """An OCSPRequest; SHA-1 in the CertID is an identifier, and what every responder knows (RFC 5019 §2.1.1)."""
-    try:
-        subject, authority = (pyca.load_der_x509_certificate(raw(c)) for c in (certificate, issuer))
-        builder = pyca_ocsp.OCSPRequestBuilder().add_certificate(subject, authority, hashes.SHA1())  # noqa: S303
-        return builder.build().public_bytes(serialization.Encoding.DER)
-    except UNEXPECTED:
-        return None
-
-
-def _addresses_ocsp(certificate: x509.Certificate) -> Iterator[str]:
-    try:
-        yield from (url for url in get_ocsp_urls(certificate) if isinstance(url, str))
-    except UNEXPECTED:
-        return
-
-
-def _addresses_crl(certificate: x509.Certificate) -> Iterator[str]:
-    try:
-        for point in get_relevant_crl_dps(certificate, use_deltas=True):
-            name = point["distribution_point"]
-            if name and name.name == "full_name":
-                yield from (
-                    general.native
-                    for general in name.chosen
-                    if general.name == "uniform_resource_identifier"
-                    and general.native.lower().startswith(("http://", "https://"))
-                )
-    except UNEXPECTED:
-        return
