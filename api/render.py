@@ -20,7 +20,7 @@ VIETNAM = timezone(timedelta(hours=7))
 
 
 def report_json(report: Report, *, zone: tzinfo = VIETNAM) -> dict[str, Any]:
-    """The report as in INTERFACES.md, `summary` included, in that order of members; every time is told in `zone`."""
+    """The report, `summary` included, in its order of members; every time is told in `zone`."""
     shape = to_json(_in_zone(report, zone))
     return {
         "document": shape.pop("document"),

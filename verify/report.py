@@ -63,7 +63,7 @@ class Algorithms:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened to the document after the signature (INTERFACES: `changes`)."""
+    """What happened to the document after the signature."""
 
     modified: bool = False
     kind: ChangeKind = "none"

@@ -1,7 +1,7 @@
 """What the command line says and how it ends: language, tables, the one line of an error, exit statuses.
 
 Results go to standard output, everything else to standard error, so that output can be piped. Errors carry a `code` and
-an `actor`; from these follows the exit status (INTERFACES.md), and from `api.locale` the sentence.
+an `actor`; from these follows the exit status, and from `api.locale` the sentence.
 
 >>> status_of("not-permitted", "caller"), status_of("document-broken", "caller"), status_of("token-locked", "operator")
 (77, 65, 69)
@@ -91,7 +91,7 @@ def usage(sentence: str) -> CommandFailed:
 
 
 def status_of(code: str, actor: str) -> int:
-    """The exit status that INTERFACES.md gives to an error."""
+    """The exit status that an error ends with."""
     if code in _NOT_PERMITTED_CODES:
         return NOT_PERMITTED
     if code in NAMED_IN_THE_CALL:
