@@ -31,82 +31,18 @@ from pyhanko.sign.diff_analysis.rules_api import Context, QualifiedWhitelistRule
 from verify.pdf import get
 from verify.sameness import Comparison
 
-COMMENTS = frozenset(
-    [
-        "/Text",
-        "/FreeText",
-        "/Line",
-        "/Square",
-        "/Circle",
-        "/Polygon",
-        "/PolyLine",
-        "/Highlight",
-        "/Underline",
-        "/Squiggly",
-        "/StrikeOut",
-        "/Stamp",
-        "/Caret",
-        "/Ink",
-        "/Popup",
-        "/FileAttachment",
-        "/Link",
-    ]
-)
+COMMENTS = frozenset((
+    "/Text", "/FreeText", "/Line", "/Square", "/Circle", "/Polygon", "/PolyLine", "/Highlight", "/Underline",
+    "/Squiggly", "/StrikeOut", "/Stamp", "/Caret", "/Ink", "/Popup", "/FileAttachment", "/Link",
+))  # fmt: skip
 """Kinds of annotation that a person adds to a document; no media, no watermarks, no widgets."""
 
-_COMMENT_KEYS = frozenset(
-    [
-        "/A",
-        "/AP",
-        "/AS",
-        "/BE",
-        "/BS",
-        "/Border",
-        "/C",
-        "/CA",
-        "/CL",
-        "/Contents",
-        "/CreationDate",
-        "/DA",
-        "/DS",
-        "/Dest",
-        "/F",
-        "/FS",
-        "/H",
-        "/IC",
-        "/IRT",
-        "/IT",
-        "/InkList",
-        "/L",
-        "/LE",
-        "/LL",
-        "/LLE",
-        "/Lang",
-        "/M",
-        "/NM",
-        "/Name",
-        "/Open",
-        "/P",
-        "/Popup",
-        "/Q",
-        "/QuadPoints",
-        "/RC",
-        "/RD",
-        "/RT",
-        "/Rect",
-        "/RotateDegrees",
-        "/Rotation",
-        "/State",
-        "/StateModel",
-        "/StructParent",
-        "/Subj",
-        "/Sy",
-        "/T",
-        "/Type",
-        "/Vertices",
-        "/ca",
-    ]
-)
+_COMMENT_KEYS = frozenset((
+    "/A", "/AP", "/AS", "/BE", "/BS", "/Border", "/C", "/CA", "/CL", "/Contents", "/CreationDate", "/DA", "/DS",
+    "/Dest", "/F", "/FS", "/H", "/IC", "/IRT", "/IT", "/InkList", "/L", "/LE", "/LL", "/LLE", "/Lang", "/M", "/NM",
+    "/Name", "/Open", "/P", "/Popup", "/Q", "/QuadPoints", "/RC", "/RD", "/RT", "/Rect", "/RotateDegrees",
+    "/Rotation", "/State", "/StateModel", "/StructParent", "/Subj", "/Sy", "/T", "/Type", "/Vertices", "/ca",
+))  # fmt: skip
 """Entries of a comment that may change; none of them means anything in a page, a resource or a graphics state."""
 
 _ACTIONS = frozenset(("/URI", "/GoTo", "/GoToR", "/Named", "/Thread"))
