@@ -145,11 +145,14 @@ class _Supervisor:
             self._watch.register(child.pidfd, selectors.EVENT_READ, child)
             log.info("started", process=child.name, pid=child.process.pid)
 
-    def _postpone(self, child: _Child) -> None:
+    def _postpone(self, child: _Child) -> float:
+        """The seconds until it is started again: twice as many each time it ends soon after its start."""
         if time.monotonic() - child.started > STEADY:
             child.delay = FIRST_DELAY
-        child.due = time.monotonic() + child.delay
-        child.delay = min(child.delay * 2, LONGEST_DELAY)
+        pause = child.delay
+        child.due = time.monotonic() + pause
+        child.delay = min(pause * 2, LONGEST_DELAY)
+        return pause
 
     def _wait(self, until: float) -> None:
         """Wait for a child's end, a signal or the time; note the ends."""
@@ -157,8 +160,10 @@ class _Supervisor:
             if isinstance(key.data, _Child):
                 status, seconds = self._reap(key.data), time.monotonic() - key.data.started
                 if not self._stopping:
-                    self._postpone(key.data)
-                    log.warning("ended", process=key.data.name, status=status, seconds=round(seconds, 1))
+                    pause = self._postpone(key.data)
+                    log.warning(
+                        "ended", process=key.data.name, status=status, seconds=round(seconds, 1), again_in=pause
+                    )
 
     def _reap(self, child: _Child) -> int | None:
         """Forget a child that has ended; its exit status, or the negative number of the signal that ended it."""

@@ -375,7 +375,7 @@ def test_a_keeper_that_is_not_there_is_named_in_time(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(KeeperNotAvailable):
         Token(tmp_path / "nothing", patience=0.2).status()
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 def test_a_module_that_cannot_be_loaded_leaves_a_keeper_that_says_so() -> None:

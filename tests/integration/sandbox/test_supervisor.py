@@ -158,7 +158,7 @@ def test_a_child_that_ignores_its_end_is_killed(supervised):
     began = time.monotonic()
 
     assert running.stop() == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     killed = {line["process"] for line in running.seen("killed")}
     assert set() < killed <= {"api-1", "api-2"}
 
@@ -167,9 +167,12 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly(supervised):
     """Restarts back off, so that a broken child does not eat the machine; the supervisor says what it sees."""
     running = supervised("short-lived")
     running.wait_for("ended", process="api-1", times=3)
-    waits = _gaps(running, "api-1")
+    announced = [line["again_in"] for line in running.seen("ended", process="api-1")][:3]
 
-    assert 0.1 <= waits[0] < waits[1]
+    assert announced == [announced[0], 2 * announced[0], 4 * announced[0]]
+    assert announced[0] >= 0.1
+    # The log's clock and the supervisor's differ by what passes between a decision and its line.
+    assert all(gap > 0.8 * pause for gap, pause in zip(_gaps(running, "api-1"), announced, strict=False))
     assert running.wait_for("ended", process="api-1")["status"] == 3
     assert running.seen("ready") == []
     assert running.stop() == 0

@@ -71,7 +71,7 @@ def test_failures_are_retried_with_growing_pauses_and_then_given_up(jobs: Jobs, 
     for pause in (5, 10):
         assert jobs.run_one({"a": handler})
         assert not jobs.run_one({"a": handler})
-        assert rows(database)[0].due == pytest.approx(time.time() + pause, abs=2)
+        assert rows(database)[0].due == pytest.approx(time.time() + pause, abs=4)
         make_due(database)
     assert jobs.run_one({"a": handler})
     assert tries == [(1, False), (2, False), (3, True)]
@@ -96,7 +96,7 @@ def test_a_handler_can_ask_for_more_time_or_give_up(jobs: Jobs, database: Databa
     assert jobs.run_one({"a": later})
     row = rows(database)[0]
     assert (row.state, row.tries) == ("open", 0)
-    assert row.due == pytest.approx(time.time() + 30, abs=2)
+    assert row.due == pytest.approx(time.time() + 30, abs=4)
     make_due(database)
     assert jobs.run_one({"a": breaks})
     assert (rows(database)[0].state, rows(database)[0].last_error) == ("open", "ZeroDivisionError")
@@ -189,10 +189,10 @@ def test_the_runner_wakes_for_news_and_stops_when_told(jobs: Jobs) -> None:
     stop = jobs.start({"a": lambda _: ran.set()}, idle=60.0)
     time.sleep(0.05)
     jobs.enqueue("a", {})
-    assert ran.wait(2)
+    assert ran.wait(20)
     begun = time.monotonic()
     stop()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert not any(thread.name == "jobs" for thread in threading.enumerate())
 
 
@@ -208,5 +208,5 @@ def test_the_runner_survives_a_database_that_goes_away(jobs: Jobs, monkeypatch: 
     monkeypatch.setattr(jobs, "run_one", flaky)
     jobs.enqueue("a", {})
     stop = jobs.start({"a": lambda _: ran.set()}, idle=0.02)
-    assert ran.wait(2)
+    assert ran.wait(20)
     stop()
