@@ -2,7 +2,8 @@
 
 Not an ORM and not a repository: the modules beside it (`signatures`, `idempotency`, `callers`, …) are functions that
 take a connection first, and `read` and `write` run them. `write` commits several threads' work in one transaction
-(group commit): while one thread waits for the disk the others queue up, and the next one takes them all along.
+(group commit): while one thread waits for the disk the others queue up, and the first of them takes all along. Each
+sleeps on a lock of its own, so that a commit wakes whom it concerns, once.
 
 >>> import tempfile
 >>> from api.store import callers
@@ -41,14 +42,16 @@ RETRIABLE = frozenset({"40001", "40P01"})
 TRIES = 4
 
 
-@dataclass
+@dataclass(eq=False)
 class _Work:
-    """One thread's piece of a transaction, and what came of it."""
+    """One thread's piece of a transaction, and what came of it. `turn` is free once the thread may go on: because the
+    piece is finished, or because it is to commit what waits."""
 
     run: Callable[[sa.Connection], Any]
     result: Any = None
     error: BaseException | None = None
-    finished: bool = field(default=False)
+    finished: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def outcome(self) -> Any:
         if self.error is not None:
@@ -63,8 +66,8 @@ class Database:
         self.engine = engine
         self._waiting: list[_Work] = []
         self._waiting_lock = threading.Lock()
-        self._writer_lock = threading.Lock()
-        self._writer = 0  # the thread that holds it
+        self._busy = False  # a thread commits, or was woken to do so
+        self._writer = 0  # the thread that commits
         self._kept: sa.Connection | None = None  # for that thread: SQLite has one writer at a time anyway
 
     def read(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -85,13 +88,13 @@ class Database:
         mine = _Work(lambda connection: work(connection, *args, **kwargs))
         with self._waiting_lock:
             self._waiting.append(mine)
-        with self._writer_lock:
-            if not mine.finished:  # else the thread before took it along
-                self._writer = threading.get_ident()
-                try:
-                    self._commit(self._take())
-                finally:
-                    self._writer = 0
+            sleep, self._busy = self._busy, True
+            if sleep:
+                mine.turn.acquire()
+        if sleep:
+            mine.turn.acquire()  # until whoever commits lets go of it
+        if not mine.finished:
+            self._commit_what_waits()
         return mine.outcome()  # type: ignore[no-any-return]  # _Work is untyped, `run` returns T
 
     def close(self) -> None:
@@ -99,11 +102,22 @@ class Database:
             self._kept.close()
         self.engine.dispose()
 
-    def _take(self) -> list[_Work]:
-        """All that waits. The caller's own piece is always among it: pieces leave in the order they came, whole."""
+    def _commit_what_waits(self) -> None:
+        """Commit all that waits, the caller's own piece among it, and wake whom it concerns: first the one who commits
+        next, so that the disk does not wait, then those whose pieces are finished."""
         with self._waiting_lock:
             taken, self._waiting = self._waiting, []
-        return taken
+        self._writer = threading.get_ident()
+        try:
+            self._commit(taken)
+        finally:
+            self._writer = 0
+            with self._waiting_lock:
+                following = self._waiting[:1]
+                self._busy = bool(following)
+            for work in (*following, *taken):
+                if work.turn.locked():
+                    work.turn.release()
 
     def _commit(self, everyone: list[_Work]) -> None:
         """Run and commit all pieces, each batch in one transaction; whatever happens, every piece has an outcome."""
