@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from verify import path_inputs
 from verify.errors import PolicyUnusable
+from verify.path_inputs import PathInputs
 
 Mode = Literal["require", "check", "skip"]
 _MODES = ("require", "check", "skip")
@@ -42,6 +44,9 @@ class Policy:
     fresh_evidence: tuple[str, ...]
     """Roles (as in `revocation`) whose evidence, when it is collected, must be issued after the signature's timestamp."""
     suspicious: str
+    paths: PathInputs = field(default_factory=PathInputs)
+    waived: tuple[str, ...] = ()
+    """Rules for certificates beyond RFC 5280 §6.1 that are not applied, by code (`verify.certificate_rules`)."""
 
     def digest_until(self, name: str) -> datetime | None:
         """The last moment a digest is believed, None for no end. Raises Unlisted."""
@@ -103,6 +108,8 @@ def _policy(data: dict[str, Any], *, name: str) -> Policy:
         clock_skew_seconds=int(revocation["clock_skew_seconds"]),
         fresh_evidence=_roles(revocation.get("fresh_evidence", [])),
         suspicious=str(data["changes"]["suspicious"]),
+        paths=path_inputs.read(data.get("paths", {})),
+        waived=tuple(map(str, certificates.get("waived", []))),
     )
 
 
