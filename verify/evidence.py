@@ -70,6 +70,8 @@ class Status:
     """Addresses that were asked and did not answer."""
     evidence: Evidence = field(default_factory=Evidence)
     """What says so: the OCSP response with the certificates in it, or the lists. Empty where nothing was needed."""
+    until: datetime | None = None
+    """Up to when the evidence counts as recent by the policy: nextUpdate, or an age."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,18 @@ class Revocation:
         reason = "stale" if answers else ("unreachable" if unreachable else "no-evidence")
         return Status("unknown", reason=reason, unreachable=unreachable)
 
+    def everything(self, path: Path, *, index: int) -> tuple[Status, ...]:
+        """All that is authentic and known by now about `path.certificates[index]`, asking nobody: for the choice that
+        validation-time sliding makes (EN 319 102-1 §5.6.2.2)."""
+        fetched = [(request.kind, body) for request, body in self._fetched.items() if body is not None]
+        lists = [der for kind, body in fetched if kind == "crl" for der in _lists(body)]
+        known = Evidence(ocsps=tuple(body for kind, body in fetched if kind == "ocsp"), crls=tuple(lists))
+        answers = (
+            *self._answers(path, index=index, evidence=self.evidence, source="document"),
+            *self._answers(path, index=index, evidence=known, source="fetched"),
+        )
+        return tuple(replace(answer.status, until=self._limit(answer)) for answer in answers)
+
     def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
         newest_good = max(
             (a.status.issued for a in answers if a.status.state == "good" and a.status.issued), default=None
@@ -157,15 +171,19 @@ class Revocation:
         skew = timedelta(seconds=self.policy.clock_skew_seconds)
         if issued is None or issued > self.now + skew:
             return False
-        if issued >= reference:
-            return True
-        if self.policy.max_age_hours:
-            limit = issued + timedelta(hours=self.policy.max_age_hours)
-        elif answer.until is not None:
-            limit = answer.until
-        else:
-            limit = issued + timedelta(hours=self.policy.fallback_age_hours)
+        limit = self._limit(answer)
+        if issued >= reference or limit is None:
+            return issued >= reference
         return (self.now if strict else reference) <= limit + skew
+
+    def _limit(self, answer: _Answer) -> datetime | None:
+        """Up to when it is recent, by the policy (EN 319 102-1 §5.2.5)."""
+        issued = answer.status.issued
+        if issued is None:
+            return None
+        if self.policy.max_age_hours:
+            return issued + timedelta(hours=self.policy.max_age_hours)
+        return answer.until or issued + timedelta(hours=self.policy.fallback_age_hours)
 
     def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[_Answer]:
         checked = 0
@@ -318,6 +336,13 @@ class Revocation:
             except FetchFailed:
                 self._fetched[request] = None
         return self._fetched[request]
+
+
+def _lists(body: bytes) -> tuple[bytes, ...]:
+    try:
+        return unarmour(body)
+    except TrustUnusable:
+        return ()
 
 
 def _revocation_order(answer: _Answer) -> tuple[bool, datetime]:
