@@ -1,7 +1,8 @@
 """The report: what was found out about one document, in codes and facts, without words.
 
 The JSON of these values is the same from the command line and over HTTP; `api` adds the sentence for people.
-Times are timezone-aware; certificates appear as facts, not as bytes.
+Times are timezone-aware. In the JSON certificates appear as facts, not as bytes; members marked `INTERNAL` are not in
+it: they are what reports for machines and evidence to carry away are made from.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ Indication = Literal["TOTAL_PASSED", "INDETERMINATE", "TOTAL_FAILED"]
 Verdict = Literal["TOTAL_PASSED", "INDETERMINATE", "TOTAL_FAILED", "NO_SIGNATURE", "UNREADABLE"]
 Outcome = Literal["PASSED", "FAILED", "WARNING", "SKIPPED"]
 ChangeKind = Literal["none", "allowed", "suspicious", "forbidden"]
+ObjectKind = Literal["signature", "timestamp", "certificate", "ocsp", "crl"]
 Facts = dict[str, str | int | bool | None]
+
+INTERNAL = {"json": False}
+"""Metadata of members that are no part of the public JSON."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,45 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class ProofOfExistence:
+    """When an object provably existed; `by` is the id of the timestamp that proves it, None: it lies before us now."""
+
+    time: datetime
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class ValidationObject:
+    """An object that a judgement rested on. `id` is the SHA-256 (hexadecimal) of its octets, `data`: DER, or the bare
+    value of a signature."""
+
+    id: str
+    kind: ObjectKind
+    data: bytes
+    poe: ProofOfExistence
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one signature or timestamp was judged with, as ids of `Report.objects`."""
+
+    object: str = ""
+    """The signature value, or the timestamp token."""
+    path: tuple[str, ...] = ()
+    """Certificates from the signer's up to the anchor; only the signer's when no path was found."""
+    certificates: tuple[str, ...] = ()
+    """Further certificates that were used, such as those of OCSP responders."""
+    revocation: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+    """Of a timestamp: the objects whose existence it proves, if it proves anything."""
+    poe: ProofOfExistence | None = None
+    control_time: datetime | None = None
+    """EN 319 102-1 §5.6.2.2: up to when the certificate is known to have held; None when that was not asked."""
+    tbs: tuple[str, str] | None = None
+    """What the signature value is over: name of the digest, digest (hexadecimal)."""
+
+
+@dataclass(frozen=True)
 class TimestampReport:
     id: str
     type: Literal["signature", "content", "archive", "document", "vri"]
@@ -80,6 +124,7 @@ class TimestampReport:
     sub_indication: str | None
     tsa: str | None
     checks: tuple[Check, ...] = ()
+    material: Material = field(default_factory=Material, metadata=INTERNAL)
 
 
 @dataclass(frozen=True)
@@ -99,6 +144,7 @@ class SignatureReport:
     changes: Changes
     timestamps: tuple[TimestampReport, ...]
     checks: tuple[Check, ...]
+    material: Material = field(default_factory=Material, metadata=INTERNAL)
 
 
 @dataclass(frozen=True)
@@ -110,11 +156,17 @@ class Report:
     signatures: tuple[SignatureReport, ...]
     timestamps: tuple[TimestampReport, ...] = ()
     warnings: tuple[Warning_, ...] = ()
+    objects: tuple[ValidationObject, ...] = field(default=(), metadata=INTERNAL)
+    """Each object once, whatever the number of signatures that rest on it."""
 
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as JSON values, shaped as the public interface says, without the `summary` that `api` adds."""
-    return {item.name: _plain(getattr(report, item.name)) for item in fields(report)}
+    return _members(report)
+
+
+def _members(value: Any) -> dict[str, Any]:
+    return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.metadata.get("json", True)}
 
 
 def _plain(value: object) -> object:
@@ -125,5 +177,5 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return _members(value)
     return value
