@@ -1,13 +1,19 @@
 """Validation policies: what is believed, as data in TOML files beside this module.
 
-policy = load("default")
-policy.digest_until("sha256")        # None: no end; a datetime: the end; Unlisted when refused
+    policy = load("default")
+    policy.digest_until("sha256")                          # None: no end; a datetime: the end; Unlisted when refused
+    policy.signature_until("rsassa_pss", bits=3072)
+    policy.outcomes["time_not_proven"]                     # "IGNORED"
+
+A policy is one value that holds its whole text, so that it can be shipped to a process that opens no file, and kept as
+evidence: `parse(policy.text) == policy`. What each line means to an auditor stands in this folder's README.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from functools import cache
@@ -17,10 +23,15 @@ from typing import Any, Literal
 from verify import path_inputs
 from verify.errors import PolicyUnusable
 from verify.path_inputs import PathInputs
+from verify.policy import reading
+from verify.policy.reading import REFUSED, Faulty, Table
 
 Mode = Literal["require", "check", "skip"]
-_MODES = ("require", "check", "skip")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+Effect = Literal["TOTAL_FAILED", "INDETERMINATE", "WARNING", "IGNORED"]
+
+LARGEST = 64 * 1024
+"""Characters of a policy file."""
+_DEEPEST = 8
 
 
 class Unlisted(Exception):
@@ -29,24 +40,47 @@ class Unlisted(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy file, read and checked. Times end at the last moment of the day named."""
+    """One policy, read and checked. Times end at the last moment of the day named."""
 
     name: str
-    digests: dict[str, datetime | None]
-    signatures: dict[str, tuple[int, datetime | None]]
+    digests: Mapping[str, datetime | None]
+    signatures: Mapping[str, tuple[tuple[int, datetime | None], ...]]
+    """For each scheme, by growing size: from so many bits on, believed until then."""
     ca_may_sign: bool
     signer_key_usage: tuple[str, ...]
     signing_certificate_formats: tuple[str, ...]
-    revocation: dict[str, Mode]
+    revocation: Mapping[str, Mode]
     max_age_hours: int
     fallback_age_hours: int
     clock_skew_seconds: int
     fresh_evidence: tuple[str, ...]
     """Roles (as in `revocation`) whose evidence, when it is collected, must be issued after the signature's timestamp."""
-    suspicious: str
+    outcomes: Mapping[str, Effect]
+    """What a finding makes of a signature that is otherwise good; the findings are the keys of `reading.OUTCOMES`."""
     paths: PathInputs = field(default_factory=PathInputs)
     waived: tuple[str, ...] = ()
     """Rules for certificates beyond RFC 5280 §6.1 that are not applied, by code (`verify.certificate_rules`)."""
+    signer_extended_key_usage: tuple[str, ...] = ()
+    """One of these, where a signer's certificate has the extension; none named: any."""
+    fields: tuple[str, ...] = ()
+    """What a signer's certificate must state: `subject.common_name`, `issuer.organization_name`, …"""
+    discouraged: tuple[str, ...] = ()
+    """Schemes and digests that are accepted and pointed out."""
+    title: Mapping[str, str] = field(default_factory=dict)
+    """By language."""
+    text: str = ""
+    """The whole policy as TOML, what it extends included."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the text: two policies with the same one ask the same."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def suspicious(self) -> str:
+        """What a revision that could not be fully compared makes of a signature; "TOTAL_PASSED" when only a warning."""
+        effect = self.outcomes["changes_suspicious"]
+        return "TOTAL_PASSED" if effect == "WARNING" else effect
 
     def digest_until(self, name: str) -> datetime | None:
         """The last moment a digest is believed, None for no end. Raises Unlisted."""
@@ -55,68 +89,86 @@ class Policy:
         return self.digests[name]
 
     def signature_until(self, name: str, *, bits: int) -> datetime | None:
-        """The same for a signature mechanism with a key of `bits`. Raises Unlisted, also for a key too short."""
-        minimum, until = self.signatures.get(name, (0, None))
-        if name not in self.signatures or bits < minimum:
+        """The same for a signature scheme with a key of `bits`. Raises Unlisted, also for a key too short."""
+        steps = [until for least, until in self.signatures.get(name, ()) if least <= bits]
+        if not steps:
             raise Unlisted(f"{name} {bits}")
-        return until
+        return steps[-1]
 
 
 @cache
 def load(name: str) -> Policy:
-    """The policy in NAME.toml, read once: a sandboxed worker opens no file and uses what its parent read. Raises PolicyUnusable when it is unknown, broken, or allows nothing at all."""
-    if not _NAME.fullmatch(name):
-        raise PolicyUnusable(policy=name[:40])
-    try:
-        text = resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    except OSError as error:
-        raise PolicyUnusable(policy=name) from error
-    return parse(text, name=name)
+    """The policy of that name beside this module, read once. Raises PolicyUnusable when there is none."""
+    return parse(packaged(name), name=name)
 
 
 def names() -> tuple[str, ...]:
-    """The policies there are."""
+    """The policies there are beside this module."""
     return tuple(sorted(file.name[:-5] for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")))
 
 
-def parse(text: str, *, name: str) -> Policy:
-    """A policy from the text of its file. Raises PolicyUnusable."""
+def packaged(name: str) -> str:
+    """The text of a policy beside this module. Raises PolicyUnusable."""
+    if name not in names():
+        raise PolicyUnusable(f"no policy is called {name[:40]}; there are: {', '.join(names())}", policy=name[:40])
+    return resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def parse(text: str, *, name: str | None = None, find: Callable[[str], str] = packaged) -> Policy:
+    """A policy from the text of its file. Raises PolicyUnusable, with a message that names the key.
+
+    `name`: what the file is called; a file that says another name is refused, one that says none gets this one.
+    `find` gives the text of a policy that this one extends.
+    """
     try:
-        policy = _policy(tomllib.loads(text), name=name)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PolicyUnusable(f"the policy cannot be read: {error}", policy=name) from error
-    if not policy.digests or not policy.signatures:
-        raise PolicyUnusable("a policy without algorithms passes nothing", policy=name)
-    return policy
+        whole = _table(text, name=name, find=find, depth=0)
+        reading.complete(whole)
+        return _policy(whole)
+    except Faulty as error:
+        raise PolicyUnusable(str(error), policy=name or "") from error
 
 
-def _policy(data: dict[str, Any], *, name: str) -> Policy:
-    certificates, revocation = data["certificates"], data["revocation"]
-    modes = {role: revocation[role] for role in ("signer", "ca", "timestamp")}
-    if any(mode not in _MODES for mode in modes.values()):
-        raise ValueError("revocation mode")
+def _table(text: str, *, name: str | None, find: Callable[[str], str], depth: int) -> Table:
+    if depth > _DEEPEST:
+        raise Faulty("extends: policies extend each other in a circle")
+    if len(text) > LARGEST:
+        raise Faulty("the file is too long for a policy")
+    try:
+        given = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Faulty(f"this is no TOML: {error}") from error
+    if name is not None and given.setdefault("name", name) != name:
+        raise Faulty(f"name: the file is called {name} and says {given['name']!r}")
+    return reading.table(given, base=lambda other: _table(find(other), name=other, find=find, depth=depth + 1))
+
+
+def _policy(whole: Table) -> Policy:
+    certificates, revocation = whole["certificates"], whole["revocation"]
     return Policy(
-        name=data.get("name", name),
-        digests={digest: _end(until) for digest, until in data["digests"].items()},
-        signatures={key: (int(rule["bits"]), _end(rule["until"])) for key, rule in data["signatures"].items()},
-        ca_may_sign=bool(certificates["ca_may_sign"]),
+        name=whole["name"],
+        title=whole["title"],
+        text=reading.write(whole),
+        digests={name: _end(until) for name, until in whole["digests"].items() if until != REFUSED},
+        signatures={name: _steps(sizes) for name, sizes in whole["signatures"].items() if sizes != REFUSED},
+        discouraged=tuple(whole["algorithms"]["discouraged"]),
+        ca_may_sign=certificates["ca_may_sign"],
         signer_key_usage=tuple(certificates["signer_key_usage"]),
+        signer_extended_key_usage=tuple(certificates["signer_extended_key_usage"]),
         signing_certificate_formats=tuple(certificates["require_signing_certificate_attribute"]),
-        revocation=modes,
-        max_age_hours=int(revocation["max_age_hours"]),
-        fallback_age_hours=int(revocation["fallback_age_hours"]),
-        clock_skew_seconds=int(revocation["clock_skew_seconds"]),
-        fresh_evidence=_roles(revocation.get("fresh_evidence", [])),
-        suspicious=str(data["changes"]["suspicious"]),
-        paths=path_inputs.read(data.get("paths", {})),
-        waived=tuple(map(str, certificates.get("waived", []))),
+        fields=tuple(certificates["fields"]),
+        waived=tuple(certificates["waived"]),
+        paths=path_inputs.read(whole["paths"]),
+        revocation={role: revocation[role] for role in reading.ROLES},
+        max_age_hours=revocation["max_age_hours"],
+        fallback_age_hours=revocation["fallback_age_hours"],
+        clock_skew_seconds=revocation["clock_skew_seconds"],
+        fresh_evidence=tuple(revocation["fresh_evidence"]),
+        outcomes=whole["outcomes"],
     )
 
 
-def _roles(names: list[str]) -> tuple[str, ...]:
-    if not isinstance(names, list) or not set(names) <= {"signer", "ca", "timestamp"}:
-        raise ValueError("fresh_evidence")
-    return tuple(names)
+def _steps(sizes: dict[str, Any]) -> tuple[tuple[int, datetime | None], ...]:
+    return tuple((int(bits), _end(until)) for bits, until in sizes.items())
 
 
 def _end(day: str) -> datetime | None:
