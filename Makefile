@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test bench check lock clean system system-test
+.PHONY: help run demo test bench interop-dss check lock clean system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -28,6 +28,10 @@ test: system-test $(READY)
 
 bench: system-test $(READY)
 	@$(PY) -m tests.benchmarks
+
+# Optional: needs Java 17 and Maven, which no other target does; without them it says so and ends well.
+interop-dss: system-test $(READY)
+	@$(PY) -m tests.interop --java
 
 check: $(READY)
 	@$(PY) -m ruff check .

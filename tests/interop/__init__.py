@@ -1,0 +1,1 @@
+"""Whether others accept what Kyso signs: every level, algorithm and path, before every reader at hand. See README.md."""
