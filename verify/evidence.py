@@ -120,7 +120,7 @@ class Revocation:
         4. If they do not answer, older evidence will do while its own period reaches up to `reference`.
         """
         certificate = path.certificates[index]
-        if any(e["extn_id"].dotted == _NO_REVOCATION_AVAILABLE for e in certificate["tbs_certificate"]["extensions"]):
+        if needs_none(certificate):
             return Status("good", reason="no-revocation-available")
         answers = list(self._answers(path, index=index, evidence=self.evidence, source="document"))
         settled = self._settle(answers, reference=settled_by or reference, strict=True)
@@ -336,6 +336,13 @@ class Revocation:
             except FetchFailed:
                 self._fetched[request] = None
         return self._fetched[request]
+
+
+def needs_none(certificate: x509.Certificate) -> bool:
+    """Whether its issuer says that there will be no revocation data for it (RFC 9608)."""
+    return any(
+        one["extn_id"].dotted == _NO_REVOCATION_AVAILABLE for one in certificate["tbs_certificate"]["extensions"]
+    )
 
 
 def _lists(body: bytes) -> tuple[bytes, ...]:
