@@ -9,12 +9,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from asn1crypto import algos
+from asn1crypto import algos, core, keys, parser, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from verify.asn1 import raw
 
 Scheme = Literal["rsassa_pkcs1v15", "rsassa_pss", "ecdsa", "ed25519", "ed448", "dsa"]
 
@@ -145,6 +147,46 @@ def public_key(spki: bytes) -> PublicKeyTypes | None:
         return load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
+
+
+def with_parameters(spki: bytes, *, of: bytes) -> bytes:
+    """A DSA key that leaves its parameters to its issuer (RFC 5280 §6.1.4 (e)), with those of `of`; others as they are."""
+    info, above = keys.PublicKeyInfo.load(spki), keys.PublicKeyInfo.load(of)
+    if not lacks_parameters(spki) or above["algorithm"]["algorithm"].native != "dsa" or lacks_parameters(of):
+        return spki
+    parameters = above["algorithm"]["parameters"]
+    identifier = keys.PublicKeyAlgorithm({"algorithm": "dsa", "parameters": parameters})
+    return bytes(parser.emit(0, 1, 16, identifier.dump() + raw(info["public_key"])))  # SEQUENCE
+
+
+def lacks_parameters(spki: bytes) -> bool:
+    """Whether this is a DSA key that cannot be used alone."""
+    algorithm = keys.PublicKeyInfo.load(spki)["algorithm"]
+    return bool(algorithm["algorithm"].native == "dsa" and algorithm["parameters"].native is None)
+
+
+def signed_with(certificate: x509.Certificate, *, key: bytes) -> bool:
+    """Whether the key of this SubjectPublicKeyInfo signed the certificate; says nothing of names or rights.
+
+    A certificate that names two algorithms for its signature is signed by nobody (RFC 5280 §4.1.1.2). Raises what
+    libraries raise for hostile values.
+    """
+    tbs = certificate["tbs_certificate"]
+    if raw(tbs["signature"]) != raw(certificate["signature_algorithm"]):
+        return False
+    return value_of(certificate["signature_algorithm"], certificate["signature_value"], tbs=raw(tbs), key=key)
+
+
+def value_of(algorithm: algos.SignedDigestAlgorithm, value: core.BitString, *, tbs: bytes, key: bytes) -> bool:
+    """Whether a signature value over `tbs`, as in certificates, CRLs and OCSP responses, is the key's."""
+    chosen, public = mechanism(algorithm, digest=None), public_key(key)
+    if chosen is None or public is None:
+        return False
+    try:
+        chosen.verify(public, value=value.native, tbs=tbs, prehashed=False)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def key_size(key: PublicKeyTypes) -> int:

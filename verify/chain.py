@@ -1,8 +1,8 @@
 """Certificate paths: from a certificate to a trust anchor, by RFC 5280 and by rules of our own.
 
 The search is ours, because it must be bounded: an edge is followed only when the signature on it verifies, and both
-signatures checked and paths tried are counted. Each path found is validated by pyhanko-certvalidator without looking
-at times and revocation: these are questions of their own (`verify.engine`, `verify.evidence`).
+signatures checked and paths tried are counted. Each path found is validated without looking at times and revocation:
+these are questions of their own (`verify.certificates`, `verify.evidence`).
 
     for path in build(certificate, pool=pool, trust=trust):
         check(path, policy=policy, role="signer")      # raises PathRejected
@@ -10,27 +10,19 @@ at times and revocation: these are questions of their own (`verify.engine`, `ver
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from asn1crypto import x509
+from asn1crypto import keys, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import PathError, ValidationError
 from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import (
-    NO_REVOCATION,
-    CertRevTrustPolicy,
-    DisallowWeakAlgorithmsPolicy,
-)
-from pyhanko_certvalidator.validate import async_validate_path
 
-from verify import algorithms
+from verify import algorithms, certificate_rules, rfc5280
 from verify.asn1 import raw, same_name
 from verify.policy import Policy, Unlisted
 from verify.remembered import Remembered
@@ -178,12 +170,18 @@ class _Search:
                 yield from self.upwards((issuer, *path))
 
     def _issued(self, issuer: x509.Certificate, child: x509.Certificate) -> bool:
-        key = (issuer.sha256, child.sha256)
+        key = (fingerprint(issuer), fingerprint(child))
         if key not in self._edges:
             if len(self._edges) >= MAX_SIGNATURE_CHECKS or not _may_have_issued(issuer, child):
                 return False
-            self._edges[key] = is_signed_by(child, issuer)
+            self._edges[key] = self._is_signed(child, issuer)
         return self._edges[key]
+
+    def _is_signed(self, child: x509.Certificate, issuer: x509.Certificate) -> bool:
+        if not _lacks_parameters(issuer):
+            return is_signed_by(child, issuer)
+        above = [one for one in (*self._anchors, *self._others) if _may_have_issued(one, issuer)]
+        return any(is_signed_by(child, issuer, parameters=one) for one in above)
 
 
 def _may_have_issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
@@ -197,27 +195,44 @@ def _may_have_issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
         return False
 
 
-def is_signed_by(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer's key signed the child. Says nothing about names or rights."""
+def is_signed_by(
+    child: x509.Certificate, issuer: x509.Certificate, *, parameters: x509.Certificate | None = None
+) -> bool:
+    """Whether the issuer's key signed the child. Says nothing about names or rights.
+
+    `parameters` is who issued the issuer, for keys that leave their parameters to it (DSA).
+    """
     try:
-        mechanism = algorithms.mechanism(child["signature_algorithm"], digest=None)
-        key = algorithms.public_key(raw(issuer.public_key))
-        if mechanism is None or key is None:
-            return False
-        mechanism.verify(key, value=child["signature_value"].native, tbs=raw(child["tbs_certificate"]), prehashed=False)
+        key = raw(issuer.public_key)
+        if parameters is not None:
+            key = algorithms.with_parameters(key, of=raw(parameters.public_key))
+        return algorithms.signed_with(child, key=key)
     except UNEXPECTED:
         return False
-    return True
 
 
-_CHECKED = Remembered["tuple[Policy, datetime | None]"](limit=128)
+def _lacks_parameters(certificate: x509.Certificate) -> bool:
+    try:
+        return algorithms.lacks_parameters(raw(certificate.public_key))
+    except UNEXPECTED:
+        return False
+
+
+_CHECKED = Remembered["datetime | None"](limit=128)
 
 
 def check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
-    """`_check`, once for each path, policy and role: times are no part of it. Raises PathRejected."""
-    parts = (role.encode(), id(policy).to_bytes(8, "big"), *(certificate.sha256 for certificate in path.certificates))
-    # The policy is kept with the answer, so that no other can get its id meanwhile.
-    return _CHECKED.get(parts, lambda: (policy, _check(path, policy=policy, role=role)))[1]
+    """`_check`, once for each path, role, and what of the policy counts: times are no part of it. Raises PathRejected."""
+    rules = (
+        policy.digests,
+        policy.signatures,
+        policy.ca_may_sign,
+        policy.signer_key_usage,
+        policy.paths,
+        policy.waived,
+    )
+    parts = (role.encode(), repr(rules).encode(), *map(fingerprint, path.certificates))
+    return _CHECKED.get(parts, lambda: _check(path, policy=policy, role=role))
 
 
 def _check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
@@ -225,63 +240,71 @@ def _check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
 
     Returns the day until which the weakest algorithm of the path is believed, None for no end.
 
-    1. Our rules for each certificate below the anchor.
+    1. Our rules for each certificate, and the algorithms.
     2. The certificate in question is made for its role.
     3. RFC 5280 §6.1.
     """
     until: datetime | None = None
-    for certificate in path.certificates[1:]:
-        try:
-            end = _check_certificate(certificate, policy=policy, is_ca=certificate is not path.leaf)
-        except UNEXPECTED as error:
-            raise PathRejected(
-                "CERTIFICATE_CHAIN_GENERAL_FAILURE", f"unreadable-{type(error).__name__}", subject=_subject(certificate)
-            ) from error
-        until = min((moment for moment in (until, end) if moment is not None), default=None)
+    anchor, *below = path.certificates
+    current = anchor
     try:
+        # 1
+        if below:
+            _check_rules(anchor, policy=policy, place="anchor")
+        above = raw(anchor.public_key)
+        for current in below:
+            _check_rules(current, policy=policy, place="leaf" if current is path.leaf else "ca")
+            key = algorithms.with_parameters(raw(current.public_key), of=above)
+            ends = _check_algorithms(current, key=key, issuer_key=above, policy=policy)
+            until = min((moment for moment in (until, *ends) if moment is not None), default=None)
+            above = key
+        # 2
+        current = path.leaf
         _check_role(path.leaf, policy=policy, role=role)
-        _check_pkix(path)
+        # 3
+        if below and max(c.not_valid_before for c in below) > min(c.not_valid_after for c in below):
+            raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", "never-valid-together")
+        rfc5280.validate(path.certificates, inputs=policy.paths)
+    except rfc5280.PathInvalid as error:
+        raise PathRejected(
+            "CERTIFICATE_CHAIN_GENERAL_FAILURE", f"rfc5280 {error.rule}", subject=_subject(error.certificate)
+        ) from error
     except UNEXPECTED as error:
-        raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", f"unreadable-{type(error).__name__}") from error
+        raise PathRejected(
+            "CERTIFICATE_CHAIN_GENERAL_FAILURE", f"unreadable-{type(error).__name__}", subject=_subject(current)
+        ) from error
     return until
 
 
-def _check_certificate(certificate: x509.Certificate, *, policy: Policy, is_ca: bool) -> datetime | None:
-    tbs = certificate["tbs_certificate"]
-    subject = _subject(certificate)
-    if tbs["version"].native != "v3":
-        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "certificate-version", subject=subject)
-    serial = tbs["serial_number"].native
-    if serial <= 0 or len(tbs["serial_number"].contents) > 20 + 1:  # RFC 5280 §4.1.2.2, one octet of grace for the sign
-        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "certificate-serial", subject=subject)
-    names = [extension["extn_id"].dotted for extension in tbs["extensions"] or ()]
-    if len(names) != len(set(names)):
-        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "duplicate-extension", subject=subject)
-    if is_ca and not certificate.ca:
-        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "issuer-is-no-ca", subject=subject)
-    if not is_ca and certificate.name_constraints_value is not None:
-        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "name-constraints-in-leaf", subject=subject)
-    return _check_algorithms(certificate, policy=policy)
+def _check_rules(certificate: x509.Certificate, *, policy: Policy, place: certificate_rules.Place) -> None:
+    for code in certificate_rules.broken(certificate, place=place):
+        if code not in policy.waived:
+            raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", code, subject=_subject(certificate))
 
 
-def _check_algorithms(certificate: x509.Certificate, *, policy: Policy) -> datetime | None:
+def _check_algorithms(
+    certificate: x509.Certificate, *, key: bytes, issuer_key: bytes, policy: Policy
+) -> Iterator[datetime | None]:
+    """The ends of what a certificate rests on: its own key, the issuer's key, and the algorithm that binds them."""
     subject = _subject(certificate)
-    info = certificate.public_key
-    if info.algorithm == "ec" and info["algorithm"]["parameters"].name != "named":
-        raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", "curve-parameters", subject=subject)
-    key = algorithms.public_key(raw(info))
     mechanism = algorithms.mechanism(certificate["signature_algorithm"], digest=None)
-    if key is None or mechanism is None:
+    own, issuers = algorithms.public_key(key), algorithms.public_key(issuer_key)
+    for spki in (key, issuer_key):
+        info = keys.PublicKeyInfo.load(spki)
+        if info.algorithm == "ec" and info["algorithm"]["parameters"].name != "named":
+            raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", "curve-parameters", subject=subject)
+    if own is None or issuers is None or mechanism is None:
         raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", "algorithm-unknown", subject=subject)
-    scheme = {"ec": "ecdsa", "rsa": "rsassa_pkcs1v15", "rsassa_pss": "rsassa_pss"}.get(info.algorithm, info.algorithm)
+    scheme = {"ec": "ecdsa", "rsa": "rsassa_pkcs1v15"}.get(
+        info_name := keys.PublicKeyInfo.load(key).algorithm, info_name
+    )
     try:
-        ends = (
-            policy.signature_until(scheme, bits=algorithms.key_size(key)),
-            None if mechanism.name in {"ed25519", "ed448"} else policy.digest_until(mechanism.digest),
-        )
+        yield policy.signature_until(scheme, bits=algorithms.key_size(own))
+        yield policy.signature_until(mechanism.name, bits=algorithms.key_size(issuers))
+        if mechanism.name not in {"ed25519", "ed448"}:
+            yield policy.digest_until(mechanism.digest)
     except Unlisted as error:
         raise PathRejected("CRYPTO_CONSTRAINTS_FAILURE", f"algorithm-refused {error}", subject=subject) from error
-    return min((end for end in ends if end is not None), default=None)
 
 
 def _check_role(leaf: x509.Certificate, *, policy: Policy, role: Role) -> None:
@@ -299,37 +322,13 @@ def _check_role(leaf: x509.Certificate, *, policy: Policy, role: Role) -> None:
     if leaf.ca and not policy.ca_may_sign:
         raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "ca-as-signer", subject=subject)
     usage = leaf.key_usage_value
-    if usage is not None and not set(policy.signer_key_usage) & set(usage.native):
+    if usage is not None and policy.signer_key_usage and not set(policy.signer_key_usage) & set(usage.native):
         raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "key-usage", subject=subject)
 
 
-def _check_pkix(path: Path) -> None:
-    """RFC 5280 §6.1 at a moment at which all certificates below the anchor were valid together."""
-    below = path.certificates[1:]
-    if not below:
-        return
-    begin = max(certificate.not_valid_before for certificate in below)
-    end = min(certificate.not_valid_after for certificate in below)
-    if begin > end:
-        raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", "never-valid-together")
-    context = ValidationContext(
-        trust_roots=[CertTrustAnchor(path.anchor)],
-        moment=begin,
-        revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
-        algorithm_usage_policy=_algorithms_elsewhere(),
-    )
-    try:
-        drive(async_validate_path(context, path.as_validation_path()))
-    except (ValidationError, PathError) as error:
-        raise PathRejected("CERTIFICATE_CHAIN_GENERAL_FAILURE", f"rfc5280 {str(error)[:160]}") from error
-
-
-@lru_cache(maxsize=1)
-def _algorithms_elsewhere() -> DisallowWeakAlgorithmsPolicy:
-    """Algorithms are judged by our policy; the library is left with what nobody believes."""
-    return DisallowWeakAlgorithmsPolicy(
-        weak_hash_algos=frozenset({"md2", "md5"}), weak_signature_algos=frozenset(), rsa_key_size_threshold=1024
-    )
+def fingerprint(certificate: x509.Certificate) -> bytes:
+    """SHA-256 of the certificate as it came; asn1crypto's own digest is one of what it would write."""
+    return hashlib.sha256(raw(certificate)).digest()
 
 
 def _identity(certificate: x509.Certificate) -> tuple[bytes, bytes]:
