@@ -24,7 +24,13 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.errors import DatabaseUnavailable
@@ -243,11 +249,40 @@ def _sqlite(url: str, busy_seconds: float) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # A writer takes the lock at once: a transaction that turns from reader to writer cannot wait, only fail.
-        writes = connection.get_execution_options().get("kyso_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("kyso_writes", False):
+            _begin_writing(connection, busy_seconds)
+        else:
+            _wait_in_sqlite(connection, busy_seconds)
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_writing(connection: sa.Connection, busy_seconds: float) -> None:
+    """Take the write lock at once: a transaction that turns from reader to writer cannot wait, only fail.
+
+    SQLite would sleep ever longer while another process has the lock, up to a tenth of a second; commits take a few
+    milliseconds, so we look again every half."""
+    _wait_in_sqlite(connection, 0.0)
+    driver_connection: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + busy_seconds
+    while time.monotonic() < deadline:
+        try:
+            driver_connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                break
+            time.sleep(0.0005)
+        else:
+            return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last try, whose error is SQLAlchemy's
+
+
+def _wait_in_sqlite(connection: sa.Connection, seconds: float) -> None:
+    """How long SQLite itself waits for a lock; set where it changes, as connections are pooled."""
+    if connection.info.get("kyso_waits") != seconds:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        connection.info["kyso_waits"] = seconds
 
 
 def _wal(driver_connection: Any, busy_seconds: float) -> None:
