@@ -116,7 +116,7 @@ def load(paths: Iterable[Path]) -> Trust:
 def read_folder(folder: Path) -> dict[str, bytes]:
     """The files of a folder and those below it that mean something, by path. Raises TrustUnusable."""
     return {
-        file.relative_to(folder).as_posix(): _bytes(file)
+        file.relative_to(folder).as_posix(): read_whole(file)
         for file in sorted(folder.rglob("*"))
         if file.is_file() and (file.suffix.lower() in {*SUFFIXES, bundle.SUFFIX} or file == folder / RULES_FILE)
     }
@@ -158,7 +158,7 @@ def assemble(files: Files, *, helpers: bool = False, source: Literal["file", "bu
 
 def read_file(path: Path) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """(certificates, CRLs) of one PEM or DER file. Raises TrustUnusable when it holds neither."""
-    return read_bytes(_bytes(path), name=path.name)
+    return read_bytes(read_whole(path), name=path.name)
 
 
 def read_bytes(data: bytes, *, name: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
@@ -206,7 +206,7 @@ def is_crl(der: bytes) -> bool:
 def _of_file(path: Path) -> Trust:
     if path.suffix.lower() == bundle.SUFFIX:  # only a folder's trust.toml says who may sign one
         raise TrustUnusable(f"{path.name}: a bundle is imported, not named", file=path.name, reason="bundle")
-    return assemble({path.name: _bytes(path)}, helpers=path.parent.name == INTERMEDIATES)
+    return assemble({path.name: read_whole(path)}, helpers=path.parent.name == INTERMEDIATES)
 
 
 def _of_bundle(data: bytes, *, name: str, rules: Rules) -> Trust:
@@ -267,7 +267,8 @@ def _joined(one: Trust, other: Trust) -> Trust:
     )
 
 
-def _bytes(path: Path) -> bytes:
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file of a size that may be. Raises TrustUnusable."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise TrustUnusable(file=path.name, reason="too-large")

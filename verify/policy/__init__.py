@@ -68,6 +68,8 @@ class Policy:
     """Schemes and digests that are accepted and pointed out."""
     title: Mapping[str, str] = field(default_factory=dict)
     """By language."""
+    for_documents: bool = True
+    """False: for test suites of certificates; no document is judged by it."""
     text: str = ""
     """The whole policy as TOML, what it extends included."""
 
@@ -114,21 +116,21 @@ def packaged(name: str) -> str:
     return resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
-def parse(text: str, *, name: str | None = None, find: Callable[[str], str] = packaged) -> Policy:
+def parse(text: str, *, name: str | None = None, unnamed: str = "", find: Callable[[str], str] = packaged) -> Policy:
     """A policy from the text of its file. Raises PolicyUnusable, with a message that names the key.
 
     `name`: what the file is called; a file that says another name is refused, one that says none gets this one.
-    `find` gives the text of a policy that this one extends.
+    `unnamed`: its name if it says none, whatever it says otherwise. `find`: the text of a policy that it extends.
     """
     try:
-        whole = _table(text, name=name, find=find, depth=0)
+        whole = _table(text, name=name, unnamed=unnamed, find=find, depth=0)
         reading.complete(whole)
         return _policy(whole)
     except Faulty as error:
         raise PolicyUnusable(str(error), policy=name or "") from error
 
 
-def _table(text: str, *, name: str | None, find: Callable[[str], str], depth: int) -> Table:
+def _table(text: str, *, name: str | None, unnamed: str = "", find: Callable[[str], str], depth: int) -> Table:
     if depth > _DEEPEST:
         raise Faulty("extends: policies extend each other in a circle")
     if len(text) > LARGEST:
@@ -137,7 +139,8 @@ def _table(text: str, *, name: str | None, find: Callable[[str], str], depth: in
         given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Faulty(f"this is no TOML: {error}") from error
-    if name is not None and given.setdefault("name", name) != name:
+    given.setdefault("name", name or unnamed)
+    if name is not None and given["name"] != name:
         raise Faulty(f"name: the file is called {name} and says {given['name']!r}")
     return reading.table(given, base=lambda other: _table(find(other), name=other, find=find, depth=depth + 1))
 
@@ -147,6 +150,7 @@ def _policy(whole: Table) -> Policy:
     return Policy(
         name=whole["name"],
         title=whole["title"],
+        for_documents=whole["documents"],
         text=reading.write(whole),
         digests={name: _end(until) for name, until in whole["digests"].items() if until != REFUSED},
         signatures={name: _steps(sizes) for name, sizes in whole["signatures"].items() if sizes != REFUSED},

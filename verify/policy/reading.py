@@ -153,6 +153,8 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Rule]]] = {
     },
     "outcomes": {key: _one_of(*allowed) for key, allowed in OUTCOMES.items()},
 }
+_HEAD: Final = ("name", "title", "documents")
+"""What a policy says of itself, and does not take from the one that it extends."""
 _OPEN: Final = ("digests", "signatures")
 """Sections in which what is not named is refused; elsewhere every key must have been said by somebody."""
 
@@ -162,15 +164,19 @@ def table(given: Mapping[str, Any], *, base: Callable[[str], Table]) -> Table:
 
     A key that the file gives takes the place of the same key of the other, whole: nothing is merged within a key.
     """
-    if unknown := sorted(set(given) - {"name", "title", "extends", *_SECTIONS}):
-        raise Faulty(f"unknown key {unknown[0]}; there are: name, title, extends, {', '.join(_SECTIONS)}")
+    if unknown := sorted(set(given) - {*_HEAD, "extends", *_SECTIONS}):
+        raise Faulty(f"unknown key {unknown[0]}; there are: {', '.join((*_HEAD, 'extends', *_SECTIONS))}")
     extends = given.get("extends")
     if extends is not None and not (isinstance(extends, str) and _NAME.fullmatch(extends)):
         raise Faulty("extends: the name of a policy")
     if not isinstance(given.get("name"), str) or not _NAME.fullmatch(given["name"]):
         raise Faulty("name: small letters, digits and hyphens, at most 40")
     found: Table = base(extends) if extends is not None else {}
-    result: Table = {"name": given["name"], "title": _title(given.get("title", given["name"]))}
+    result: Table = {
+        "name": given["name"],
+        "title": _title(given.get("title", given["name"])),
+        "documents": _switch("documents", given.get("documents", True)),
+    }
     for section, rules in _SECTIONS.items():
         own = given.get(section, {})
         if not isinstance(own, Mapping):
@@ -195,7 +201,7 @@ def complete(whole: Table) -> None:
 
 def write(whole: Table) -> str:
     """The table as TOML, always the same for the same table; `table` reads it back."""
-    lines = [f"name = {_quoted(whole['name'])}", f"title = {_value(whole['title'])}"]
+    lines = [f"{key} = {_value(whole[key])}" for key in _HEAD]
     for section in _SECTIONS:
         lines += ["", f"[{section}]", *(f"{key} = {_value(value)}" for key, value in whole[section].items())]
     return "\n".join(lines) + "\n"
