@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.path import ValidationPath
 
-from verify import algorithms, certificate_rules, rfc5280
+from verify import algorithms, certificate_rules, purposes, rfc5280
 from verify.asn1 import raw, same_name
 from verify.policy import Policy, Unlisted
 from verify.remembered import Remembered
@@ -228,6 +228,8 @@ def check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
         policy.signatures,
         policy.ca_may_sign,
         policy.signer_key_usage,
+        policy.signer_extended_key_usage,
+        policy.outcomes,
         policy.paths,
         policy.waived,
     )
@@ -321,9 +323,11 @@ def _check_role(leaf: x509.Certificate, *, policy: Policy, role: Role) -> None:
         return
     if leaf.ca and not policy.ca_may_sign:
         raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "ca-as-signer", subject=subject)
-    usage = leaf.key_usage_value
-    if usage is not None and policy.signer_key_usage and not set(policy.signer_key_usage) & set(usage.native):
+    # Where the policy makes it a warning, `verify.constraints` says so in the report.
+    if policy.outcomes["key_usage"] != "WARNING" and not purposes.has_key_usage(leaf, policy=policy):
         raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "key-usage", subject=subject)
+    if policy.outcomes["extended_key_usage"] != "WARNING" and not purposes.has_extended_key_usage(leaf, policy=policy):
+        raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "extended-key-usage", subject=subject)
 
 
 def fingerprint(certificate: x509.Certificate) -> bytes:

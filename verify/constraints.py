@@ -18,6 +18,7 @@ from verify.certificates import Problem
 from verify.chain import UNEXPECTED
 from verify.found import FoundSignature
 from verify.policy import Policy
+from verify.purposes import has_extended_key_usage, has_key_usage
 from verify.report import Check, Facts
 
 CLAUSE = "EN 319 102-1 §5.2.8"
@@ -93,18 +94,3 @@ def _certificate(certificate: x509.Certificate, *, policy: Policy) -> Iterator[F
     if not has_extended_key_usage(certificate, policy=policy):
         wanted: Facts = {"wanted": ", ".join(policy.signer_extended_key_usage)}
         yield Finding("extended_key_usage", "EXTENDED_KEY_USAGE", "extended-key-usage", wanted)
-
-
-def has_key_usage(certificate: x509.Certificate, *, policy: Policy) -> bool:
-    """Whether the extension is absent or has one of the uses that the policy names."""
-    usage = certificate.key_usage_value
-    return usage is None or bool(set(policy.signer_key_usage) & set(usage.native))
-
-
-def has_extended_key_usage(certificate: x509.Certificate, *, policy: Policy) -> bool:
-    """The same for purposes, by name or identifier; a policy that names none asks for none."""
-    purposes = certificate.extended_key_usage_value
-    if purposes is None or not policy.signer_extended_key_usage:
-        return True
-    stated = {purpose.native for purpose in purposes} | {purpose.dotted for purpose in purposes}
-    return bool(stated & set(policy.signer_extended_key_usage))

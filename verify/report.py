@@ -148,12 +148,22 @@ class SignatureReport:
 
 
 @dataclass(frozen=True)
+class PolicyFacts:
+    """By what was judged: titles by language, and the policy's whole text with its SHA-256, for evidence."""
+
+    title: dict[str, str]
+    sha256: str
+    text: str = field(default="", metadata=INTERNAL)
+
+
+@dataclass(frozen=True)
 class Report:
     document: DocumentFacts
     verdict: Verdict
     validated_at: datetime
     policy: str
     signatures: tuple[SignatureReport, ...]
+    policy_details: PolicyFacts | None = None
     timestamps: tuple[TimestampReport, ...] = ()
     warnings: tuple[Warning_, ...] = ()
     objects: tuple[ValidationObject, ...] = field(default=(), metadata=INTERNAL)

@@ -80,9 +80,13 @@ class Policy:
 
     @property
     def suspicious(self) -> str:
-        """What a revision that could not be fully compared makes of a signature; "TOTAL_PASSED" when only a warning."""
-        effect = self.outcomes["changes_suspicious"]
+        """`effect_of_changes` of what could not be fully compared; "TOTAL_PASSED" when that is only a warning."""
+        effect = self.effect_of_changes("suspicious")
         return "TOTAL_PASSED" if effect == "WARNING" else effect
+
+    def effect_of_changes(self, kind: str) -> Effect:
+        """What changes of this kind (`verify.report.ChangeKind`) make of the signature that they came after."""
+        return self.outcomes[f"changes_{kind}"] if kind in {"forbidden", "suspicious"} else "IGNORED"
 
     def digest_until(self, name: str) -> datetime | None:
         """The last moment a digest is believed, None for no end. Raises Unlisted."""

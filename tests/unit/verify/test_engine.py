@@ -350,7 +350,9 @@ class TestCertificates:
 def test_report_has_the_shape_of_the_public_interface(world: World, document: bytes) -> None:
     """Keys of the JSON are those that scripts rely on."""
     plain = to_json(judge(world.sign(document, stamped=NOW - DAY), world.trust()))
-    assert set(plain) == {"document", "verdict", "validated_at", "policy", "signatures", "timestamps", "warnings"}
+    assert set(plain) == {
+        "document", "verdict", "validated_at", "policy", "policy_details", "signatures", "timestamps", "warnings",
+    }  # fmt: skip
     assert set(plain["signatures"][0]) == {
         "id", "format", "level", "parent", "indication", "sub_indication", "intact", "scope", "signer", "claimed_time",
         "best_signature_time", "algorithms", "changes", "timestamps", "checks",
