@@ -58,8 +58,8 @@ class Server(_Section):
     """Address to listen on. Anything but loopback wants a TLS proxy in front."""
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port; `KYSO_PORT` comes first. 0 takes a free one (tests)."""
-    workers: int = Field(default=1, ge=1, le=64)
-    """Number of api processes that share the listening socket."""
+    workers: int = Field(default_factory=lambda: min(2, os.cpu_count() or 1), ge=1, le=64)
+    """Number of api processes that share the listening socket: one computes on one core at a time."""
     threads: int = Field(default=32, ge=2, le=512)
     """Requests that one api process works on at the same time; more of them wait."""
     language: Literal["vi", "en"] = "vi"
@@ -264,6 +264,11 @@ class Settings(BaseSettings):
             return here
         mark = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(f"/tmp/kyso-{os.getuid()}-{mark}")  # noqa: S108 - 0700 and checked by make_folders
+
+    @property
+    def counters(self) -> Path:
+        """The folder in which the api workers add up their metrics; made anew at every start."""
+        return self.run_dir / "counters"
 
     @property
     def workers_socket(self) -> Path:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import ctypes
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +41,8 @@ FIRST_DELAY, LONGEST_DELAY, STEADY = 0.1, 5.0, 10.0
 """Seconds before a restart: the first, the most, and how long a child must have lived for the first to count again."""
 API_PATIENCE, OTHERS_PATIENCE = 15.0, 5.0
 """Seconds that children have to end in order."""
+SECOND_WORKER_WAITS = 10.0
+"""Seconds at most until the other api workers are started: when the service is ready, or when this has passed."""
 BACKLOG = 2048
 NOT_AVAILABLE = 69
 """Exit status: something that the service needs is not available (sysexits.h, EX_UNAVAILABLE)."""
@@ -69,6 +72,8 @@ def run(settings: Settings) -> int:
         try:
             settings.make_folders()
             held.enter_context(children.only_one(settings.home))
+            shutil.rmtree(settings.counters, ignore_errors=True)
+            settings.counters.mkdir(mode=0o700)
             secret = held.enter_context(_permit_secret(settings.permit_secret_file))
             http_socket = held.enter_context(_listen(settings.server.host, settings.server.port))
             workers_socket = held.enter_context(sandbox.listen(settings.workers_socket))
@@ -86,6 +91,8 @@ def run(settings: Settings) -> int:
             _Child(f"api-{number}", partial(_start_api, http_socket, settings))
             for number in range(1, settings.server.workers + 1)
         ]
+        for child in front[1:]:  # they would keep the first from being quick
+            child.due += SECOND_WORKER_WAITS
         return _Supervisor(front=front, back=back, address=http_socket.getsockname()[:2]).serve()
 
 
@@ -191,6 +198,8 @@ class _Supervisor:
         self._ready_check = time.monotonic() + 0.1
         if self._announced:
             log.info("ready", url=f"http://{host}:{port}")
+            for child in self._front[1:]:
+                child.due = min(child.due, time.monotonic())
 
     def _end(self, children: list[_Child], *, patience: float) -> None:
         """SIGTERM, and the time to heed it."""
@@ -214,6 +223,7 @@ class _Supervisor:
 def _start_api(listener: socket.socket, settings: Settings) -> subprocess.Popen[bytes]:
     environment = os.environ | {
         "KYSO_HOME": str(settings.home),
+        "PROMETHEUS_MULTIPROC_DIR": str(settings.counters),  # read by prometheus_client as it is imported
         "PYTHONPATH": os.fspath(Path(api.__file__).parents[1]),
     }
     return subprocess.Popen(

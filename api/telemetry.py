@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.logs import Logger
 
@@ -16,8 +19,8 @@ def logger() -> Logger:
 
 
 class Metrics:
-    """The counters of one api process. Each process answers for itself: with several workers behind one socket a
-    scrape meets any of them, so sum over the `process` label that `/metrics` adds, not over scrapes."""
+    """The counters of all api processes together: the supervisor names a folder in which each keeps its own, and
+    whichever a scrape meets adds them up. Without that folder (tests, one command) a process has its own alone."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -42,4 +45,8 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        return generate_latest(self.registry)
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library has no types there
+        return generate_latest(everyone)

@@ -18,7 +18,7 @@ from tests.benchmarks import documents, load, longterm, signing, softhsm
 from tests.documents import pdf
 
 HTTP_SECONDS = 15.0
-HTTP_CONNECTIONS = 8
+HTTP_CONNECTIONS = 16
 
 console = Console()
 

@@ -8,6 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.appliance import Appliance
@@ -80,3 +81,17 @@ def test_the_service_log_holds_no_secret(appliance: Appliance, document: bytes):
     logs = b"".join(file.read_bytes() for file in (appliance.home / "log").iterdir())
     assert secrets_
     assert [] == [secret for secret in secrets_ if secret.encode() in logs]
+
+
+def test_metrics_are_those_of_all_workers_together(appliance: Appliance, document: bytes):
+    """Whichever api process answers a scrape or a signature, the counter tells the sum."""
+
+    def signed() -> float:
+        text = httpx.get(f"{appliance.url}/metrics").text  # a connection of its own: any of the processes
+        lines = [line for line in text.splitlines() if line.startswith("kyso_signatures_total{")]
+        return sum(float(line.split()[-1]) for line in lines if 'outcome="signed"' in line)
+
+    before = signed()
+    for _ in range(4):
+        assert appliance.sign(document).status_code == 201
+    assert {before + 4} == {signed() for _ in range(8)}

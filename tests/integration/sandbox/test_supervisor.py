@@ -98,10 +98,12 @@ def run_dir(home: Path) -> Path:
 
 
 def test_whatever_dies_is_started_again_and_the_end_is_orderly(supervised, home):
-    """Each kind of process is killed and comes back, the service answers as before; SIGTERM ends all and leaves
-    neither a process nor the permit secret."""
+    """All are started, the second api worker once the first answers. Each kind of process is killed and comes back, the
+    service answers as before; SIGTERM ends all and leaves neither a process nor the permit secret."""
     running = supervised()
     ready = running.wait_for("ready")
+    assert "api-2" not in running.pids()
+    running.wait_for("started", process="api-2")
     assert set(running.pids()) == NAMES
     secret = run_dir(home) / "permit.secret"
     assert (len(secret.read_bytes()), secret.stat().st_mode & 0o777) == (32, 0o600)
@@ -154,7 +156,7 @@ def test_there_is_one_supervisor_for_a_home(supervised):
 def test_a_child_that_ignores_its_end_is_killed(supervised):
     """The orderly end has a time limit."""
     running = supervised("stubborn")
-    running.wait_for("ready")
+    running.wait_for("started", process="api-2")
     began = time.monotonic()
 
     assert running.stop() == 0
