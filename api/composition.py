@@ -16,6 +16,7 @@ from api.auth import Gate
 from api.fetch import FetchRules, HttpFetcher
 from api.jobs import Jobs
 from api.ledger import Ledger
+from api.policies import Policies
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.services import Services
 from api.settings import Settings
@@ -58,6 +59,7 @@ def compose(
     database = open_database(settings.database_url)
     ledger = Ledger(database)
     trust = TrustFolder(settings.trust)
+    policies = Policies(settings.policies, settings.trust)
     documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
     outside = fetcher or HttpFetcher(_rules(settings))
     keys = Keys(
@@ -71,7 +73,7 @@ def compose(
                 key.certificate or b"",
                 chain=key.chain,
                 trust=trust.current(),
-                policy="default",
+                policy=policies.shipped(settings.verification.policy),
                 at=clock(),
                 fetcher=outside,
                 purpose="signing",
@@ -90,6 +92,7 @@ def compose(
         holds=Holds(database),
         certificates=CertificateGate(judge, settings=settings.signing),
         trust=trust,
+        policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
         gate=Gate(database),
         refusals=RefusalLog(ledger),

@@ -202,8 +202,8 @@ class VerifyOptions(_Input):
 
     at: Annotated[str, Field(max_length=40)] | None = None
     """Time to judge at (ISO 8601 with offset); None is now."""
-    policy: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "default"
-    """Name of the validation policy."""
+    policy: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
+    """Name of the validation policy (`GET /v1/policies`); None takes the appliance's."""
     offline: bool = False
     """True asks nobody: only revocation data in the document and in the trust folder is used."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from api.auth import Gate
 from api.jobs import Jobs
 from api.ledger import Ledger
+from api.policies import Policies
 from api.settings import Settings
 from api.store.blobs import Blobs
 from api.store.database import Database
@@ -47,6 +48,7 @@ class Services:
     holds: Holds
     certificates: CertificateGate
     trust: TrustFolder
+    policies: Policies
     timestamps: TimestampService | None
     gate: Gate
     refusals: RefusalLog

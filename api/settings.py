@@ -140,11 +140,19 @@ class Signing(_Section):
     """Seconds for which a document that was prepared for a certificate waits for its signature value."""
     completion_retry: float = Field(default=86_400.0, ge=60)
     """Seconds for which a signature that still lacks its timestamp is retried."""
-    evidence_policy: str = Field(default="default", pattern=r"^[a-z0-9-]{1,40}$")
+    evidence_policy: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     """Validation policy by which evidence is gathered for B-LT and B-LTA. `fresh` wants revocation data issued after the
     signature's timestamp: until there is some, the level is pending and a job goes on."""
     renew_before: float = Field(default=90 * 86_400.0, ge=3600)
     """Seconds before the end of an archive timestamp's certificate at which a document kept here gets a further one."""
+
+
+class Verification(_Section):
+    """`[verification]`: how signatures and certificates are judged where nobody says otherwise."""
+
+    policy: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    """Name of the validation policy: one of the program's own (`default`, `fresh`, `vietnam`), or a file's in
+    `KYSO_HOME/policies`."""
 
 
 class Fetch(_Section):
@@ -192,6 +200,7 @@ class Settings(BaseSettings):
     timestamping: Timestamping = Timestamping()
     authority: Authority | None = None
     signing: Signing = Signing()
+    verification: Verification = Verification()
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
     database: str = ""
@@ -247,6 +256,11 @@ class Settings(BaseSettings):
     @property
     def intermediates(self) -> Path:
         return self.trust / "intermediates"
+
+    @property
+    def policies(self) -> Path:
+        """The operator's own validation policies, one a file."""
+        return self.home / "policies"
 
     @property
     def secrets(self) -> Path:
@@ -310,7 +324,8 @@ class Settings(BaseSettings):
 
     def make_folders(self) -> None:
         """Make every folder of the state, private to this user; refuse a run directory that is somebody else's."""
-        for folder in (self.home, self.blobs, self.tmp, self.trust, self.intermediates, self.secrets, self.log):
+        trusted = (self.trust, self.intermediates, self.policies)
+        for folder in (self.home, self.blobs, self.tmp, *trusted, self.secrets, self.log):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, exist_ok=True)
         facts = self.run_dir.lstat()

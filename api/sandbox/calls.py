@@ -39,7 +39,7 @@ class Restore:
 
 @dataclass(frozen=True)
 class Complete:
-    """From B-LT on, `trust` and `at` must be there; `policy` is a name, as in `Verify`."""
+    """From B-LT on, `trust` and `at` must be there; `policy` as in `Verify`."""
 
     prepared: Prepared
     value: SignatureValue
@@ -64,7 +64,7 @@ class Extend:
 
 @dataclass(frozen=True)
 class Verify:
-    """`policy` is a name: the worker knows the policies that were there when the fork server started."""
+    """`policy` is the name of a policy that comes with the program, or the whole text of another (`Policy.text`)."""
 
     name: str
     trust: Trust

@@ -7,6 +7,7 @@ outside is asked of the fetcher. An operation may be run again until it has retu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -43,7 +44,7 @@ def complete(args: calls.Complete, files: Files, fetcher: Fetcher) -> Signed:
     (out,) = files
     grounds = None
     if args.trust is not None and args.at is not None:
-        grounds = Grounds(args.trust, _policy(args.policy), args.at)
+        grounds = Grounds(args.trust, _document_policy(args.policy), args.at)
     return pipeline.complete(args.prepared, args.value, out=out, fetcher=fetcher, grounds=grounds)
 
 
@@ -53,7 +54,7 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
         source,
         args.level,
         trust=args.trust,
-        policy=_policy(args.policy),
+        policy=_document_policy(args.policy),
         out=out,
         fetcher=fetcher,
         authorities=args.authorities,
@@ -69,7 +70,7 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
 def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Report:
     (document,) = files
     return engine.judge(
-        document, name=args.name, trust=args.trust, policy=_policy(args.policy), at=args.at, fetcher=fetcher
+        document, name=args.name, trust=args.trust, policy=_document_policy(args.policy), at=args.at, fetcher=fetcher
     )
 
 
@@ -121,8 +122,24 @@ def warm_up() -> None:
     warmup.run(_policy("default"))
 
 
-def _policy(name: str) -> Policy:
+def _policy(given: str) -> Policy:
+    """By name, or from the whole text of a policy."""
+    if "\n" in given:
+        return _parsed(given)
     try:
-        return _policies[name]
+        return _policies[given]
     except KeyError:
-        raise PolicyUnusable("the policy is not known", policy=name) from None
+        raise PolicyUnusable("the policy is not known", policy=given) from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Policy:
+    return verify.policy.parse(text)
+
+
+def _document_policy(given: str) -> Policy:
+    """One by which documents may be judged; a suite for certificates believes what nobody should."""
+    policy = _policy(given)
+    if not policy.for_documents:
+        raise PolicyUnusable("this policy is for certificates alone", policy=policy.name)
+    return policy

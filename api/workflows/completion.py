@@ -61,7 +61,7 @@ def finish(
             value=value,
             fetcher=services.fetcher,
             trust=services.trust.current() if with_evidence else None,
-            policy=services.settings.signing.evidence_policy,
+            policy=services.policies.shipped(services.settings.signing.evidence_policy),
             at=services.clock(),
         )
         # 11. the file is durable

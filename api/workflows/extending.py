@@ -159,7 +159,7 @@ def _order(services: Services, level: Level, *, allow_degraded: bool, password: 
     return calls.Extend(
         level=level,
         trust=services.trust.current(),
-        policy=settings.signing.evidence_policy,
+        policy=services.policies.shipped(settings.signing.evidence_policy),
         at=services.clock(),
         authorities=settings.timestamping.authorities,
         nonce=1 << 63 | secrets.randbits(63),

@@ -27,7 +27,7 @@ def verify(
             source,
             name=name,
             trust=services.trust.current(),
-            policy=chosen.policy,
+            policy=services.policies.shipped(chosen.policy or services.settings.verification.policy),
             at=moment(chosen.at) or services.clock(),
             fetcher=Offline() if chosen.offline else services.fetcher,
         )
