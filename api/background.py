@@ -14,7 +14,7 @@ from api import jobs, telemetry
 from api.errors import ApiError
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import extending, recovery, redemption
+from api.workflows import extending, passwords, recovery, redemption
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
@@ -48,6 +48,7 @@ def _run(services: Services, stop: threading.Event) -> None:
             redemption.expire_all(services)
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass
+            passwords.sweep(services, job_kind=extending.JOB)
             found = recovery.scan(services)
             if found:
                 telemetry.logger().warning("recovery", open=found)

@@ -132,6 +132,7 @@ STATUS: Mapping[str, int] = {
     "keeper-request-malformed": 500,
     "settings-unusable": 500,
     "blob-missing": 500,
+    "seal-broken": 500,
     "internal-error": 500,
 }
 

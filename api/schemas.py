@@ -154,8 +154,9 @@ class OrderRequest(_Input):
         return self
 
     def canonical(self) -> bytes:
-        """One fixed form of the order, to which an Idempotency-Key is bound."""
-        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False).encode()
+        """One fixed form of the order, which is stored, and to which an Idempotency-Key is bound: without the password."""
+        told = self.model_dump(mode="json", exclude_none=True, exclude={"password"})
+        return json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
 
     def signer_place(self) -> Place | None:
         return None if self.place is None else Place(self.place.page, self.place.box)

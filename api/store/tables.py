@@ -4,7 +4,7 @@ What the program expects to find; how a database gets there is `api/store/migrat
 agree. Times are Unix seconds, JSON is text (its bytes are hashed or compared), digests in text are lower-case hex.
 
 >>> sorted(metadata.tables)
-['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'other_form', 'preparation', 'signature']
+['caller', 'idempotency', 'job', 'ledger', 'ledger_head', 'other_form', 'preparation', 'sealed', 'signature']
 """
 
 from __future__ import annotations
@@ -94,6 +94,13 @@ other_form = sa.Table(
     metadata,
     sa.Column("sha256", sa.Text, primary_key=True),  # of a file that is the same head as the signature's document
     sa.Column("signature", sa.Text, nullable=False),
+)
+
+sealed = sa.Table(
+    "sealed",
+    metadata,
+    sa.Column("signature", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),  # a password, sealed (`api.sealing`)
 )
 
 idempotency = sa.Table(

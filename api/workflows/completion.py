@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from api.errors import ApiError, ClaimLost
 from api.jobs import enqueue_within
 from api.services import Services
-from api.store import idempotency, signatures
+from api.store import idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
@@ -86,7 +86,10 @@ def finish(
 
     def also(connection: sa.Connection, _number: int) -> None:
         signatures.to_signed(connection, hold, result=result, signed_blob=draft.id, signed_sha256=signed.sha256)
-        extending.schedule(connection, record.id, signed, ordered=prepared.order.level, settings=services.settings)
+        if not extending.schedule(
+            connection, record.id, signed, ordered=prepared.order.level, settings=services.settings
+        ):
+            sealed.forget(connection, record.id)
         if claim is not None:
             idempotency.finish(connection, claim, answer=answer_json(record.id))
 
@@ -114,6 +117,7 @@ def refuse(services: Services, hold: Hold, record: SignatureRecord, *, code: str
 
     def also(connection: sa.Connection, _number: int) -> None:
         signatures.to_refused(connection, hold, error_code=code)
+        sealed.forget(connection, record.id)
         if claim is not None:
             idempotency.abandon(connection, claim)
 

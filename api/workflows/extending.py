@@ -31,6 +31,7 @@ from api.settings import Settings
 from api.store import heads, signatures
 from api.store.signatures import SignatureRecord
 from api.store.tables import signature as signature_table
+from api.workflows import passwords
 from signer.model import LEVELS, Extended, Level, Signed
 
 JOB = "lift-signature"
@@ -55,12 +56,14 @@ def extend(
     return done
 
 
-def schedule(connection: sa.Connection, identity: str, signed: Signed, *, ordered: Level, settings: Settings) -> None:
-    """In the transaction that closes a signature: a job, if it is not where it should be, or will not stay there."""
+def schedule(connection: sa.Connection, identity: str, signed: Signed, *, ordered: Level, settings: Settings) -> bool:
+    """In the transaction that closes a signature: a job, if it is not where it should be, or will not stay there;
+    whether there is one."""
     due = _due(ordered, signed.warnings, signed.archive_until, settings)
     if due is not None:
         payload = {"signature": identity, "level": ordered}
         enqueue_within(connection, JOB, payload, due=due, unique=f"{JOB} {identity}")
+    return due is not None
 
 
 def handlers(services: Services) -> Handlers:
@@ -90,7 +93,7 @@ def _lift(services: Services, job: Job) -> None:
         return
     # L2
     unsettled = bool({DEGRADED, PENDING} & set(before["warnings"]))
-    order = _order(services, level, allow_degraded=True, password=json.loads(record.order).get("password"))
+    order = _order(services, level, allow_degraded=True, password=passwords.of(services, record.id))
     order = replace(order, only_new=unsettled)
     try:
         with services.blobs.open(record.signed_blob) as source, services.blobs.draft() as draft:

@@ -29,12 +29,12 @@ from api.errors import DatabaseUnavailable, RequestInvalid
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
-from api.store import heads, idempotency, signatures
+from api.store import heads, idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import completion, orders, redemption
+from api.workflows import completion, orders, passwords, redemption
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -150,7 +150,8 @@ def _keep(
 ) -> str:
     """The draft, the PREPARED line and the record, all durable."""
     identity = signatures.new_id()
-    packed = wire.pack(prepared)
+    packed = wire.pack(passwords.without(prepared))
+    password = passwords.seal(services, prepared, signature=identity)
     expires_at = time.time() + services.settings.signing.preparation
     kept = json.dumps({**json.loads(order.canonical()), "document_name": document.name}, ensure_ascii=False)
     blob = services.blobs.keep(draft)
@@ -169,6 +170,8 @@ def _keep(
             id=identity,
             expires_at=expires_at,
         )
+        if password is not None:
+            sealed.keep(connection, identity, value=password)
         if claim is not None:
             idempotency.attach(connection, claim, signature=identity, lease=LEASE)
             idempotency.finish(connection, claim, answer=completion.answer_json(identity))

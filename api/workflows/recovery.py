@@ -26,11 +26,11 @@ from api.ledger import Line
 from api.refusals import SignatureInDoubt
 from api.sandbox import wire
 from api.services import Services
-from api.store import idempotency, signatures
+from api.store import idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import UNFINISHED, Hold, SignatureRecord
-from api.workflows import completion
+from api.workflows import completion, passwords
 from api.workflows.holds import LEASE
 from api.workflows.keyuse import PERMIT_SECONDS
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -61,6 +61,7 @@ def mark_failed(services: Services, hold: Hold, record: SignatureRecord, *, code
 
     def also(connection: sa.Connection, _number: int) -> None:
         signatures.to_refused(connection, hold, error_code=code)
+        sealed.forget(connection, record.id)
         if claim is not None:
             idempotency.abandon(connection, claim)
 
@@ -162,9 +163,10 @@ def _settle(services: Services, hold: Hold, record: SignatureRecord) -> Signatur
 def complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> SignatureRecord:
     """R3. Lay out the draft again where it lies, and complete it."""
     assert record.prepared is not None
-    prepared = wire.unpack(record.prepared, Prepared)
+    stored = wire.unpack(record.prepared, Prepared)
     with contextlib.ExitStack() as open_:
         try:
+            prepared = passwords.back(services, stored, signature=record.id)
             worker = open_.enter_context(services.documents.open(record.caller))
             draft = open_.enter_context(services.blobs.reopen(record.document_blob))
             _lay_out(draft, prepared)

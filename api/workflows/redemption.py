@@ -27,7 +27,7 @@ from api.errors import ClaimLost, NotFound, RequestInProgress
 from api.refusals import AnotherValueGiven, NotPrepared, PreparationExpired
 from api.sandbox import wire
 from api.services import Services
-from api.store import heads, signatures
+from api.store import heads, sealed, signatures
 from api.store.callers import Caller
 from api.store.signatures import Hold, SignatureRecord
 from api.workflows import envelopes, recovery
@@ -156,6 +156,7 @@ def expire(services: Services, record: SignatureRecord) -> None:
 
     def also(connection: sa.Connection, _number: int) -> None:
         signatures.expire(connection, record.id, error_code=PreparationExpired.code)
+        sealed.forget(connection, record.id)
 
     try:
         services.ledger.append("REFUSED", facts, also=also)

@@ -41,13 +41,13 @@ from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
 from api.settings import Key as KeySettings
-from api.store import heads, idempotency, signatures
+from api.store import heads, idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import completion, orders, recovery
+from api.workflows import completion, orders, passwords, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -140,7 +140,8 @@ def _intend(
 ) -> tuple[Hold, SignatureRecord]:
     """The draft, the INTENT line and the record, all durable."""
     identity = signatures.new_id()
-    packed, order_json = wire.pack(prepared), order.canonical().decode()
+    packed, order_json = wire.pack(passwords.without(prepared)), order.canonical().decode()
+    password = passwords.seal(services, prepared, signature=identity)
     blob = services.blobs.keep(draft)
     made: list[tuple[Hold, int]] = []
 
@@ -156,6 +157,8 @@ def _intend(
             id=identity,
             lease=LEASE,
         )
+        if password is not None:
+            sealed.keep(connection, identity, value=password)
         if not order.fork:
             heads.take(connection, document.sha256, successor=identity)
         if claim is not None:

@@ -1,0 +1,88 @@
+"""What must outlive a request and be read by nobody else: sealed with a key that stands beside the database, not in it.
+
+AES-256-GCM (NIST SP 800-38D). The key is made when it is first needed, in a file of this user alone; nodes that share a
+database share that file. A sealed value opens only for the record it was sealed for. It hides a value from whoever has
+the database, a backup or a replica of it, not from whoever may read KYSO_HOME.
+
+>>> import tempfile
+>>> seal = Seal(Path(tempfile.mkdtemp()) / "sealing.key")
+>>> sealed = seal.close("mật khẩu", bound_to="sig_1")
+>>> seal.open(sealed, bound_to="sig_1")
+'mật khẩu'
+>>> seal.open(sealed, bound_to="sig_2")
+Traceback (most recent call last):
+    ...
+api.sealing.SealBroken: the value was sealed with another key, or for another record
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from api.errors import ApiError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+"""Drawn at random: the key is good for four thousand million values (SP 800-38D §8.3)."""
+
+
+class SealBroken(ApiError):
+    """A sealed value cannot be opened: its key is not this one, or it belongs to another record."""
+
+    code = "seal-broken"
+
+
+class Seal:
+    """Seals with the key in `file`, which is read, or made, at the first use."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def close(self, text: str, *, bound_to: str) -> bytes:
+        """`text` sealed for the record `bound_to`."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(self._key()).encrypt(nonce, text.encode(), bound_to.encode())
+
+    def open(self, sealed: bytes, *, bound_to: str) -> str:
+        """What was sealed. Raises SealBroken."""
+        nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return AESGCM(self._key()).decrypt(nonce, body, bound_to.encode()).decode()
+        except (InvalidTag, ValueError):
+            raise SealBroken("the value was sealed with another key, or for another record") from None
+
+    def _key(self) -> bytes:
+        """Read anew each time: so rare is the need that no process keeps the key in its memory."""
+        try:
+            if not self._file.exists():
+                self._make()
+            key = self._file.read_bytes()
+        except OSError as error:
+            raise SealBroken("the key cannot be read or made", reason=error.strerror or "") from None
+        if len(key) != KEY_BYTES:
+            raise SealBroken("the key's file does not hold a key", reason="length")
+        return key
+
+    def _make(self) -> None:
+        """Whole or not at all; of processes that do it at once, the first one's key counts."""
+        draft = self._file.with_name(f".{self._file.name}.{secrets.token_hex(8)}")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, self._file)
+            folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        finally:
+            draft.unlink(missing_ok=True)
