@@ -40,6 +40,12 @@ def require(connection: sa.Connection, sha256: str) -> tuple[str, ...]:
     return tuple(row.id for row in found)
 
 
+def is_undecided(connection: sa.Connection, sha256: str) -> bool:
+    """Whether a signature is being built on this file, of which nobody knows yet if it is refused in the end."""
+    states = {row.state for row in SIGNATURES.run(connection, {"sha256": sha256}).all() if row.continued_by is not None}
+    return bool(states - {"signed", "refused"}) and "signed" not in states
+
+
 def take(connection: sa.Connection, sha256: str, *, successor: str) -> None:
     """From now on the head is what `successor` makes of this file; nothing happens for a file that is not ours.
 

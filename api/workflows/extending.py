@@ -4,7 +4,7 @@ No key is used. `extend` serves `POST /v1/extensions` and the command line. The 
 here:
 
 L1. The record is signed, and no signature was built on its document (`store/heads.py`): what has a successor is not
-    forked; the successor's completion brings the evidence.
+    forked; the successor's completion brings the evidence. While one is being made the job waits: it may be refused.
 L2. Its document is lifted to the level that was ordered, into a new file.
 L3. COMPLETED, and the record names the new file, in one transaction that looks for a successor once more.
 L4. Still degraded or pending: again later. At B-LTA: again `signing.renew_before` the archive timestamp runs out.
@@ -90,6 +90,7 @@ def _lift(services: Services, job: Job) -> None:
     try:
         services.database.read(heads.require, before["sha256"])
     except StaleDocument:
+        _went_on(services, record, before["sha256"])
         return
     # L2
     unsettled = bool({DEGRADED, PENDING} & set(before["warnings"]))
@@ -104,6 +105,7 @@ def _lift(services: Services, job: Job) -> None:
                 # L3
                 _replace(services, record, before, done, blob=services.blobs.keep(draft))
     except StaleDocument:
+        _went_on(services, record, before["sha256"])
         return
     except Exception as error:
         if getattr(error, "actor", "operator") == "operator" and hasattr(error, "code"):
@@ -115,6 +117,12 @@ def _lift(services: Services, job: Job) -> None:
         raise Later(_pause(record))
     if due is not None:
         raise Later(due - time.time())
+
+
+def _went_on(services: Services, record: SignatureRecord, sha256: str) -> None:
+    """Returns where a later signature has the document now; raises Later while that is not decided."""
+    if services.database.read(heads.is_undecided, sha256):
+        raise Later(_pause(record))
 
 
 def _replace(services: Services, record: SignatureRecord, before: dict[str, Any], done: Extended, *, blob: str) -> None:

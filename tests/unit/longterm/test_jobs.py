@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.errors import StaleDocument
 from api.schemas import OrderRequest
 from api.store import signatures, tables
 from api.store.signatures import SignatureRecord
 from api.uploads import of_file
-from api.workflows import extending, signing
+from api.workflows import completion, extending, preparations, redemption, signing
 from signer import pipeline
 from signer.extending import DEGRADED, PENDING, Grounds
 from tests.documents import pdf
@@ -152,6 +153,41 @@ def test_a_document_with_a_successor_is_not_forked(here: Place, document: bytes)
     here.sign(before, level="B-B")
     assert "done" == here.run().state
     assert before == here.document(first)
+
+
+def test_a_successor_that_is_refused_in_the_end_stops_no_lift(here: Place, document: bytes):
+    """A later signature waits for its timestamp: the job waits too. It is given up: the lift goes on with the head."""
+    here.net.answers[TSA_URL] = None
+    first = here.sign(document, allow_degraded=True)
+    with pytest.raises(Exception, match="timestamp") as caught:
+        here.sign(here.document(first), level="B-T")
+    here.net.answers.clear()
+    assert "open" == here.run().state
+    assert "B-B" == here.result(first)["level"]
+
+    services = here.home.services
+    hold = services.database.write(signatures.claim, caught.value.facts["signature"])
+    given_up = services.database.read(signatures.get, hold.id)
+    completion.refuse(services, hold, given_up, code="timestamp-unavailable", claim=None)
+    assert "open" == here.run().state
+    assert "B-LTA" == here.result(first)["level"]
+
+
+def test_a_preparation_holds_no_lift_up(here: Place, document: bytes):
+    """Somebody has the document before them, and their time runs out: the lift was done meanwhile, or is done then."""
+    here.net.answers[TSA_URL] = None
+    first = here.sign(document, allow_degraded=True)
+    entity = here.home.token.signers["seal"]
+    order = OrderRequest(certificate=entity.certificate.public_bytes(Encoding.PEM).decode())
+    services = here.home.services
+    with of_file(io.BytesIO(here.document(first)), name="a.pdf", folder=services.settings.tmp, limit=1 << 30) as upload:
+        waiting = preparations.prepare(services, here.home.callers["client"], order, upload).record
+    here.net.answers.clear()
+    change = tables.signature.update().where(tables.signature.c.id == waiting.id).values(expires_at=1.0)
+    services.database.write(lambda connection: connection.execute(change))
+    redemption.expire_all(services)
+    assert "open" == here.run().state
+    assert "B-LTA" == here.result(first)["level"]
 
 
 def test_an_archive_is_renewed_before_its_timestamp_runs_out(here: Place, document: bytes, tmp_path: Path):
