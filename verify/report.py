@@ -67,12 +67,24 @@ class Algorithms:
 
 
 @dataclass(frozen=True)
+class ChangePlace:
+    """One place that a later revision touched. `page` counts from 1; `box` is left, bottom, right, top in the page's
+    own points, None for the whole page; `what` is a code; `after` the id of the newest signature before it."""
+
+    page: int
+    box: tuple[float, float, float, float] | None
+    what: str
+    after: str | None
+
+
+@dataclass(frozen=True)
 class Changes:
-    """What happened to the document after the signature."""
+    """What happened to the document after the signature, and where."""
 
     modified: bool = False
     kind: ChangeKind = "none"
     details: tuple[str, ...] = ()
+    places: tuple[ChangePlace, ...] = ()
 
 
 @dataclass(frozen=True)
