@@ -51,6 +51,8 @@ class Limits:
     """References followed when revisions are compared."""
     seconds: float = 20.0
     """CPU for comparing revisions and searching paths, each."""
+    drawing: float = 8.0
+    """CPU for drawing pages of two revisions; 0: none are drawn, and what could be seen of a change is not known."""
 
 
 def sniff(file: BinaryIO) -> Kind:
