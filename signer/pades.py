@@ -246,5 +246,22 @@ def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, ord
     form = stamps.build(writer, width=width, height=height, lines=lines, border=stamp.border)
     if (matrix := _UPRIGHT[turn]) is not None:
         form[pdf_name("/Matrix")] = generic.ArrayObject(map(generic.NumberObject, matrix))
+    _keep_box(form, annotation)
     annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
     writer.update_container(annotation)
+
+
+def _keep_box(form: generic.StreamObject, annotation: generic.DictionaryObject) -> None:
+    """The same box as the empty field's appearance is written as it was there, corners in any order (ISO 32000-1
+    §7.9.5): EU DSS compares objects number by number, and would call the difference a change that DocMDP restricts."""
+    former = get(get(get(annotation, "/AP"), "/N"), "/BBox")
+    if isinstance(former, generic.ArrayObject) and _corners(former) == _corners(form["/BBox"]):
+        form[pdf_name("/BBox")] = generic.ArrayObject(former)
+
+
+def _corners(box: generic.ArrayObject) -> list[list[float]] | None:
+    """The two horizontal and the two vertical coordinates in order; None if these are not four numbers."""
+    values = list(box)
+    if len(values) != 4 or not all(isinstance(one, generic.NumberObject | generic.FloatObject) for one in values):
+        return None
+    return [sorted(float(one) for one in values[at::2]) for at in (0, 1)]

@@ -7,8 +7,11 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import enumerate_sig_fields
 
 from signer.errors import SigningForbidden
 from signer.model import Anchor, FieldPlan, Place
@@ -73,17 +76,22 @@ def root() -> Authority:
     return Authority.root()
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's own document, two pages, nine boxes."""
+def drawing() -> ModuleType:
+    """The module that draws the demo's own document."""
     spec = importlib.util.spec_from_file_location("demo_sample", ROOT / "docker" / "demo" / "sample.py")
     assert spec is not None
     assert spec.loader is not None
-    drawing = importlib.util.module_from_spec(spec)
-    sys.modules["demo_sample"] = drawing  # dataclasses look their module up
-    spec.loader.exec_module(drawing)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["demo_sample"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's own document, two pages, nine boxes."""
     path = tmp_path_factory.mktemp("sample") / "giay-gioi-thieu.pdf"
-    drawing.write(path, issued=date(2026, 11, 22))
+    drawing().write(path, issued=date(2026, 11, 22))
     return path
 
 
@@ -129,6 +137,21 @@ def test_an_eleventh_is_refused(authority: Authority, sample: Path, tmp_path: Pa
     with pytest.raises(SigningForbidden) as refused:
         hand.sign(last, tmp_path / "11.pdf")
     assert "certified-no-new-fields" == refused.value.facts["reason"]
+
+
+def test_a_box_keeps_the_way_its_author_wrote_it(authority: Authority, sample: Path, tmp_path: Path):
+    """The corners of the sample's boxes are written bottom up; other ones would be a change to who compares objects."""
+    with sample.open("rb") as file:
+        before = boxes(PdfFileReader(file))
+    with signed_by_all(authority, sample, tmp_path, certify=2)[-1][0].open("rb") as file:
+        assert before == {name: box for name, box in boxes(PdfFileReader(file)).items() if name in before}
+    assert any(bottom > top for _, bottom, _, top in before.values())
+
+
+def boxes(reader: PdfFileReader) -> dict[str, tuple[float, ...]]:
+    """/BBox of the appearance of each signature field."""
+    named = [(name, field.get_object()) for name, _, field in enumerate_sig_fields(reader)]
+    return {name: tuple(map(float, field["/AP"]["/N"]["/BBox"])) for name, field in named}
 
 
 @pytest.fixture(scope="module")
