@@ -76,6 +76,10 @@ _SIGNATURE_OIDS: dict[str, tuple[Scheme, str | None]] = {
 }
 
 
+_DSA = bytes.fromhex("06072a8648ce380401")
+"""id-dsa, encoded: told from other keys without reading them."""
+
+
 def digest_name(oid: str) -> str | None:
     """The name as in hashlib, None when unknown. Signature identifiers in its place (seen in the field) are read."""
     return _DIGEST_OIDS.get(oid) or (_SIGNATURE_OIDS[oid][1] if oid in _SIGNATURE_OIDS else None)
@@ -151,9 +155,9 @@ def public_key(spki: bytes) -> PublicKeyTypes | None:
 
 def with_parameters(spki: bytes, *, of: bytes) -> bytes:
     """A DSA key that leaves its parameters to its issuer (RFC 5280 §6.1.4 (e)), with those of `of`; others as they are."""
-    info, above = keys.PublicKeyInfo.load(spki), keys.PublicKeyInfo.load(of)
-    if not lacks_parameters(spki) or above["algorithm"]["algorithm"].native != "dsa" or lacks_parameters(of):
+    if not lacks_parameters(spki) or _DSA not in of or lacks_parameters(of):
         return spki
+    info, above = keys.PublicKeyInfo.load(spki), keys.PublicKeyInfo.load(of)
     parameters = above["algorithm"]["parameters"]
     identifier = keys.PublicKeyAlgorithm({"algorithm": "dsa", "parameters": parameters})
     return bytes(parser.emit(0, 1, 16, identifier.dump() + raw(info["public_key"])))  # SEQUENCE
@@ -161,6 +165,8 @@ def with_parameters(spki: bytes, *, of: bytes) -> bytes:
 
 def lacks_parameters(spki: bytes) -> bool:
     """Whether this is a DSA key that cannot be used alone."""
+    if _DSA not in spki:
+        return False
     algorithm = keys.PublicKeyInfo.load(spki)["algorithm"]
     return bool(algorithm["algorithm"].native == "dsa" and algorithm["parameters"].native is None)
 

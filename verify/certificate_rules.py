@@ -13,8 +13,6 @@ from typing import Literal
 
 from asn1crypto import x509
 
-from verify.rfc5280 import is_self_issued
-
 Place = Literal["anchor", "ca", "leaf"]
 _ALL: frozenset[Place] = frozenset({"anchor", "ca", "leaf"})
 _BELOW: frozenset[Place] = frozenset({"ca", "leaf"})
@@ -35,12 +33,12 @@ ALWAYS_CRITICAL = frozenset({"2.5.29.36", "2.5.29.54"})
 
 
 def _version(certificate: x509.Certificate, _: Place) -> bool:
-    return certificate["tbs_certificate"]["version"].native != "v3"
+    return bool(certificate["tbs_certificate"]["version"].native != "v3")
 
 
 def _serial(certificate: x509.Certificate, _: Place) -> bool:
     serial = certificate["tbs_certificate"]["serial_number"]
-    return serial.native <= 0 or len(serial.contents) > LONGEST_SERIAL
+    return bool(serial.native <= 0) or len(serial.contents) > LONGEST_SERIAL
 
 
 def _duplicates(certificate: x509.Certificate, _: Place) -> bool:
@@ -62,7 +60,7 @@ def _optional_basic_constraints(certificate: x509.Certificate, _: Place) -> bool
 
 def _no_key_identifier(certificate: x509.Certificate, place: Place) -> bool:
     own = place == "leaf" or certificate.key_identifier is not None
-    issuers = certificate.authority_key_identifier is not None or (place == "anchor" and is_self_issued(certificate))
+    issuers = place == "anchor" or certificate.authority_key_identifier is not None
     return not own or not issuers
 
 

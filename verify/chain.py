@@ -135,14 +135,14 @@ def _escape(value: str) -> str:
 
 def build(certificate: bytes, *, pool: Iterable[bytes], trust: Trust) -> Iterator[Path]:
     """Paths to an anchor, shortest branches first, at most MAX_PATHS of them. Unreadable certificates are left out."""
-    leaf = _load(certificate)
+    leaf = load(certificate)
     if leaf is None:
         return
-    anchors = [anchor for anchor in map(_load, trust.anchors) if anchor is not None]
+    anchors = [anchor for anchor in map(load, trust.anchors) if anchor is not None]
     if any(raw(anchor) == certificate for anchor in anchors):
         yield Path((leaf,))
         return
-    others = [c for c in map(_load, dict.fromkeys((*trust.intermediates, *pool))) if c is not None][:MAX_POOL]
+    others = [c for c in map(load, dict.fromkeys((*trust.intermediates, *pool))) if c is not None][:MAX_POOL]
     search = _Search(anchors=anchors, others=others)
     for path in islice(search.upwards((leaf,)), MAX_PATHS):
         yield Path(path)
@@ -343,7 +343,7 @@ def _subject(certificate: x509.Certificate) -> str:
     return name_of(certificate.subject)
 
 
-def _load(der: bytes) -> x509.Certificate | None:
+def load(der: bytes) -> x509.Certificate | None:
     """The certificate with its fields parsed, None when it cannot be read."""
     try:
         certificate = x509.Certificate.load(der, strict=True)

@@ -1,8 +1,8 @@
 """Revocation: what OCSP responses and CRLs say about one certificate of a path, and whether that is recent enough.
 
-Each piece of evidence is checked by itself with pyhanko-certvalidator at the time it was issued, so that an old good
-answer never hides a fresh bad one (and an embedded one no supplied one). What is missing is fetched through the
-injected `Fetcher`, and only for paths that reach an anchor: callers pass no other.
+Each piece of evidence is weighed by itself, as of the time it was issued, so that an old good answer never hides a fresh
+bad one (and an embedded one no supplied one). Who may have signed it is asked of `verify.revocation_authority`. What is
+missing is fetched through the injected `Fetcher`, and only for paths that reach an anchor: callers pass no other.
 
     status = Revocation(evidence, fetcher=fetcher, policy=policy, now=now).of(path, index=2, reference=signing_time)
 """
@@ -14,29 +14,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from asn1crypto import crl, ocsp, x509
-from pyhanko_certvalidator import ValidationContext
-from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.errors import (
-    CRLValidationError,
-    OCSPValidationError,
-    PathError,
-    RevokedError,
-    ValidationError,
-)
-from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import LEGACY_POLICY_MAP, CertRevTrustPolicy, FreshnessReqType
-from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
-from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
+from asn1crypto import x509
 
-from verify.asn1 import is_present, raw
-from verify.chain import UNEXPECTED, Path, drive
+from verify import revocation_lists, revocation_responses
+from verify.chain import UNEXPECTED, Path, fingerprint
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.found import Evidence
 from verify.policy import Policy
 from verify.remembered import Remembered
-from verify.revocation_sources import addresses_crl, addresses_ocsp, matching_ocsp, ocsp_request, relevant_crls
+from verify.revocation_authority import Authority, Speaker
+from verify.revocation_lists import ALL_REASONS, REMOVED, ListUnusable, RevocationList
+from verify.revocation_responses import Response, ResponseUnusable
+from verify.revocation_sources import addresses_crl, addresses_ocsp, ocsp_request
 from verify.trust import unarmour
 
 State = Literal["good", "revoked", "unknown"]
@@ -45,14 +35,9 @@ Source = Literal["document", "fetched"]
 MAX_CHECKED = 24
 """Pieces of evidence looked at for one certificate."""
 
-UNUSABLE = (ValidationError, PathError, CRLValidationError, OCSPValidationError, *UNEXPECTED)
-"""Evidence that certvalidator refuses or cannot read is no evidence; its errors have no common base."""
-
 MAX_ADDRESSES = 4
 LARGEST_REMEMBERED = 256 * 1024
 _NO_REVOCATION_AVAILABLE = "2.5.29.56"
-_AGELESS = timedelta(days=36500)
-"""Certvalidator is not asked how old evidence may be: that is decided here, against the time that matters."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +67,9 @@ class _Answer:
     until: datetime | None
     """nextUpdate."""
 
-    def from_(self, source: Source) -> _Answer:
-        return self if self.status.source == source else _Answer(replace(self.status, source=source), self.until)
 
-
-_KNOWN = Remembered["_Answer | None"](limit=128)
+_LISTS = Remembered["RevocationList | ListUnusable"](limit=128)
+_RESPONSES = Remembered["Response | ResponseUnusable"](limit=128)
 
 
 @dataclass
@@ -98,6 +81,8 @@ class Revocation:
     policy: Policy
     now: datetime
     _fetched: dict[FetchRequest, bytes | None] = field(default_factory=dict)
+    _asking: set[bytes] = field(default_factory=set)
+    """Signers of evidence whose own status is being asked for."""
 
     def of(
         self,
@@ -131,8 +116,7 @@ class Revocation:
         settled = self._settle(answers, reference=reference, strict=False)
         if settled is not None:
             return replace(settled, unreachable=unreachable)
-        reason = "stale" if answers else ("unreachable" if unreachable else "no-evidence")
-        return Status("unknown", reason=reason, unreachable=unreachable)
+        return Status("unknown", reason=_why_unknown(answers, unreachable), unreachable=unreachable)
 
     def everything(self, path: Path, *, index: int) -> tuple[Status, ...]:
         """All that is authentic and known by now about `path.certificates[index]`, asking nobody: for the choice that
@@ -144,7 +128,7 @@ class Revocation:
             *self._answers(path, index=index, evidence=self.evidence, source="document"),
             *self._answers(path, index=index, evidence=known, source="fetched"),
         )
-        return tuple(replace(answer.status, until=self._limit(answer)) for answer in answers)
+        return tuple(replace(a.status, until=self._limit(a)) for a in answers if a.status.state != "unknown")
 
     def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
         newest_good = max(
@@ -186,121 +170,104 @@ class Revocation:
         return answer.until or issued + timedelta(hours=self.policy.fallback_age_hours)
 
     def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[_Answer]:
+        """What of the evidence speaks about the certificate and is authentic."""
+        authority = Authority(self.policy, path, index, (*self.evidence.certificates, *evidence.certificates))
         checked = 0
         for der in evidence.ocsps:
-            for container, answer in matching_ocsp(der, path=path, index=index):
-                checked += 1
-                if checked > MAX_CHECKED:
-                    return
-                status = self._check_ocsp(container, answer, path=path, index=index, source=source)
-                if status is not None:
-                    yield status
-        lists = list(relevant_crls(evidence.crls, path=path, index=index))[:MAX_CHECKED]
-        for one in lists:
-            deltas = [other for other in lists if other is not one and other.delta_crl_indicator_value is not None]
-            status = self._check_crls([one, *deltas], path=path, index=index, source=source)
-            if status is not None:
-                yield status
-        if len(lists) > 1:  # several lists that cover the reasons only together (RFC 5280 §6.3.3)
-            status = self._check_crls(lists, path=path, index=index, source=source)
-            if status is not None:
-                yield status
+            response = _response(der)
+            single = (
+                revocation_responses.about(response, authority.certificate, issuer=authority.issuer)
+                if response
+                else None
+            )
+            if response is None or single is None:
+                continue
+            checked += 1
+            if checked > MAX_CHECKED:
+                break
+            speaker = authority.responder(response)
+            if speaker is not None and self._stands(speaker, by=response.produced):
+                certificates = tuple(dict.fromkeys((*response.certificates, *speaker.certificates)))
+                status = Status(
+                    single.state,
+                    reason=single.reason if single.state != "unknown" else "status-unknown",
+                    issued=single.issued,
+                    revoked_at=single.revoked_at,
+                    kind="ocsp",
+                    source=source,
+                    on_hold=single.reason == "certificate_hold",
+                    evidence=Evidence(certificates, ocsps=(der,)),
+                )
+                yield _Answer(status, single.until)
+        yield from self._by_lists(authority, evidence=evidence, source=source)
 
-    def _check_ocsp(
-        self, response: ocsp.OCSPResponse, answer: ocsp.SingleResponse, *, path: Path, index: int, source: Source
+    def _by_lists(self, authority: Authority, *, evidence: Evidence, source: Source) -> Iterator[_Answer]:
+        """RFC 5280 §6.3.3: each complete list with its delta; lists that cover the reasons only together, together."""
+        numbered = "crl-number" not in self.policy.waived
+        lists = [
+            one for one in map(_list, dict.fromkeys(evidence.crls)) if one and not (numbered and one.number is None)
+        ]
+        relevant = [(one, reasons) for one in lists if (reasons := _covered(one, authority.certificate))]
+        relevant.sort(key=lambda pair: pair[0].issued, reverse=True)
+        deltas = [one for one, _ in relevant if one.base is not None]
+        partial: list[tuple[frozenset[str], _Answer]] = []
+        for listed, reasons in [pair for pair in relevant if pair[0].base is None][:MAX_CHECKED]:
+            answer = self._by_list(listed, deltas, authority=authority, source=source)
+            if answer is None:
+                continue
+            if answer.status.state == "revoked" or reasons == ALL_REASONS:
+                yield answer
+            else:
+                partial.append((reasons, answer))
+        if partial and frozenset().union(*(reasons for reasons, _ in partial)) == ALL_REASONS:
+            yield _together([answer for _, answer in partial])
+
+    def _by_list(
+        self, listed: RevocationList, deltas: list[RevocationList], *, authority: Authority, source: Source
     ) -> _Answer | None:
-        """Whether it is authentic as of its issue; that follows from the bytes, and is found out once."""
-        found = _KNOWN.get(
-            (b"ocsp", raw(response), raw(answer), *self._depends(path, index=index)),
-            lambda: self._verify_ocsp(response, answer, path=path, index=index, source=source),
-        )
-        return found and found.from_(source)
-
-    def _check_crls(
-        self, lists: list[crl.CertificateList], *, path: Path, index: int, source: Source
-    ) -> _Answer | None:
-        """The same for lists; large ones are looked at anew, so that what is remembered stays small."""
-        ders = [raw(one) for one in lists]
-        if sum(map(len, ders)) > LARGEST_REMEMBERED:
-            return self._verify_crls(lists, path=path, index=index, source=source)
-        found = _KNOWN.get(
-            (b"crl", *ders, *self._depends(path, index=index)),
-            lambda: self._verify_crls(lists, path=path, index=index, source=source),
-        )
-        return found and found.from_(source)
-
-    def _depends(self, path: Path, *, index: int) -> Iterator[bytes]:
-        """What else the check looks at: the path, and certificates that may be a responder's."""
-        yield from (certificate.sha256 for certificate in path.certificates)
-        yield index.to_bytes(2, "big")
-        yield from self.evidence.certificates
-
-    def _verify_ocsp(
-        self, response: ocsp.OCSPResponse, answer: ocsp.SingleResponse, *, path: Path, index: int, source: Source
-    ) -> _Answer | None:
-        try:
-            issued, until = answer["this_update"].native, answer["next_update"].native
-            context = self._context(path, index=index, moment=issued, ocsps=[response])
-            found = Evidence(_carried(response), ocsps=(raw(response),))
-            status = Status("good", issued=issued, kind="ocsp", source=source, evidence=found)
-            try:
-                drive(verify_ocsp_response(path.certificates[index], _upto(path, index), context))
-            except RevokedError as error:
-                status = _revoked(error, status)
-            return _Answer(status, until)
-        except UNUSABLE:
+        speaker = authority.list_issuer(listed)
+        if speaker is None or not self._stands(speaker, by=listed.issued):
             return None
-
-    def _verify_crls(
-        self, lists: list[crl.CertificateList], *, path: Path, index: int, source: Source
-    ) -> _Answer | None:
-        certificate = path.certificates[index]
+        applied = [listed]
+        for delta in deltas:
+            if revocation_lists.continues(delta, listed) and authority.signed(delta, by=speaker):
+                applied.insert(0, delta)
+                break
         try:
-            issued = min(one["tbs_cert_list"]["this_update"].native for one in lists)
-            latest = max(one["tbs_cert_list"]["this_update"].native for one in lists)
-            ends = [one["tbs_cert_list"]["next_update"].native for one in lists]
-            moment = latest + timedelta(days=1)  # a revocation dated a little behind its list counts
-            context = self._context(path, index=index, moment=moment, crls=lists)
-            found = Evidence(crls=tuple(raw(one) for one in lists))
-            status = Status("good", issued=issued, kind="crl", source=source, evidence=found)
-            try:
-                drive(verify_crl(certificate, _upto(path, index), context))
-            except RevokedError as error:
-                status = _revoked(error, status)
-            return _Answer(status, min((end for end in ends if end is not None), default=None))
-        except UNUSABLE:
+            entry = next(filter(None, (one.find(authority.certificate) for one in applied)), None)
+        except ListUnusable:
             return None
-
-    def _context(
-        self,
-        path: Path,
-        *,
-        index: int,
-        moment: datetime,
-        ocsps: list[ocsp.OCSPResponse] | None = None,
-        crls: list[crl.CertificateList] | None = None,
-    ) -> ValidationContext:
-        """What certvalidator needs to check one piece of evidence as of the moment it was issued.
-
-        The certificates above the one in question count as validated: they are, by `chain.check`.
-        """
-        policy = CertRevTrustPolicy(
-            LEGACY_POLICY_MAP["soft-fail"],
-            freshness=_AGELESS,
-            freshness_req_type=FreshnessReqType.MAX_DIFF_REVOCATION_VALIDATION,
+        ends = [one.until for one in applied if one.until is not None]
+        status = Status(
+            "good" if entry is None or entry.reason == REMOVED else "revoked",
+            issued=applied[0].issued,
+            kind="crl",
+            source=source,
+            evidence=Evidence(speaker.certificates, crls=tuple(one.der for one in applied)),
         )
-        helpers = [c for c in (_certificate(der) for der in self.evidence.certificates) if c is not None]
-        context = ValidationContext(
-            trust_roots=[CertTrustAnchor(path.anchor)],
-            other_certs=[*path.certificates[1:], *helpers],
-            moment=moment + timedelta(seconds=1),
-            revinfo_policy=policy,
-            crls=crls or [],
-            ocsps=ocsps or [],
-        )
-        for place in range(index):
-            context.record_validation(path.certificates[place], _upto(path, place))
-        return context
+        if entry is not None and status.state == "revoked":
+            held = entry.reason == "certificate_hold"
+            status = replace(status, reason=entry.reason, revoked_at=entry.revoked_at, on_hold=held)
+        return _Answer(status, min(ends, default=None))
+
+    def _stands(self, speaker: Speaker, *, by: datetime) -> bool:
+        """Whether who signed evidence was itself in force then and is not revoked; the CAs of the path are anyway."""
+        for path, index in speaker.unproven:
+            certificate = path.certificates[index]
+            mark = fingerprint(certificate)
+            if not certificate.not_valid_before <= by <= certificate.not_valid_after:
+                return False
+            if mark in self._asking:  # its CA has it list its own revocation: nobody else could say more
+                continue
+            self._asking.add(mark)
+            try:
+                status = self.of(path, index=index, reference=by)
+            finally:
+                self._asking.discard(mark)
+            wanted = speaker.must_be_known and self.policy.revocation["ca"] == "require"
+            if status.state == "revoked" or (status.state == "unknown" and wanted):
+                return False
+        return True
 
     def _fetch(self, path: Path, *, index: int) -> tuple[Evidence, tuple[str, ...]]:
         """OCSP first, then CRLs if no responder answered. Answers need not be authentic: that is checked later."""
@@ -361,28 +328,53 @@ def issued_after(status: Status, moment: datetime) -> bool:
     return status.issued is not None and status.issued >= moment.replace(microsecond=0)
 
 
-def _revoked(error: RevokedError, good: Status) -> Status:
-    """The same evidence, saying the opposite."""
-    reason = str(error.reason.native or "unspecified")
-    return replace(
-        good, state="revoked", reason=reason, revoked_at=error.revocation_dt, on_hold=reason == "certificate_hold"
+def _why_unknown(answers: list[_Answer], unreachable: tuple[str, ...]) -> str:
+    if any(answer.status.state != "unknown" for answer in answers):
+        return "stale"
+    if answers:
+        return "status-unknown"
+    return "unreachable" if unreachable else "no-evidence"
+
+
+def _together(answers: list[_Answer]) -> _Answer:
+    """Several lists that all say good, each for some reasons: as old as the oldest."""
+    oldest = min(
+        (answer.status for answer in answers), key=lambda status: status.issued or datetime.max.replace(tzinfo=UTC)
     )
+    evidence = Evidence()
+    for answer in answers:
+        evidence = evidence.with_(answer.status.evidence)
+    ends = [answer.until for answer in answers if answer.until is not None]
+    return _Answer(replace(oldest, evidence=evidence), min(ends, default=None))
 
 
-def _carried(response: ocsp.OCSPResponse) -> tuple[bytes, ...]:
-    """Certificates in an OCSP response: the responder's, which whoever checks it later needs."""
-    certificates = response["response_bytes"]["response"].parsed["certs"]
-    return tuple(raw(certificate) for certificate in certificates) if is_present(certificates) else ()
-
-
-def _upto(path: Path, index: int) -> ValidationPath:
-    return Path(path.certificates[: index + 1]).as_validation_path()
-
-
-def _certificate(der: bytes) -> x509.Certificate | None:
+def _covered(listed: RevocationList, certificate: x509.Certificate) -> frozenset[str]:
     try:
-        certificate = x509.Certificate.load(der, strict=True)
-        _ = (certificate.subject.hashable, certificate.issuer_serial, certificate.key_identifier)
+        return revocation_lists.covered(listed, certificate)
     except UNEXPECTED:
-        return None
-    return certificate
+        return frozenset()
+
+
+def _list(der: bytes) -> RevocationList | None:
+    """A list, read once where it is small; None when it is none that can be used."""
+    found = _read_list(der) if len(der) > LARGEST_REMEMBERED else _LISTS.get((der,), lambda: _read_list(der))
+    return found if isinstance(found, RevocationList) else None
+
+
+def _read_list(der: bytes) -> RevocationList | ListUnusable:
+    try:
+        return revocation_lists.read(der)
+    except ListUnusable as error:
+        return error
+
+
+def _response(der: bytes) -> Response | None:
+    found = _RESPONSES.get((der,), lambda: _read_response(der))
+    return found if isinstance(found, Response) else None
+
+
+def _read_response(der: bytes) -> Response | ResponseUnusable:
+    try:
+        return revocation_responses.read(der)
+    except ResponseUnusable as error:
+        return error
