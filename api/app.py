@@ -24,7 +24,7 @@ from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
-from api.routes import audit, documentation, extensions, health, keys, pages, signatures, tsa, verifications
+from api.routes import audit, documentation, extensions, health, keys, pages, signatures, trust, tsa, verifications
 from api.services import Services
 
 __all__ = ["compose", "create_app"]
@@ -58,7 +58,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.language = services.settings.server.language
     app.state.room = Room("work", threads=services.settings.server.threads)
     app.state.side_room = Room("side", threads=SIDE_THREADS)
-    for module in (signatures, extensions, verifications, tsa, keys, audit, health, pages):
+    for module in (signatures, extensions, verifications, tsa, keys, trust, audit, health, pages):
         app.include_router(module.router)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):

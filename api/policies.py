@@ -39,7 +39,7 @@ class Policies:
 
     def shipped(self, name: str) -> str:
         """What a worker is told: a name that it knows, or the whole text. Raises PolicyUnusable."""
-        return name if name in policy.names() else self.load(name).text
+        return self.load(name).shipped
 
     def all(self) -> Iterator[Policy | PolicyUnusable]:
         """Every policy, or what is wrong with it."""

@@ -33,6 +33,8 @@ FILES: Mapping[str, str] = {
     "key": "keys",
     "caller": "callers",
     "audit": "audit",
+    "trust": "trust",
+    "policy": "policies",
 }
 """Which file holds which command. Only the one that is called is loaded: a start should not wait for the others, and
 the supervisor has no use for them."""

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import appliance, console, policies
 from api.cli.certificate_files import read_certificates
 from api.cli.console import Form, Lang, t
 from verify.trust import read_file
@@ -49,7 +49,7 @@ def verify(
     purpose: Annotated[
         Literal["signing", "timestamping"], typer.Option("--purpose", help=t("mục đích", "purpose"))
     ] = "signing",
-    policy: Annotated[str, typer.Option("--policy", help=t("chính sách kiểm tra", "validation policy"))] = "default",
+    policy: policies.Chosen = None,
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
     form: Form = "text",
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
@@ -65,7 +65,7 @@ def verify(
             leaf,
             chain=tuple(rest),
             trust=replace(believed, crls=(*believed.crls, *lists)),
-            policy=policy,
+            policy=policies.chosen(settings, policy).shipped,
             at=appliance.time_of(at, zone=settings.zone),
             fetcher=appliance.fetcher(settings, offline=offline),
             purpose=purpose,

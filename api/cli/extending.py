@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import appliance, console, policies
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.sandbox import calls
@@ -49,7 +49,7 @@ def extend(
     order = calls.Extend(
         level=level,
         trust=appliance.trust(settings, trust or []),
-        policy=settings.signing.evidence_policy,
+        policy=policies.chosen(settings, settings.signing.evidence_policy).shipped,
         at=datetime.now(settings.zone),
         authorities=settings.timestamping.authorities,
         nonce=1 << 63 | secrets.randbits(63),

@@ -22,11 +22,12 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import appliance, console, policies
 from api.cli.console import Form, Lang, t
 from api.render import report_json, report_text
 from api.workflows.documents import Documents
 from verify.fetcher import Fetcher
+from verify.policy import Policy
 from verify.report import DocumentFacts, Report, Verdict, Warning_
 from verify.trust import Trust
 
@@ -51,7 +52,7 @@ class _Question:
     """What is the same for all files of a run."""
 
     trust: Trust
-    policy: str
+    policy: Policy
     at: datetime
     fetcher: Fetcher
 
@@ -69,7 +70,7 @@ def verify(
             ),
         ),
     ] = None,
-    policy: Annotated[str, typer.Option("--policy", help=t("chính sách kiểm tra", "validation policy"))] = "default",
+    policy: policies.Chosen = None,
     at: Annotated[str | None, typer.Option("--at", help=t("thời điểm xét (ISO 8601)", "time to judge at"))] = None,
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
     form: Form = "text",
@@ -79,7 +80,7 @@ def verify(
     question = _Question(
         at=appliance.time_of(at, zone=settings.zone),
         trust=appliance.trust(settings, trust or []),
-        policy=policy,
+        policy=policies.chosen(settings, policy),
         fetcher=appliance.fetcher(settings, offline=offline),
     )
     statuses = []
@@ -123,7 +124,7 @@ def _judge(path: Path, documents: Documents, question: _Question) -> Report:
                     file,
                     name=path.name,
                     trust=question.trust,
-                    policy=question.policy,
+                    policy=question.policy.shipped,
                     at=question.at,
                     fetcher=question.fetcher,
                 )
@@ -151,7 +152,7 @@ def _unreadable(path: Path, file: BinaryIO | None, question: _Question, *, code:
         document=document,
         verdict="UNREADABLE",
         validated_at=question.at,
-        policy=question.policy,
+        policy=question.policy.name,
         signatures=(),
         warnings=(Warning_(code, {"reason": reason}),),
     )

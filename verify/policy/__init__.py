@@ -79,6 +79,11 @@ class Policy:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
+    def shipped(self) -> str:
+        """What a process needs to be told that has the program's own policies: the name of one, or the text."""
+        return self.name if self.name in names() and self == load(self.name) else self.text
+
+    @property
     def suspicious(self) -> str:
         """`effect_of_changes` of what could not be fully compared; "TOTAL_PASSED" when that is only a warning."""
         effect = self.effect_of_changes("suspicious")

@@ -1,0 +1,261 @@
+"""Changing whom the appliance trusts: anchors in and out, what is distrusted, bundles made and installed.
+
+Every change is made in memory first, read as the verifier would read it, and written only if that went well. Files take
+their place by renaming; `trust.toml` is written before a certificate comes and after it went, so that what a power cut
+leaves in between is refused rather than believed too much.
+
+    store = TrustStore(settings.trust)
+    store.add(der, name="root-g2", rule=AnchorRule(sha256=pin, until=…))
+    store.install(data, signer=pin, now=…)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asn1crypto.pem import armor
+
+from api.errors import ApiError
+from api.trust import held
+from hsm.errors import HsmError
+from hsm.keys import KeyInfo, Mechanism
+from verify import bundle, policy, trust, trust_rules
+from verify.bundle import Bundle, BundleRefused
+from verify.errors import PolicyUnusable, TrustUnusable
+from verify.trust import INTERMEDIATES, Anchor, Trust
+from verify.trust_rules import NAME, RULES_FILE, AnchorRule, Rules
+
+if TYPE_CHECKING:
+    from api.services import Services
+
+CRLS = "crls"
+INSTALLED = f"offline{bundle.SUFFIX}"
+"""The file that an installed bundle is, whatever it was called when it came."""
+Files = Mapping[str, bytes | None]
+"""By path in the folder; None takes a file away."""
+
+
+class TrustStore:
+    """One trust folder. Raises TrustUnusable, also when the folder could not be read before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def current(self) -> Trust:
+        with held(self._folder, alone=False):
+            return trust.load([self._folder])
+
+    def rules(self) -> Rules:
+        file = self._folder / RULES_FILE
+        return trust_rules.read(file.read_bytes()) if file.is_file() else Rules()
+
+    def add(self, certificate: bytes, *, name: str, rule: AnchorRule) -> None:
+        """One anchor, narrowed by `rule`. A name or certificate that is there already is refused."""
+        if not NAME.fullmatch(name):
+            raise TrustUnusable(f"{name!r}: a name has letters, digits, dots and hyphens", reason="anchor-name")
+        with self._changing() as (rules, present):
+            if any(one.name == name for one in present.named):
+                raise TrustUnusable(f"{name}: an anchor is called so already", file=name, reason="name-taken")
+            known = next((one for one in present.named if one.certificate == certificate), None)
+            if known is not None:
+                raise TrustUnusable(f"this certificate is trusted already, as {known.name}", reason="anchor-twice")
+            told = replace(rules, anchors={**rules.anchors, name: rule})
+            self._write({RULES_FILE: trust_rules.write(told), f"{name}.pem": _pem(certificate)})
+
+    def add_intermediates(self, certificates: tuple[bytes, ...]) -> None:
+        """Certificates that help to build paths and are not trusted."""
+        with self._changing():
+            self._write({f"{INTERMEDIATES}/{_short(one)}.pem": _pem(one) for one in certificates})
+
+    def add_crls(self, lists: tuple[bytes, ...]) -> None:
+        """Revocation lists, for where none can be fetched."""
+        with self._changing():
+            self._write({f"{CRLS}/{_short(one)}.crl": one for one in lists})
+
+    def remove(self, name: str) -> None:
+        """One anchor goes, with its rule; of a file with several certificates, all."""
+        with self._changing() as (rules, present):
+            found = next((one for one in present.named if one.name == name), None)
+            if found is None:
+                raise TrustUnusable(f"no anchor is called {name}", file=name, reason="no-such-anchor")
+            if found.source == "bundle":
+                raise TrustUnusable(f"{name} came with the bundle: distrust it instead", file=name, reason="in-bundle")
+            told = replace(rules, anchors={key: rule for key, rule in rules.anchors.items() if key != name})
+            gone: dict[str, bytes | None] = {
+                file.relative_to(self._folder).as_posix(): None
+                for file in self._folder.rglob("*")
+                if file.is_file() and file.stem == name and file.suffix.lower() in trust.SUFFIXES
+            }
+            if not gone:
+                raise TrustUnusable(f"{name} is in a file with others", file=name, reason="several")
+            self._write({**gone, RULES_FILE: trust_rules.write(told)} if rules.anchors else gone)
+
+    def distrust(self, sha256: str, *, why: str) -> None:
+        """No path may contain that certificate any more, whoever vouches for it."""
+        with self._changing() as (rules, _):
+            self._write({RULES_FILE: trust_rules.write(replace(rules, distrusted={**rules.distrusted, sha256: why}))})
+
+    def contents(self, policies: Mapping[str, str]) -> dict[str, bytes]:
+        """What a bundle of this folder holds: certificates, lists and rules as they stand, and these policies."""
+        with held(self._folder, alone=False):
+            present, rules = trust.load([self._folder]), self.rules()
+        anchors: dict[str, Anchor] = {}
+        for one in present.named:
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", one.name).strip(".-") or "anchor"
+            anchors[name if name not in anchors else f"{name}-{_short(one.certificate)}"] = one
+        narrowed = {
+            name: AnchorRule(one.sha256, one.purposes, one.since, one.until, one.title) for name, one in anchors.items()
+        }
+        told = Rules(anchors=narrowed, distrusted={one: rules.distrusted.get(one, "") for one in present.distrusted})
+        return {
+            f"{bundle.TRUST}{RULES_FILE}": trust_rules.write(told),
+            **{f"{bundle.TRUST}{name}.cer": one.certificate for name, one in anchors.items()},
+            **{f"{bundle.TRUST}{INTERMEDIATES}/{_short(one)}.cer": one for one in present.intermediates},
+            **{f"{bundle.TRUST}{CRLS}/{_short(one)}.crl": one for one in present.crls},
+            **{f"{bundle.POLICIES}{name}.toml": text.encode() for name, text in policies.items()},
+        }
+
+    def install(self, data: bytes, *, signer: str | None, now: datetime, name: str = "") -> Bundle:
+        """A bundle takes the place of the one before. `signer`: a certificate (SHA-256) that may sign from now on.
+
+        1. Signature, signer and digests hold (`verify.bundle`).
+        2. It has not expired.
+        3. It is no older than any that was installed before.
+        4. Its trust and each of its policies can be read.
+        5. It is written: the pin first, then the file in one step.
+        """
+        with self._changing() as (rules, _):
+            # 1
+            signers = tuple(dict.fromkeys((*rules.bundle_signers, *([signer] if signer else ()))))
+            opened = bundle.open_(data, signers=signers, name=name)
+            manifest = opened.manifest
+            # 2
+            if manifest.expires <= now:
+                raise BundleRefused(f"{name}: it expired on {manifest.expires:%Y-%m-%d}", file=name, reason="expired")
+            # 3
+            installed = self._folder / INSTALLED
+            same = installed.is_file() and installed.read_bytes() == data
+            if manifest.number < rules.bundle_newest or (
+                manifest.number == rules.bundle_newest and installed.is_file() and not same
+            ):
+                raise BundleRefused(
+                    f"{name}: number {manifest.number}, and {rules.bundle_newest} was installed before",
+                    file=name,
+                    reason="older",
+                    number=manifest.number,
+                    newest=rules.bundle_newest,
+                )
+            # 4
+            if not trust.assemble(opened.trust_files, source="bundle").anchors:
+                raise BundleRefused(f"{name}: it holds no anchor", file=name, reason="no-anchors")
+            _check_policies(opened, name=name)
+            # 5
+            told = replace(rules, bundle_signers=signers, bundle_newest=manifest.number)
+            self._write({RULES_FILE: trust_rules.write(told), INSTALLED: data})
+            return opened
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Rules, Trust]]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with held(self._folder, alone=True):
+            yield self.rules(), trust.load([self._folder])
+
+    def _write(self, changes: Files) -> None:
+        """All of them, in this order; raises TrustUnusable before anything is written if the result could not be read."""
+        result: dict[str, bytes] = trust.read_folder(self._folder)
+        for path, data in changes.items():
+            if data is None:
+                result.pop(path, None)
+            else:
+                result[path] = data
+        trust.assemble(result)
+        for path, data in changes.items():
+            target = self._folder / path
+            if data is None:
+                target.unlink(missing_ok=True)
+                continue
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            _replace(target, data)
+
+
+def sign_detached(manifest: bytes, *, certificate: bytes, mechanism: str, sign: Callable[[bytes], bytes]) -> bytes:
+    """A detached CMS signature (DER) over a manifest; `sign` makes the value over the signed attributes."""
+    from signer.cms import SignedDataTemplate  # noqa: PLC0415 - the service changes no trust and loads none of this
+
+    template = SignedDataTemplate.of(certificate, chain=(), mechanism=mechanism)
+    tbs = template.signed_attrs(hashlib.new(template.digest, manifest).digest())
+    value = sign(tbs)
+    template.verify(tbs, value=value)
+    return template.signed_data(tbs, value=value, timestamp=None)
+
+
+def use_key(services: Services, key: KeyInfo, tbs: bytes, *, mechanism: Mechanism, about: bytes) -> bytes:
+    """One signature over a manifest with a key of the appliance: INTENT, permit, keeper, DONE."""
+    facts = {
+        "key": key.ref,
+        "caller": "trust",
+        "mechanism": mechanism,
+        "level": "trust-bundle",
+        "tbs_sha256": hashlib.sha256(tbs).hexdigest(),
+        "document_sha256": hashlib.sha256(about).hexdigest(),
+    }
+    number = services.key_user.intend(facts)
+    try:
+        value = services.key_user.sign(key, mechanism=mechanism, tbs=tbs, number=number)
+    except HsmError as error:
+        if error.code != "signing-interrupted":  # then the keeper's log is asked later: `recovery.scan`
+            services.key_user.failed(number, code=error.code, facts={"key": key.ref})
+        raise
+    except ApiError:
+        services.key_user.in_doubt(number, facts={"key": key.ref})
+        raise
+    services.key_user.done(number, value=value, facts={"key": key.ref})
+    return value
+
+
+def _check_policies(opened: Bundle, *, name: str) -> None:
+    brought = opened.policies
+    for own, text in brought.items():
+        if own in policy.names():
+            raise BundleRefused(f"{name}: policy {own} has a name of the program's own", file=name, reason="policy")
+        try:
+            policy.parse(text, name=own, find=lambda base: brought.get(base) or policy.packaged(base))
+        except PolicyUnusable as error:
+            raise BundleRefused(f"{name}: policy {own}: {error}", file=name, reason="policy") from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """The file has these bytes or those it had before, whatever happens."""
+    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _pem(certificate: bytes) -> bytes:
+    text: bytes = armor("CERTIFICATE", certificate)
+    return text
+
+
+def _short(der: bytes) -> str:
+    return hashlib.sha256(der).hexdigest()[:16]
