@@ -3,18 +3,19 @@
 Built on pyHanko's difference analysis of one revision against the next; on top of it stand the cases it misses or
 cannot finish: bytes that belong to no revision, a signature dictionary replaced later, exceptions inside the analysis,
 and the cost. Each step between two revisions is analysed once and serves all signatures before it, so that the cost is
-linear in revisions. Not a visual comparison.
+linear in revisions. What is permitted by its objects must then be so to the eye (`verify.visual`).
 
-    history = History(reader, layout=layout, file=file, limits=limits)
-    changes = history.since(revision, end=end, permission=permission, locked=spec)
+    with History(reader, layout=layout, file=file, limits=limits, names=((end, "Signature1"),)) as history:
+        changes = history.since(revision, end=end, permission=permission, locked=spec, replaced=False)
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
@@ -26,8 +27,11 @@ from verify import change_rules
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED
+from verify.pictures import NotDrawn, Pictures
 from verify.report import Changes
 from verify.revisions import Layout
+from verify.touched import Touched, touched
+from verify.visual import Seen, Sight
 
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)  # findings go into the report, not into a log
 
@@ -37,6 +41,9 @@ _NAMES = {
     ModificationLevel.ANNOTATIONS: "annotated",
     ModificationLevel.OTHER: "changed",
 }
+
+_DRAWN_IF_FORBIDDEN = 10
+"""Pages that are drawn for the report's sake when the verdict on changes is known."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +93,43 @@ class _Budget:
 
 
 class History:
-    """The revisions of one document and what each did. Answers are kept, so one instance serves all signatures."""
+    """The revisions of one document and what each did. Answers are kept, so one instance serves all signatures.
 
-    def __init__(self, reader: PdfFileReader, *, layout: Layout, file: BinaryIO, limits: Limits) -> None:
+    `names`: where the bytes of each signature end, and its id.
+    """
+
+    def __init__(
+        self,
+        reader: PdfFileReader,
+        *,
+        layout: Layout,
+        file: BinaryIO,
+        limits: Limits,
+        names: tuple[tuple[int, str], ...] = (),
+        password: str | None = None,
+    ) -> None:
         self._reader = reader
         self._layout = layout
         self._file = file
         self._budget = _Budget(steps=limits.comparisons, seconds=limits.seconds)
         self._views: dict[int, _Metered] = {}
         self._steps: dict[tuple[int, bool], _Step] = {}
+        self._touched: dict[int, Touched] = {}
+        self._pictures = Pictures(file, password=password, seconds=limits.drawing)
+        ends = tuple(one.marker_end for one in layout.revisions)
+        signed = ((layout.signed_by(end=end), name) for end, name in names)
+        self._sight = Sight(
+            self._pictures,
+            ends=ends,
+            view=self._view,
+            names=tuple((revision, name) for revision, name in signed if revision is not None),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._pictures.close()
 
     def since(
         self,
@@ -122,8 +157,10 @@ class History:
         later = range(revision + 1, len(self._layout.revisions))
         if not later:
             return Changes()
-        # 3. Each of them does only what is permitted.
-        return self._judge(later, permission=permission, locked=locked)
+        # 3. Each of them does only what is permitted,
+        changes = self._judge(later, permission=permission, locked=locked)
+        # 4. also to the eye.
+        return self._seen(changes, revision, later)
 
     def _judge(self, later: range, *, permission: MDPPerm | None, locked: FieldMDPSpec | None) -> Changes:
         details: list[str] = []
@@ -144,6 +181,43 @@ class History:
                 return Changes(modified=True, kind="forbidden", details=tuple(details))
             suspicious = suspicious or step.kind == "suspicious"
         return Changes(modified=False, kind="suspicious" if suspicious else "allowed", details=tuple(details))
+
+    def _seen(self, changes: Changes, signed: int, later: range) -> Changes:
+        """Adds the places, and what only a look at the pages tells."""
+        seen = self._look(signed, later, most=_DRAWN_IF_FORBIDDEN if changes.modified else None)
+        changes = replace(changes, places=tuple(seen.places))
+        if changes.modified:
+            return changes
+        if seen.differs is not None:
+            details = (*changes.details, f"page-differs {seen.differs}")
+            return replace(changes, modified=True, kind="forbidden", details=details)
+        if seen.covered is not None:
+            return replace(changes, kind="suspicious", details=(*changes.details, f"content-covered {seen.covered}"))
+        if seen.not_drawn is not None:
+            return replace(changes, kind="suspicious", details=(*changes.details, f"not-drawn {seen.not_drawn}"))
+        return changes
+
+    def _look(self, signed: int, later: range, *, most: int | None) -> Seen:
+        strict, self._reader.strict = self._reader.strict, False
+        try:
+            steps = {number: self._touches(number) for number in later}
+            if not any(step.everything or step.pages for step in steps.values()):
+                return Seen()
+            return self._sight.compare(signed, later[-1], steps=steps, most=most)
+        except NotDrawn as error:
+            return Seen(not_drawn=str(error))
+        except (DocumentTooComplex, RecursionError, MemoryError, *UNEXPECTED) as error:
+            return Seen(not_drawn=type(error).__name__)
+        finally:
+            self._reader.strict = strict
+
+    def _touches(self, number: int) -> Touched:
+        if number not in self._touched:
+            try:
+                self._touched[number] = touched(self._view(number - 1), self._view(number))
+            except (DocumentTooComplex, RecursionError, MemoryError, *UNEXPECTED):
+                self._touched[number] = Touched(everything=True)
+        return self._touched[number]
 
     def _step(self, number: int, *, certified: bool) -> _Step:
         key = (number, certified)

@@ -1,0 +1,65 @@
+"""Where two pictures of a page differ, and whether something new hides what was there. Pure arithmetic on pixels.
+
+places = masked(before, boxes), masked(after, boxes)
+differing(before, *places)         # the box around all differences, None when there are none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from verify.pictures import BYTES, Box, Picture
+
+MARGIN = 3
+"""Pixels around a rectangle that may change: smoothed edges, and the borders of annotations."""
+_INK = bytes(1 if level < 112 else 0 for level in range(256))
+_PAPER = bytes(1 if level > 184 else 0 for level in range(256))
+_GREEN = 1
+_SPECKS = 12
+"""Fewer hidden pixels of ink are no word."""
+_SHARE = 0.3
+"""So much of the ink under a new annotation must be gone before it is said to hide it; seals lie over signatures."""
+
+
+def differing(before: Picture, after: Picture, *, allowed: Iterable[Box]) -> Box | None:
+    """The box around every difference outside the allowed rectangles; the whole page when its size is another."""
+    if (before.width, before.height) != (after.width, after.height):
+        return after.box(0, after.width, 0, after.height)
+    if before.pixels == after.pixels:
+        return None
+    areas = [after.area(box, margin=MARGIN) for box in allowed]
+    line = len(after.pixels) // after.height
+    rows = [at for at in range(after.height) if _row(before, at, line) != _row(after, at, line)]
+    left, right, top, bottom = after.width, 0, after.height, 0
+    for at in rows:
+        one, other = bytearray(_row(before, at, line)), bytearray(_row(after, at, line))
+        for first, last, upper, lower in areas:
+            if upper <= at < lower and first < last:
+                one[first * BYTES : last * BYTES] = other[first * BYTES : last * BYTES]
+        difference = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
+        if difference:
+            pixel = 8 * BYTES
+            left = min(left, ((difference & -difference).bit_length() - 1) // pixel)
+            right = max(right, (difference.bit_length() - 1) // pixel + 1)
+            top, bottom = min(top, at), at + 1
+    return after.box(left, right, top, bottom) if right else None
+
+
+def hides(before: Picture, after: Picture, *, under: Box) -> bool:
+    """Whether dark marks that stood under a rectangle are gone: something opaque lies over them."""
+    if (before.width, before.height) != (after.width, after.height):
+        return True
+    left, right, top, bottom = after.area(under, margin=0)
+    line = len(after.pixels) // after.height
+    ink = hidden = 0
+    for at in range(top, bottom):
+        span = slice(at * line + left * BYTES + _GREEN, at * line + right * BYTES, BYTES)
+        marks = int.from_bytes(before.pixels[span].translate(_INK), "little")
+        paper = int.from_bytes(after.pixels[span].translate(_PAPER), "little")
+        ink += marks.bit_count()
+        hidden += (marks & paper).bit_count()
+    return hidden >= _SPECKS and hidden >= _SHARE * ink
+
+
+def _row(picture: Picture, at: int, line: int) -> bytes:
+    return picture.pixels[at * line : (at + 1) * line]
