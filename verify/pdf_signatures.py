@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -68,23 +69,26 @@ def find(file: BinaryIO, *, limits: Limits, password: str | None = None) -> Find
     reader = open_reader(file, limits=limits, password=password, tolerance="lenient")
     if reader.strict:
         try:
-            return _find(file, reader=reader, limits=limits)
+            return _find(file, reader=reader, limits=limits, password=password)
         except DocumentBroken:  # strict reading may fail as late as at an object that only now is looked at
             reader = open_reader(file, limits=limits, password=password, tolerance="loose")
-    return _find(file, reader=reader, limits=limits)
+    return _find(file, reader=reader, limits=limits, password=password)
 
 
-def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits) -> Findings:
+def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits, password: str | None) -> Findings:
     size = size_of(file)
     warnings: list[Warning_] = []
     if not reader.strict and not reader.xrefs.hybrid_xrefs_present:
         warnings.append(Warning_("AMBIGUOUS_PARSE", {"reason": "not-strict"}))
     warnings.extend(content.inspect(file, reader, budget=content.JUDGING))
-    with refusing():
+    with refusing(), ExitStack() as opened:
         dictionaries = list(_dictionaries(reader, limits=limits, warnings=warnings))
         dictionaries.sort(key=lambda d: d.end)
         layout = Layout.of(reader, file=file, size=size)
-        history = History(reader, layout=layout, file=file, limits=limits)
+        names = tuple((one.end, one.field) for one in dictionaries if not one.is_timestamp)
+        history = opened.enter_context(
+            History(reader, layout=layout, file=file, limits=limits, names=names, password=password)
+        )
         store = pdf_store.read(reader, layout=layout)
         reading = _Reading(file, size, reader, layout, history, store, limits, tuple(dictionaries))
         signatures: list[FoundSignature] = []
