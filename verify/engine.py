@@ -70,6 +70,7 @@ LAZY = (
     "pyhanko.pdf_utils.crypt",
     "pyhanko.pdf_utils.filters",
     "pyhanko.pdf_utils.metadata.xmp_xml",
+    "pypdfium2",
     "stringprep",
 )
 """Modules that libraries import only when a document asks for them; a sandbox can open no file to import one."""
