@@ -1,7 +1,7 @@
 """X.509 certificate validation, EN 319 102-1 §5.2.6: does a path hold now, and if not, what would mend it.
 
 A result lists every problem, since a timestamp may mend one and not another (§5.5.4); it decides nothing about
-signatures.
+signatures. What held in the past is for `verify.past`.
 
     result = Certificates(trust=trust, policy=policy, evidence=evidence, fetcher=fetcher, now=now).judge(
         der, role="signer", reference=now)
@@ -10,18 +10,21 @@ signatures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
-from asn1crypto import x509
+from asn1crypto import ocsp, x509
 
-from verify.asn1 import raw
-from verify.chain import Path, PathRejected, Role, build, check, name_of
+from verify.asn1 import raw, same_name
+from verify.chain import UNEXPECTED, Path, PathRejected, Role, build, check, name_of
 from verify.evidence import Revocation, Status, issued_after
 from verify.fetcher import Fetcher
 from verify.found import Evidence
-from verify.policy import Policy
+from verify.issuers import Issuers
+from verify.poe import Proofs
+from verify.policy import Mode, Policy
 from verify.report import Check, Warning_
 from verify.trust import Trust
 
@@ -29,18 +32,22 @@ CLAUSE = "EN 319 102-1 §5.2.6"
 _FRESHNESS = "EN 319 102-1 §5.2.5"
 
 _RANK = (
+    "NO_CERTIFICATE_CHAIN_FOUND_NO_POE",
     "REVOKED_NO_POE",
     "REVOKED_CA_NO_POE",
     "OUT_OF_BOUNDS_NOT_REVOKED",
     "OUT_OF_BOUNDS_NO_POE",
     "NOT_YET_VALID",
     "TRY_LATER",
+    "REVOCATION_OUT_OF_BOUNDS_NO_POE",
     "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
     "CRYPTO_CONSTRAINTS_FAILURE",
     "CHAIN_CONSTRAINTS_FAILURE",
     "CERTIFICATE_CHAIN_GENERAL_FAILURE",
+    "NO_CERTIFICATE_CHAIN_FOUND",
 )
-"""Of several paths that fail, the one that got furthest is reported."""
+"""Of several problems of a path the first is told first: what has ended is not mended by trying later. Of several paths
+that fail, the one that got furthest is reported."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,20 @@ class Problem:
     reason: str
     moment: datetime | None = None
     subject: str = ""
+    concerns: Literal["signature", "certificate"] = "certificate"
 
     def cleared_by(self, proven: datetime | None) -> bool:
-        """EN 319 102-1 §5.5.4: whether a use that is proven for `proven` came, provably, before the problem did."""
+        """EN 319 102-1 §5.5.4: whether a use that is proven for `proven` came, provably, before the problem did.
+
+        A certificate whose algorithm is no longer believed needs a proof of its own (§5.6), which this is not.
+        """
         if proven is None or self.moment is None:
             return False
         match self.sub_indication:
-            case "REVOKED_NO_POE" | "CRYPTO_CONSTRAINTS_FAILURE_NO_POE":
+            case "REVOKED_NO_POE":
                 return proven < self.moment
+            case "CRYPTO_CONSTRAINTS_FAILURE_NO_POE":
+                return self.concerns == "signature" and proven < self.moment
             case "OUT_OF_BOUNDS_NOT_REVOKED":
                 return proven <= self.moment
             case _:
@@ -93,12 +106,18 @@ class Certificates:
     evidence: Evidence
     fetcher: Fetcher
     now: datetime
-    _revocation: Revocation = field(init=False)
-    _known: dict[tuple[bytes, Role, datetime, datetime | None], CertificateResult] = field(default_factory=dict)
+    proofs: Proofs = field(init=False)
+    """What is proven to have existed when; whoever finds a timestamp valid adds to it."""
+    revocation: Revocation = field(init=False)
+    issuers: Issuers = field(init=False)
+    _known: dict[tuple[bytes, Role, datetime, datetime | None, int], CertificateResult] = field(default_factory=dict)
+    _trusts: dict[Role, Trust] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = Evidence((), self.trust.crls, self.trust.ocsps)
-        self._revocation = Revocation(self.evidence.with_(given), self.fetcher, self.policy, self.now)
+        self.issuers = Issuers(self.fetcher)
+        given = Evidence(self.trust.intermediates, self.trust.crls, self.trust.ocsps)
+        self.proofs = Proofs(self.now)
+        self.revocation = Revocation(self.evidence.with_(given), self.fetcher, self.policy, self.now)
 
     def judge(
         self,
@@ -114,7 +133,7 @@ class Certificates:
         `fresh` asks for evidence issued from then on, where the policy wants that (`fresh_evidence`); what is older
         serves still, and the result says for whom (`pending`).
         """
-        key = (certificate, role, reference, fresh)
+        key = (certificate, role, reference, fresh, self.proofs.version)
         if key not in self._known:
             self._known[key] = self._judge(certificate, role=role, reference=reference, pool=pool, fresh=fresh)
         return self._known[key]
@@ -122,9 +141,8 @@ class Certificates:
     def _judge(
         self, certificate: bytes, *, role: Role, reference: datetime, pool: Iterable[bytes], fresh: datetime | None
     ) -> CertificateResult:
-        candidates = (*self.evidence.certificates, *pool)
         best: CertificateResult | None = None
-        for path in build(certificate, pool=candidates, trust=self.trust):
+        for path in self.paths(certificate, role=role, pool=pool):
             result = self._judge_path(path, role=role, reference=reference, fresh=fresh)
             if result.passed:
                 return result
@@ -132,15 +150,38 @@ class Certificates:
                 best = result
         if best is not None:
             return best
-        reason = "no-anchors" if not self.trust.anchors else "no-path"
+        reason = "no-anchors" if not self._serving(role).anchors else "no-path"
         return CertificateResult(
             (Problem("NO_CERTIFICATE_CHAIN_FOUND", reason),),
             None,
             (Check("CERTIFICATE_PATH", CLAUSE, "FAILED", {"reason": reason}),),
+            tuple(Warning_("ISSUER_UNREACHABLE", {"url": url}) for url in self.issuers.unreachable),
         )
 
+    def paths(self, certificate: bytes, *, role: Role, pool: Iterable[bytes] = ()) -> Iterator[Path]:
+        """Prospective paths to an anchor, in the order in which they are tried; none by way of what is distrusted."""
+        known, trust, leads = (*self.evidence.certificates, *pool), self._serving(role), False
+        for path in self._trusted(build(certificate, pool=known, trust=trust)):
+            leads = True
+            yield path
+        if not leads and trust.anchors:
+            fetched = self.issuers.above(certificate, pool=known, trust=trust)
+            if fetched:
+                yield from self._trusted(build(certificate, pool=(*known, *fetched), trust=trust))
+
+    def _trusted(self, paths: Iterable[Path]) -> Iterator[Path]:
+        for path in paths:
+            if not any(self.trust.distrusts(raw(one)) for one in path.certificates):
+                yield path
+
+    def _serving(self, role: Role) -> Trust:
+        if role not in self._trusts:
+            self._trusts[role] = self.trust.serving("timestamping" if role == "timestamp" else "signing")
+        return self._trusts[role]
+
     def _judge_path(self, path: Path, *, role: Role, reference: datetime, fresh: datetime | None) -> CertificateResult:
-        """1. The path by RFC 5280 and policy. 2. Its CAs are in force. 3. Nobody is revoked. 4. The certificate's period."""
+        """1. The path by RFC 5280 and policy. 2. Its anchor is trusted and its CAs are in force, now. 3. Nobody is
+        revoked, by evidence whose own issuer is in force. 4. The certificate's period."""
         checks: list[Check] = []
         warnings: list[Warning_] = []
         problems: list[Problem] = []
@@ -158,42 +199,39 @@ class Certificates:
             Check("CERTIFICATE_PATH", CLAUSE, "PASSED", {"anchor": path.subjects[-1], "length": len(path.subjects)})
         )
         if until is not None and until < self.now:
-            problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "algorithm-expired", until))
+            problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "certificate-algorithm-expired", until))
         # 2
-        problems.extend(
-            Problem("CERTIFICATE_CHAIN_GENERAL_FAILURE", "ca-not-in-force", subject=name_of(authority.subject))
-            for authority in path.certificates[1:-1]
-            if not authority.not_valid_before <= self.now <= authority.not_valid_after
-        )
+        problems.extend(self._anchor(path, reference=reference, checks=checks))
+        problems.extend(self._authorities(path, checks=checks))
         # 3
         leaf_status: Status | None = None
         evidence = Evidence(tuple(raw(certificate) for certificate in path.certificates))
         pending: list[str] = []
         missing: list[str] = []
-        if not problems or all(p.moment is not None for p in problems):
-            for index in range(1, len(path.certificates)):
-                is_leaf = index == len(path.certificates) - 1
-                after = fresh if self._wants_fresh(role, is_leaf=is_leaf) else None
-                status = self._status(path, index=index, role=role, is_leaf=is_leaf, reference=reference, after=after)
-                evidence = evidence.with_(status.evidence)
-                if status.state == "unknown":
-                    missing.append(path.subjects[-1 - index])
-                elif after is not None and status.kind and not issued_after(status, after):
-                    pending.append(path.subjects[-1 - index])
-                if is_leaf:
-                    leaf_status = status
-                self._note(
-                    status,
-                    path,
-                    index=index,
-                    role=role,
-                    is_leaf=is_leaf,
-                    problems=problems,
-                    checks=checks,
-                    warnings=warnings,
-                )
+        for index in range(1, len(path.certificates)):
+            is_leaf = index == len(path.certificates) - 1
+            after = fresh if self.wants_fresh(role, is_leaf=is_leaf) else None
+            status = self._status(path, index=index, role=role, is_leaf=is_leaf, reference=reference, after=after)
+            evidence = evidence.with_(status.evidence)
+            if status.state == "unknown":
+                missing.append(path.subjects[-1 - index])
+            elif after is not None and status.kind and not issued_after(status, after):
+                pending.append(path.subjects[-1 - index])
+            if is_leaf:
+                leaf_status = status
+            self._note(
+                status,
+                path,
+                index=index,
+                role=role,
+                is_leaf=is_leaf,
+                problems=problems,
+                checks=checks,
+                warnings=warnings,
+            )
         # 4
         problems.extend(self._period(path.leaf, leaf_status, checks=checks))
+        problems.sort(key=_gravity)
         return CertificateResult(
             tuple(problems), path, tuple(checks), tuple(warnings), evidence, tuple(pending), tuple(missing)
         )
@@ -201,18 +239,71 @@ class Certificates:
     def _status(
         self, path: Path, *, index: int, role: Role, is_leaf: bool, reference: datetime, after: datetime | None
     ) -> Status:
-        if self._mode(role, is_leaf=is_leaf) == "skip":
+        if self.mode(role, is_leaf=is_leaf) == "skip":
             return Status("good", reason="not-checked")
         settled_by = self.now if role == "timestamp" or not is_leaf else None
-        return self._revocation.of(path, index=index, reference=reference, settled_by=settled_by, after=after)
+        status = self.revocation.of(path, index=index, reference=reference, settled_by=settled_by, after=after)
+        end = self._outdated(status, path, index=index)
+        if end is None or after is not None:
+            return status
+        # What an issuer said whose certificate has ended since may be asked for again.
+        return self.revocation.of(path, index=index, reference=reference, settled_by=settled_by, after=end)
 
-    def _wants_fresh(self, role: Role, *, is_leaf: bool) -> bool:
+    def _outdated(self, status: Status, path: Path, *, index: int) -> datetime | None:
+        """When the certificate of whoever said "good" ended, if the evidence is not proven for before that."""
+        if status.state != "good" or not status.kind:
+            return None
+        end = self.issuer_until(status, path, index=index)
+        return end if end is not None and end < self.proofs.time_of(status.evidence) else None
+
+    def issuer_until(self, status: Status, path: Path, *, index: int) -> datetime | None:
+        """Until when the certificate holds whose key signed the evidence; None: an anchor's, which its own period ends."""
+        issuer = _responder(status.evidence) or (path.certificates[index - 1] if index > 1 else None)
+        end: datetime | None = issuer.not_valid_after if issuer is not None else None
+        return end
+
+    def wants_fresh(self, role: Role, *, is_leaf: bool) -> bool:
         return ("ca" if not is_leaf else "timestamp" if role == "timestamp" else "signer") in self.policy.fresh_evidence
 
-    def _mode(self, role: Role, *, is_leaf: bool) -> str:
+    def mode(self, role: Role, *, is_leaf: bool) -> Mode:
+        """What the policy asks about the revocation of such a certificate."""
         if not is_leaf:
             return self.policy.revocation["ca"]
         return self.policy.revocation["timestamp" if role == "timestamp" else "signer"]
+
+    def _anchor(self, path: Path, *, reference: datetime, checks: list[Check]) -> Iterator[Problem]:
+        """An anchor that was retired still carries what is proven to be older; that is for §5.6 to find out."""
+        anchor = self.trust.anchor(raw(path.anchor))
+        doubt = anchor.doubt(self.now) or (anchor.since and reference < anchor.since and "anchor-not-yet-believed")
+        if not doubt:
+            return
+        retired = doubt == "anchor-retired"
+        sub = "NO_CERTIFICATE_CHAIN_FOUND_NO_POE" if retired else "NO_CERTIFICATE_CHAIN_FOUND"
+        facts: dict[str, str | int | bool | None] = {
+            "subject": path.subjects[-1],
+            "reason": doubt,
+            "since": anchor.since.isoformat() if anchor.since else None,
+            "until": anchor.until.isoformat() if anchor.until else None,
+        }
+        checks.append(Check("ANCHOR", CLAUSE, "FAILED", facts))
+        yield Problem(sub, doubt, anchor.until if retired else None, path.subjects[-1])
+
+    def _authorities(self, path: Path, *, checks: list[Check]) -> Iterator[Problem]:
+        for authority in path.certificates[1:-1]:
+            begin, end = authority.not_valid_before, authority.not_valid_after
+            if begin <= self.now <= end:
+                continue
+            subject = name_of(authority.subject)
+            facts: dict[str, str | int | bool | None] = {
+                "subject": subject,
+                "not_before": begin.isoformat(),
+                "not_after": end.isoformat(),
+            }
+            checks.append(Check("CA_PERIOD", CLAUSE, "FAILED", facts))
+            if self.now < begin:
+                yield Problem("CERTIFICATE_CHAIN_GENERAL_FAILURE", "ca-not-yet-valid", subject=subject)
+            else:
+                yield Problem("OUT_OF_BOUNDS_NO_POE", "ca-expired", end, subject)
 
     def _note(
         self,
@@ -240,14 +331,20 @@ class Certificates:
             Warning_("REVOCATION_UNREACHABLE", {"url": url, "subject": subject}) for url in status.unreachable
         )
         if status.state == "good":
+            end = self._outdated(status, path, index=index)
+            if end is not None:
+                facts["issuer_until"] = end.isoformat()
+                checks.append(Check("REVOCATION", CLAUSE, "FAILED", facts))
+                problems.append(Problem("REVOCATION_OUT_OF_BOUNDS_NO_POE", "revocation-issuer-expired", end, subject))
+                return
             outcome = "SKIPPED" if status.reason == "not-checked" else "PASSED"
             checks.append(Check("REVOCATION", _FRESHNESS, outcome, facts))  # type: ignore[arg-type]  # both are outcomes
         elif status.state == "revoked":
             facts["revoked_at"] = status.revoked_at.isoformat() if status.revoked_at else None
             checks.append(Check("REVOCATION", CLAUSE, "FAILED", facts))
             code = "REVOKED_NO_POE" if is_leaf else "REVOKED_CA_NO_POE"
-            problems.append(Problem(code, status.reason, status.revoked_at if is_leaf else None, subject))
-        elif self._mode(role, is_leaf=is_leaf) == "require":
+            problems.append(Problem(code, status.reason, status.revoked_at, subject))
+        elif self.mode(role, is_leaf=is_leaf) == "require":
             checks.append(Check("REVOCATION", _FRESHNESS, "FAILED", facts))
             warnings.append(Warning_("REVOCATION_UNKNOWN", {"subject": subject, "reason": status.reason}))
             problems.append(Problem("TRY_LATER", status.reason, subject=subject))
@@ -270,6 +367,25 @@ class Certificates:
         return (Problem(code, "expired", end),)
 
 
+def _responder(evidence: Evidence) -> x509.Certificate | None:
+    """The certificate in an OCSP response whose key signed it; None when that is the CA's own, or it is a list."""
+    for der in evidence.ocsps:
+        try:
+            identity = ocsp.OCSPResponse.load(der)["response_bytes"]["response"].parsed["tbs_response_data"][
+                "responder_id"
+            ]
+            for one in map(x509.Certificate.load, evidence.certificates):
+                by_key = identity.name == "by_key" and identity.native == one.public_key.sha1
+                if by_key or (identity.name == "by_name" and same_name(identity.chosen, one.subject)):
+                    return one
+        except UNEXPECTED:
+            continue
+    return None
+
+
+def _gravity(problem: Problem) -> int:
+    return _RANK.index(problem.sub_indication) if problem.sub_indication in _RANK else len(_RANK)
+
+
 def _rank(result: CertificateResult) -> int:
-    ranks = [_RANK.index(p.sub_indication) if p.sub_indication in _RANK else len(_RANK) for p in result.problems]
-    return min(ranks, default=0)
+    return min(map(_gravity, result.problems), default=0)

@@ -19,17 +19,19 @@ from typing import Any
 from asn1crypto import cms, core, crl, ocsp, parser, x509
 from asn1crypto import pdf as asn1_pdf
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from pyhanko.sign.ades import cades_asn1
 
 from verify import algorithms
 from verify.asn1 import raw
 from verify.errors import VerifyError
-from verify.found import Binding, Evidence, Integrity
+from verify.found import Binding, Evidence, Integrity, SignaturePolicy
 from verify.report import Algorithms
 
-assert asn1_pdf  # registers the Adobe attributes with asn1crypto.cms
+assert asn1_pdf, cades_asn1  # these register the attributes of Adobe and of CAdES with asn1crypto.cms
 
 MAX_CERTIFICATES = 256
 MAX_ELEMENTS = 20_000
+MAX_COUNTERS = 32
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, EOFError)
 """What asn1crypto raises on hostile input; its lazy parsing lets any access raise."""
 
@@ -63,17 +65,24 @@ class Signed:
     binding: Binding
     claimed_time: datetime | None
     evidence: Evidence
+    policy: SignaturePolicy | None = None
+    counter: bool = False
+    """Whether it signs another signature's value (RFC 5652 §11.4)."""
+    counters: tuple[Signed, ...] = ()
 
 
-def read(der: bytes) -> Signed:
-    """Parse; zero bytes behind the structure are padding. Raises CmsUnreadable."""
+def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> Signed:
+    """Parse; zero bytes behind the structure are padding. Raises CmsUnreadable.
+
+    `known` are further certificates (DER) among which the signer's is looked for when the message lacks it.
+    """
     try:
-        return _read(der)
+        return _read(der, known=known)
     except UNREADABLE as error:
         raise CmsUnreadable(reason=type(error).__name__) from error
 
 
-def _read(der: bytes) -> Signed:
+def _read(der: bytes, *, known: tuple[bytes, ...]) -> Signed:
     _check_integers(der)
     info = cms.ContentInfo.load(der)
     if info["content_type"].native != "signed_data":
@@ -82,22 +91,50 @@ def _read(der: bytes) -> Signed:
     signers = data["signer_infos"]
     if len(signers) == 0:
         raise CmsUnreadable(reason="no-signer")
-    signer = signers[0]
-    # Octets first: asn1crypto encodes again what it has looked into, slowly and not always to the same octets.
-    signed_attributes = _der_set(signer)
-    certificates = _certificates(data)
-    evidence = _revocation(data)
-    attributes, repeated = _attributes(signer)
-    content_timestamps = tuple(raw(value) for value in attributes.get("content_time_stamp", ()))
-    unsigned = _unsigned(signer)
-    certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=certificates)
     encapsulated = data["encap_content_info"]
     content = encapsulated["content"]
-    digest = algorithms.digest_name(signer["digest_algorithm"]["algorithm"].dotted)
-    return Signed(
+    certificates = _certificates(data)
+    further = tuple((der, certificate) for der, certificate in _loaded(known) if der not in dict(certificates))
+    outer = _Outer(
         content_type=encapsulated["content_type"].native,
         content=None if isinstance(content, core.Void) or content.native is None else bytes(content),
         signers=len(signers),
+        certificates=certificates,
+        further=further,
+        evidence=_revocation(data).with_(Evidence(tuple(der for der, _ in certificates))),
+    )
+    return _signer(signers[0], outer=outer)
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What the signers of one message share."""
+
+    content_type: str
+    content: bytes | None
+    signers: int
+    certificates: tuple[tuple[bytes, x509.Certificate], ...]
+    further: tuple[tuple[bytes, x509.Certificate], ...]
+    evidence: Evidence
+
+
+def _signer(signer: cms.SignerInfo, *, outer: _Outer, counter: bool = False) -> Signed:
+    # Octets first: asn1crypto encodes again what it has looked into, slowly and not always to the same octets.
+    signed_attributes = _der_set(signer)
+    attributes, repeated = _attributes(signer)
+    content_timestamps = tuple(raw(value) for value in attributes.get("content_time_stamp", ()))
+    unsigned = _unsigned(signer)
+    certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=outer.certificates)
+    if certificate is None and outer.further:
+        certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=outer.further)
+    digest = algorithms.digest_name(signer["digest_algorithm"]["algorithm"].dotted)
+    counters = [] if counter else [one for value in unsigned.get("counter_signature", ()) for one in _each(value)]
+    if len(counters) > MAX_COUNTERS:
+        raise CmsUnreadable("too many counter-signatures", reason="counter-signatures", count=len(counters))
+    return Signed(
+        content_type=outer.content_type,
+        content=outer.content,
+        signers=outer.signers,
         digest_algorithm=digest,
         signature=algorithms.mechanism(signer["signature_algorithm"], digest=digest),
         signature_oid=signer["signature_algorithm"]["algorithm"].dotted,
@@ -111,8 +148,16 @@ def _read(der: bytes) -> Signed:
         signer=certificate,
         binding=binding,
         claimed_time=_signing_time(attributes),
-        evidence=evidence.with_(_archived(attributes)).with_(Evidence(tuple(der for der, _ in certificates))),
+        evidence=outer.evidence.with_(_archived(attributes)),
+        policy=_policy(attributes),
+        counter=counter,
+        counters=tuple(_signer(one, outer=outer, counter=True) for one in counters),
     )
+
+
+def _each(value: Any) -> tuple[cms.SignerInfo, ...]:
+    """Signers in one value of the attribute; asn1crypto takes one value for a set of them."""
+    return tuple(value) if isinstance(value, cms.SignerInfos) else (value,)
 
 
 def _check_integers(der: bytes) -> None:
@@ -179,7 +224,7 @@ def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity: 
         if len(claimed) != 1 or not hmac.compare_digest(claimed[0].native, digest):
             return Integrity("HASH_FAILURE", reason="message-digest", algorithms=facts)
         # 3
-        kinds = message.attributes.get("content_type", ())
+        kinds = () if message.counter else message.attributes.get("content_type", ())
         if kinds and kinds[0].native != message.content_type:
             return Integrity("FORMAT_FAILURE", reason="content-type", algorithms=facts)
         tbs, prehashed = message.signed_attributes, False
@@ -191,6 +236,14 @@ def _check(message: Signed, *, digest_of: Callable[[str], bytes]) -> Integrity: 
     return Integrity(None, algorithms=facts)
 
 
+def to_be_signed(message: Signed) -> tuple[str, str] | None:
+    """(name of the digest, digest) of the signed attributes, over which the value is; None where there are none."""
+    if message.signed_attributes is None or message.signature is None:
+        return None
+    name = message.signature.digest
+    return name, hashlib.new(name, message.signed_attributes).hexdigest()
+
+
 def _content_digest(message: Signed, *, digest_of: Callable[[str], bytes]) -> bytes | None:
     """The digest of what is signed. Content inside a message about a document must be that document's SHA-1.
 
@@ -198,7 +251,7 @@ def _content_digest(message: Signed, *, digest_of: Callable[[str], bytes]) -> by
     would be signed instead of the document.
     """
     assert message.digest_algorithm is not None
-    if message.content is None:
+    if message.content is None or message.counter:
         return digest_of(message.digest_algorithm)
     if hmac.compare_digest(message.content, digest_of("sha1")):
         return hashlib.new(message.digest_algorithm, message.content).digest()
@@ -257,6 +310,34 @@ def _certificates(data: cms.SignedData) -> tuple[tuple[bytes, x509.Certificate],
     if len(chosen) > MAX_CERTIFICATES:
         raise CmsUnreadable("too many certificates", reason="certificates", count=len(chosen))
     return tuple((raw(certificate), certificate) for certificate in chosen)
+
+
+def _loaded(ders: tuple[bytes, ...]) -> Iterator[tuple[bytes, x509.Certificate]]:
+    for der in ders[:MAX_CERTIFICATES]:
+        try:
+            certificate = x509.Certificate.load(der, strict=True)
+            _ = (certificate.serial_number, certificate.issuer.hashable, certificate.key_identifier)
+        except UNREADABLE:
+            continue
+        yield der, certificate
+
+
+def _policy(attributes: dict[str, tuple[Any, ...]]) -> SignaturePolicy | None:
+    """The signature-policy-identifier attribute (EN 319 122-1 §5.2.9); an implied policy names none."""
+    for value in attributes.get("signature_policy_identifier", ()):
+        try:
+            if value.name != "signature_policy_id":
+                continue
+            chosen = value.chosen
+            digest = chosen["sig_policy_hash"]
+            return SignaturePolicy(
+                identifier=chosen["sig_policy_id"].dotted,
+                digest_algorithm=algorithms.digest_name(digest["digest_algorithm"]["algorithm"].dotted),
+                digest=digest["digest"].native,
+            )
+        except UNREADABLE:
+            return SignaturePolicy("", None, b"")
+    return None
 
 
 def _signing_certificate(

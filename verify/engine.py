@@ -4,23 +4,21 @@ Knows no format: readers hand over what they found (`verify.found`), and the sam
 
     report = judge(file, name="a.pdf", trust=trust, policy=policy.load("default"), at=now, fetcher=Offline())
 
-For each signature:
+For the document (§5.6.3): all its timestamps, the newest first (§5.4), each proving the existence of what it covers
+(§5.6.2.3). Then for each signature:
 
 1. Format (§5.2.2) and integrity (§5.2.7), as the reader found them; changes made to the document afterwards.
-2. Its timestamps (§5.4); best-signature-time is the earliest one that proves a time (§5.5.4).
-3. The signing certificate (§5.2.3).
-4. Its path, revocation and period now (§5.2.6).
-5. Acceptance: algorithms and constraints (§5.2.8).
-6. Basic validation (§5.3) from 1 and 3 to 5: a list of problems.
-7. With time (§5.5): a problem is cleared when best-signature-time proves that it came later.
-
-Archival validation (§5.6) is not here yet: what only it could pass stays INDETERMINATE.
+2. best-signature-time: the earliest time that a valid timestamp proves for its value (§5.5.4).
+3. Basic validation (§5.3): the signing certificate (§5.2.3), its path, revocation and period now (§5.2.6), acceptance
+   (§5.2.8): a list of problems.
+4. With time (§5.5): a problem is cleared when best-signature-time proves that it came later.
+5. Past signature validation (§5.6.2.4), where proofs of existence may mend what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from typing import BinaryIO, Literal
@@ -29,20 +27,29 @@ from asn1crypto import x509
 
 from verify import levels, pdf_signatures
 from verify import policy as policies
+from verify.basic import Basic, times
 from verify.certificates import CertificateResult, Certificates, Problem
 from verify.chain import UNEXPECTED, name_of
 from verify.document import Kind, Limits, check_size, sha256_of, sniff
 from verify.errors import TrustUnusable, VerifyError
 from verify.fetcher import Fetcher
-from verify.found import Evidence, Findings, FoundSignature
-from verify.policy import Policy, Unlisted
+from verify.found import Evidence, Findings, FoundSignature, identify
+from verify.material import Inventory
+from verify.past import MENDABLE, PastCertificate, past_certificate, past_signature
+from verify.policy import Policy
 from verify.report import (
+    FAILED,
     Check,
     DocumentFacts,
+    Facts,
     Indication,
+    Material,
+    PolicyFacts,
+    ProofOfExistence,
     Report,
     SignatureReport,
     SignerFacts,
+    TimestampReport,
     Verdict,
     Warning_,
 )
@@ -94,35 +101,41 @@ def judge(
     at: datetime,
     fetcher: Fetcher,
     limits: Limits | None = None,
+    password: str | None = None,
 ) -> Report:
-    """The report on one document, as of `at` (timezone-aware). Raises a VerifyError when it cannot be read."""
+    """The report on one document, as of `at` (timezone-aware). Raises a VerifyError when it cannot be read; an encrypted
+    one is opened with `password`, or without one."""
     limits = limits or Limits()
     size = check_size(document, limits=limits)
     kind = sniff(document)
     if kind not in READERS:
         raise FormatNotSupported(format=kind)
-    findings = READERS[kind](document, limits=limits)
+    findings = READERS[kind](document, limits=limits, password=password)
     facts = DocumentFacts(name=name, sha256=sha256_of(document, size=size), format=kind, size=size)
     evidence = Evidence()
     for found in findings.signatures:
         evidence = evidence.with_(found.evidence)
     certificates = Certificates(trust=trust, policy=policy, evidence=evidence, fetcher=fetcher, now=at)
-    judgement = _Judgement(policy, at, certificates, Timestamps(certificates, policy, at), [])
+    judgement = _Judgement(policy, at, certificates, Timestamps(certificates, policy, at))
+    attached = (stamp for found in findings.signatures for stamp in found.timestamps)
+    judgement.timestamps.judge_all((*findings.timestamps, *attached))
     stamps = [judgement.timestamps.judge(found) for found in findings.timestamps]
     signatures = tuple(judgement.signature(found, document=stamps) for found in findings.signatures)
-    warnings = (*findings.warnings, *judgement.warnings, *(w for stamp in stamps for w in stamp.warnings))
+    timestamps = tuple(judgement.report(stamp) for stamp in stamps)
     return Report(
         document=facts,
         verdict=_verdict(signatures, unreadable=any(w.code == "SIGNATURE_UNREADABLE" for w in findings.warnings)),
         validated_at=at,
         policy=policy.name,
+        policy_details=PolicyFacts(dict(policy.title), policy.sha256, policy.text),
         signatures=signatures,
-        timestamps=tuple(stamp.report for stamp in stamps),
-        warnings=_once(warnings),
+        timestamps=timestamps,
+        warnings=_once((*findings.warnings, *judgement.warnings)),
+        objects=judgement.inventory.objects(),
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Judgement:
     """What all signatures of one document share."""
 
@@ -130,29 +143,37 @@ class _Judgement:
     now: datetime
     certificates: Certificates
     timestamps: Timestamps
-    warnings: list[Warning_]
+    warnings: list[Warning_] = field(default_factory=list)
+    inventory: Inventory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inventory = Inventory(self.certificates.proofs)
 
     def signature(self, found: FoundSignature, *, document: Sequence[JudgedTimestamp]) -> SignatureReport:
-        """Steps 1 to 7 of the module."""
+        """Steps 1 to 5 of the module."""
         checks: list[Check] = []
-        # 2 (first, because 4 asks how recent evidence must be)
         own = [self.timestamps.judge(one) for one in found.timestamps]
-        for one in own:
-            self.warnings.extend(one.warnings)
-        covering = [one for one in document if one.found.covers > found.covers]
-        proven = _best_time([*(one for one in own if one.found.type == "signature"), *covering])
+        basic = Basic(self.policy, self.now, self.certificates)
         # 1
-        ended = self._format_and_integrity(found, checks=checks)
-        # 3 to 6
+        ended = basic.integrity(found, checks=checks)
+        # 2
+        poe = self.certificates.proofs.of(identify(found.value))
+        proven = poe.time if poe.by is not None else None
+        result: CertificateResult | None = None
+        past: PastCertificate | None = None
+        sub = ended
         if ended is None:
-            problems = self._basic(found, own, proven=proven, checks=checks)
-            # 7
+            # 3
+            known = times(found, own, document, proven=proven, policy=self.policy)
+            result, problems = basic.judge(found, times=known, checks=checks)
+            # 4
             left = [problem for problem in problems if not problem.cleared_by(proven)]
             checks.append(_with_time(proven, problems, left))
-            indication: Indication = "INDETERMINATE" if left else "TOTAL_PASSED"
+            # 5
+            if left and found.signer is not None:
+                left, past = self._mended(found, left, exists=poe, checks=checks)
             sub = left[0].sub_indication if left else None
-        else:
-            indication, sub = ended
+            self.warnings.extend(result.warnings if result and (left or past is None) else ())
         if proven is None and own:
             checks.append(Check("TIMESTAMP_NOT_PROVEN", "EN 319 102-1 §5.5.4", "WARNING", {"timestamps": len(own)}))
         return SignatureReport(
@@ -160,7 +181,7 @@ class _Judgement:
             format=found.format,
             level=levels.of(found, own=own, document=document),
             parent=found.parent,
-            indication=indication,
+            indication=_indication(sub),
             sub_indication=sub,
             intact=found.integrity.intact,
             scope=found.scope,
@@ -169,115 +190,75 @@ class _Judgement:
             best_signature_time=proven or self.now,
             algorithms=found.integrity.algorithms,
             changes=found.changes,
-            timestamps=tuple(one.report for one in own),
+            timestamps=tuple(self.report(one) for one in own),
             checks=tuple(checks),
+            material=self._material(found, result, past, poe),
         )
 
-    def _format_and_integrity(
-        self, found: FoundSignature, *, checks: list[Check]
-    ) -> tuple[Indication, str | None] | None:
-        """§5.2.2 and §5.2.7: what ends the process at once; None when it goes on."""
-        failure, reason = found.integrity.failure, found.integrity.reason
-        outcome: Literal["PASSED", "FAILED"] = "FAILED" if failure == "FORMAT_FAILURE" else "PASSED"
-        checks.append(Check("FORMAT", "EN 319 102-1 §5.2.2", outcome, dict(found.facts) | {"reason": reason or None}))
-        if failure == "FORMAT_FAILURE":
-            return "TOTAL_FAILED", "FORMAT_FAILURE"
-        if failure == "NO_SIGNING_CERTIFICATE_FOUND":
-            checks.append(Check("SIGNING_CERTIFICATE", "EN 319 102-1 §5.2.3", "FAILED", {"reason": reason}))
-            return "INDETERMINATE", failure
-        checks.append(
-            Check("INTEGRITY", "EN 319 102-1 §5.2.7", "FAILED" if failure else "PASSED", {"reason": reason or None})
+    def _mended(
+        self, found: FoundSignature, problems: list[Problem], *, exists: ProofOfExistence, checks: list[Check]
+    ) -> tuple[list[Problem], PastCertificate | None]:
+        """§5.6.3.4 steps 6 and 7: the problems that stay, the gravest first. Only what is proven can be mended."""
+        assert found.signer is not None
+        mendable = [problem for problem in problems if problem.sub_indication in MENDABLE]
+        others = [problem for problem in problems if problem.sub_indication not in MENDABLE]
+        if not mendable or exists.by is None:
+            return [*others, *mendable] if _fails(others) else problems, None
+        past = past_certificate(
+            found.signer, certificates=self.certificates, role="signer", pool=found.evidence.certificates
         )
-        if failure is not None:
-            known = reason not in {"algorithm-unknown", "key-unusable"}
-            return ("TOTAL_FAILED", failure) if known else ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
-        changes = found.changes
-        said: dict[str, str | int | bool | None] = {
-            "kind": changes.kind,
-            "detail": changes.details[-1] if changes.details else None,
-        }
-        if changes.modified:
-            checks.append(Check("CHANGES", "EN 319 102-1 §5.2.2", "FAILED", said))
-            return "TOTAL_FAILED", "FORMAT_FAILURE"
-        checks.append(
-            Check("CHANGES", "EN 319 102-1 §5.2.2", "WARNING" if changes.kind == "suspicious" else "PASSED", said)
-        )
-        return None
+        sub, check = past_signature(mendable, certificate=found.signer, exists=exists.time, past=past)
+        checks.extend((*past.checks, check))
+        if sub is None:
+            return others, past
+        stays = Problem(sub, str(check.facts.get("reason") or ""))
+        return [*others, stays] if _fails(others) else [stays, *others], past
 
-    def _basic(
+    def _material(
         self,
         found: FoundSignature,
-        own: Sequence[JudgedTimestamp],
-        *,
-        proven: datetime | None,
-        checks: list[Check],
-    ) -> list[Problem]:
-        """§5.3 behind the integrity: 3. certificate, 4. path, 5. acceptance. All problems, gravest first."""
-        # 3
-        named = {"matched": "PASSED", "absent": "WARNING", "mismatched": "FAILED"}[found.binding]
-        checks.append(Check("SIGNING_CERTIFICATE", "EN 319 102-1 §5.2.3", named, {"binding": found.binding}))  # type: ignore[arg-type]  # the three are outcomes
-        if found.signer is None or found.binding == "mismatched":
-            return [Problem("NO_SIGNING_CERTIFICATE_FOUND", "signing-certificate-attribute")]
-        # 4
-        result = self.certificates.judge(
-            found.signer, role="signer", reference=proven or self.now, pool=found.evidence.certificates
+        result: CertificateResult | None,
+        past: PastCertificate | None,
+        poe: ProofOfExistence,
+    ) -> Material:
+        evidence = result.evidence if result else Evidence()
+        held = past is not None and past.control_time is not None
+        return self.inventory.of(
+            subject=("signature", found.value),
+            signer=found.signer,
+            path=past.path if past and held else result.path if result else None,
+            evidence=evidence.with_(past.evidence) if past else evidence,
+            poe=poe,
+            control_time=past.control_time if past else None,
+            tbs=found.tbs,
         )
-        checks.extend(result.checks)
-        self.warnings.extend(result.warnings)
-        # 5
-        early = _before_issuance(found.signer, proven=proven)
-        return [*result.problems, *early, *self._acceptance(found, own, checks=checks)]
 
-    def _acceptance(
-        self, found: FoundSignature, own: Sequence[JudgedTimestamp], *, checks: list[Check]
-    ) -> list[Problem]:
-        """§5.2.8: the algorithms of the signature, what its profile demands, the order of its timestamps."""
-        problems: list[Problem] = []
-        used = found.integrity.algorithms
-        assert used is not None  # an intact signature has algorithms
-        try:
-            ends = [
-                self.policy.signature_until(used.signature, bits=used.key_size),
-                self.policy.digest_until(used.digest),
-            ]
-        except Unlisted as error:
-            problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE", f"algorithm-refused {error}"))
-        else:
-            end = min((moment for moment in ends if moment is not None), default=None)
-            if end is not None and end < self.now:
-                problems.append(Problem("CRYPTO_CONSTRAINTS_FAILURE_NO_POE", "algorithm-expired", end))
-        missing = list(found.constraints)
-        if found.binding == "absent" and found.format in self.policy.signing_certificate_formats:
-            missing.append("signing-certificate")
-        if missing:
-            problems.append(Problem("SIG_CONSTRAINTS_FAILURE", ",".join(dict.fromkeys(missing))))
-        if found.changes.kind == "suspicious" and self.policy.suspicious != "TOTAL_PASSED":
-            problems.append(Problem("SIG_CONSTRAINTS_FAILURE", "changes-not-compared"))
-        before = [one.proves for one in own if one.found.type == "content" and one.proves is not None]
-        after = [one.proves for one in own if one.found.type == "signature" and one.proves is not None]
-        if before and after and max(before) > min(after):
-            problems.append(Problem("TIMESTAMP_ORDER_FAILURE", "content-after-signature"))
-        outcome: Literal["PASSED", "FAILED"] = "FAILED" if problems else "PASSED"
-        facts: dict[str, str | int | bool | None] = {"reason": problems[0].reason if problems else None}
-        checks.append(Check("ACCEPTANCE", "EN 319 102-1 §5.2.8", outcome, facts))
-        return problems
+    def report(self, stamp: JudgedTimestamp) -> TimestampReport:
+        """The report of a judged timestamp, with what it rested on and covers."""
+        self.warnings.extend(stamp.warnings)
+        material = self.inventory.of(
+            subject=("timestamp", stamp.found.der),
+            signer=stamp.signer,
+            path=stamp.path,
+            evidence=stamp.evidence,
+            poe=self.certificates.proofs.of(identify(stamp.found.der)),
+            covers=stamp.found.protects,
+            control_time=stamp.control_time,
+        )
+        return replace(stamp.report, material=material)
 
 
-def _before_issuance(certificate: bytes, *, proven: datetime | None) -> tuple[Problem, ...]:
-    """§5.5.4: a signature that provably existed before its certificate began."""
-    begin = x509.Certificate.load(certificate).not_valid_before
-    if proven is None or proven >= begin:
-        return ()
-    return (Problem("NOT_YET_VALID", "stamped-before-issuance"),)
+def _fails(problems: Sequence[Problem]) -> bool:
+    return any(problem.sub_indication in FAILED for problem in problems)
 
 
-def _best_time(timestamps: Sequence[JudgedTimestamp]) -> datetime | None:
-    """§5.5.4: the earliest time that a valid timestamp proves; None when none does."""
-    return min((one.proves for one in timestamps if one.proves is not None), default=None)
+def _indication(sub: str | None) -> Indication:
+    """§5.1.3."""
+    return "TOTAL_PASSED" if sub is None else "TOTAL_FAILED" if sub in FAILED else "INDETERMINATE"
 
 
 def _with_time(proven: datetime | None, problems: Sequence[Problem], still: Sequence[Problem]) -> Check:
-    facts: dict[str, str | int | bool | None] = {
+    facts: Facts = {
         "best_signature_time": proven.isoformat() if proven else None,
         "cleared": len(problems) - len(still),
         "reason": still[0].reason if still else None,

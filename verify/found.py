@@ -1,11 +1,12 @@
 """What a reader found in a document, in values that belong to no format.
 
-`verify.pdf` fills these from a PDF, a reader of XML will from an XML; `verify.engine` judges them and knows neither.
+`verify.pdf_signatures` fills these from a PDF, a reader of XML will from an XML; `verify.engine` judges them and knows neither.
 A reader computes digests and signature values, since only it knows what was signed; it judges nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,9 @@ Digest = Callable[[str], bytes]
 
 TimestampType = Literal["signature", "content", "archive", "document", "vri"]
 Binding = Literal["matched", "absent", "mismatched"]
-IntegrityFailure = Literal["HASH_FAILURE", "SIG_CRYPTO_FAILURE", "FORMAT_FAILURE", "NO_SIGNING_CERTIFICATE_FOUND"]
+IntegrityFailure = Literal[
+    "HASH_FAILURE", "SIG_CRYPTO_FAILURE", "FORMAT_FAILURE", "NO_SIGNING_CERTIFICATE_FOUND", "SIGNED_DATA_NOT_FOUND"
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,24 @@ class FoundTimestamp:
     covers: int = 0
     fault: str | None = None
     """Why the format forbids to believe it, if it does."""
+    protects: frozenset[str] = frozenset()
+    """What provably existed when it was made (EN 319 102-1 §5.6.2.3): ids (`identify`) of signature values, certificates,
+    revocation data and earlier timestamps whose octets it covers, all of them."""
+
+
+def identify(octets: bytes) -> str:
+    """The id of an object: the SHA-256 (hexadecimal) of its DER, or of the bare value of a signature."""
+    return hashlib.sha256(octets).hexdigest()
+
+
+@dataclass(frozen=True)
+class SignaturePolicy:
+    """The signature policy that a signature claims to follow (EPES): its identifier and the digest of its document."""
+
+    identifier: str
+    digest_algorithm: str | None
+    digest: bytes
+    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,8 @@ class FoundSignature:
     scope: Literal["FULL", "PARTIAL"] = "FULL"
     claimed_time: datetime | None = None
     evidence: Evidence = field(default_factory=Evidence)
+    carried: Evidence = field(default_factory=Evidence)
+    """What of `evidence` stands in the signature itself: whoever covers the signature covers it."""
     contents: bytes = b""
     """The signature as the document holds it, padding included: what /VRI names in a PDF."""
     archived_at: int | None = None
@@ -91,6 +114,11 @@ class FoundSignature:
     constraints: tuple[str, ...] = ()
     """What the profile demands and the signature lacks (EN 319 102-1 §5.2.8)."""
     facts: Facts = field(default_factory=dict)
+    value: bytes = b""
+    """The signature value itself: what a signature timestamp is about."""
+    tbs: tuple[str, str] | None = None
+    """What the value is over: name of the digest, digest (hexadecimal); None when it cannot be told."""
+    signature_policy: SignaturePolicy | None = None
 
 
 @dataclass(frozen=True)

@@ -13,24 +13,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import parse_pdf_date
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-from verify import algorithms, cms, content, pdf_profile, pdf_store, permissions
+from verify import algorithms, cms, content, pdf_profile, pdf_proofs, pdf_store, permissions
 from verify.changes import History
 from verify.document import Limits, chunks, size_of
 from verify.errors import DocumentBroken, DocumentTooComplex
-from verify.found import Findings, FoundSignature, FoundTimestamp, Integrity
+from verify.found import Findings, FoundSignature, FoundTimestamp, Integrity, identify
 from verify.pdf import UNEXPECTED, get, open_reader, refusing
 from verify.report import Changes, Warning_
 from verify.revisions import Layout
 
 _HEX_WRAP = 2
+_MISSING = "byte-range-beyond-end"
+"""The document ends before what was signed does: the data cannot be had, whether it was cut off or never there."""
+
 _DOCUMENT_TIMESTAMP = "/ETSI.RFC3161"
 
 
@@ -101,11 +104,14 @@ def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits, password: st
                 timestamps.append(reading.timestamp(one))
                 continue
             try:
-                signatures.append(reading.signature(one))
+                signatures.extend(reading.signatures(one))
             except cms.CmsUnreadable as error:
                 warnings.append(
                     Warning_("SIGNATURE_UNREADABLE", {"field": one.field, "sub_filter": one.sub_filter, **error.facts})
                 )
+    if timestamps:
+        items = pdf_proofs.items(reader, layout=layout, signatures=signatures, timestamps=timestamps)
+        timestamps = [replace(one, protects=pdf_proofs.covered(items, by=one)) for one in timestamps]
     return Findings(tuple(signatures), tuple(timestamps), tuple(warnings))
 
 
@@ -132,19 +138,21 @@ class _Reading:
             fault=self.fault(one),
         )
 
-    def signature(self, one: _Dictionary) -> FoundSignature:
-        """Raises CmsUnreadable."""
+    def signatures(self, one: _Dictionary) -> Iterator[FoundSignature]:
+        """The signature of a dictionary, and whoever signed its value. Raises CmsUnreadable."""
         fault = self.fault(one)
-        message = cms.read(one.contents)
+        message = cms.read(one.contents, known=self.store.evidence.certificates)
         digest_of = self.digest_of(one)
         if fault is not None:
-            integrity = Integrity("FORMAT_FAILURE", reason=fault)
+            failure: Literal["SIGNED_DATA_NOT_FOUND", "FORMAT_FAILURE"]
+            failure = "SIGNED_DATA_NOT_FOUND" if fault == _MISSING else "FORMAT_FAILURE"
+            integrity = Integrity(failure, reason=fault)
             changes = Changes()
         else:
             integrity = cms.check(message, digest_of=digest_of)
             changes = self.changes(one)
         profile = pdf_profile.of(message, sub_filter=one.sub_filter, has_time="/M" in one.values)
-        return FoundSignature(
+        yield FoundSignature(
             id=one.field,
             format=profile.format,
             integrity=integrity,
@@ -156,11 +164,45 @@ class _Reading:
             scope="FULL",
             claimed_time=message.claimed_time or _date(one.values),
             evidence=self.store.evidence.with_(message.evidence),
+            carried=message.evidence,
             contents=one.contents,
             archived_at=self.store.archived_at(message.signer, known=message.evidence.certificates),
-            timestamps=tuple(_attached(one, message, digest_of=digest_of)),
+            timestamps=tuple(_attached(one.field, message, digest_of=digest_of, covers=one.end)),
             constraints=profile.missing,
-            facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers},
+            facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers, "covers": one.end},
+            value=message.value,
+            tbs=cms.to_be_signed(message) if fault is None else None,
+            signature_policy=message.policy,
+        )
+        for number, counter in enumerate(message.counters):
+            yield self.counter_signature(one, counter, number=number, value=message.value)
+
+    def counter_signature(self, one: _Dictionary, message: cms.Signed, *, number: int, value: bytes) -> FoundSignature:
+        """A signature over the value of another one (RFC 5652 §11.4), judged by itself: it says nothing of the page."""
+
+        def digest_of(name: str) -> bytes:
+            return algorithms.digest(name, value)
+
+        name = f"{one.field}#counter-{number}"
+        return FoundSignature(
+            id=name,
+            format="PAdES" if one.sub_filter == "/ETSI.CAdES.detached" else "PKCS7",
+            integrity=cms.check(message, digest_of=digest_of),
+            signer=message.signer,
+            binding=message.binding,
+            changes=Changes(),
+            covers=one.end,
+            profile=None,
+            parent=one.field,
+            scope="PARTIAL",
+            claimed_time=message.claimed_time,
+            evidence=self.store.evidence.with_(message.evidence),
+            carried=message.evidence,
+            timestamps=tuple(_attached(name, message, digest_of=digest_of, covers=one.end)),
+            facts={"field": one.field, "counter": number},
+            value=message.value,
+            tbs=cms.to_be_signed(message),
+            signature_policy=message.policy,
         )
 
     def fault(self, one: _Dictionary) -> str | None:  # noqa: PLR0911  one return for each rule
@@ -175,8 +217,10 @@ class _Reading:
         if len(one.byte_range) != 4:
             return "byte-range-shape"
         start, first, second, last = one.byte_range
-        if start != 0 or first <= 0 or last < 0 or second < first + _HEX_WRAP or second + last > self.size:
+        if start != 0 or first <= 0 or last < 0 or second < first + _HEX_WRAP:
             return "byte-range-bounds"
+        if second + last > self.size:
+            return _MISSING
         # 2
         gap = second - first
         if gap > 2 * self.limits.cms + _HEX_WRAP:
@@ -261,7 +305,11 @@ def _dictionaries(reader: PdfFileReader, *, limits: Limits, warnings: list[Warni
         grouped.setdefault(key, (name, values, reference, []))[3].append(field)
         if len(grouped) > limits.signatures:
             raise DocumentTooComplex(reason="signatures", count=len(grouped))
-    for name, values, reference, fields in grouped.values():
+    taken: dict[str, int] = {}
+    for stated, values, reference, fields in grouped.values():
+        # Reports, and what timestamps prove, are found by name: two fields of one name are two.
+        taken[stated] = taken.get(stated, 0) + 1
+        name = stated if taken[stated] == 1 else f"{stated}~{taken[stated]}"
         try:
             contents = values.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW).original_bytes
             byte_range = tuple(int(number) for number in values["/ByteRange"])
@@ -308,17 +356,23 @@ def _signed_fields(
             todo.extend((kid, name, kind) for kid in reversed(kids))
 
 
-def _attached(one: _Dictionary, message: cms.Signed, *, digest_of: Callable[[str], bytes]) -> Iterator[FoundTimestamp]:
+def _attached(
+    name: str, message: cms.Signed, *, digest_of: Callable[[str], bytes], covers: int
+) -> Iterator[FoundTimestamp]:
     """Timestamps inside the CMS: over the signature value, or over the content before it was signed."""
     for number, der in enumerate(message.content_timestamps):
-        yield FoundTimestamp(f"{one.field}#content-{number}", "content", der, digest_of, covers=one.end)
+        yield FoundTimestamp(f"{name}#content-{number}", "content", der, digest_of, covers=covers)
+    value = message.value
+    # The signed attributes name the certificate by its digest: what the value is over existed with it.
+    bound = (value, message.signer) if message.signer is not None and message.binding == "matched" else (value,)
     for number, der in enumerate(message.signature_timestamps):
         yield FoundTimestamp(
-            f"{one.field}#signature-{number}",
+            f"{name}#signature-{number}",
             "signature",
             der,
-            lambda name: algorithms.digest(name, message.value),
-            covers=one.end,
+            lambda name: algorithms.digest(name, value),
+            covers=covers,
+            protects=frozenset(map(identify, bound)),
         )
 
 

@@ -18,6 +18,9 @@ ChangeKind = Literal["none", "allowed", "suspicious", "forbidden"]
 ObjectKind = Literal["signature", "timestamp", "certificate", "ocsp", "crl"]
 Facts = dict[str, str | int | bool | None]
 
+FAILED = frozenset({"FORMAT_FAILURE", "HASH_FAILURE", "SIG_CRYPTO_FAILURE", "REVOKED", "EXPIRED", "NOT_YET_VALID"})
+"""EN 319 102-1 §5.1.3, table 5: sub-indications of TOTAL_FAILED; all others leave a signature INDETERMINATE."""
+
 INTERNAL = {"json": False}
 """Metadata of members that are no part of the public JSON."""
 

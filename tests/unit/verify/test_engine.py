@@ -236,9 +236,9 @@ class TestDoesNotPass:
         assert result(judge(pdf, Trust((signer.der,)))) == ("INDETERMINATE", "OUT_OF_BOUNDS_NO_POE")
 
     def test_certificate_not_yet_valid(self, world: World, document: bytes) -> None:
-        """A certificate of tomorrow signs nothing today."""
+        """A signature that exists before its certificate begins has failed (§5.5.4 step 4b)."""
         signer = certificate("Tomorrow", issuer=world.issuing, begin=NOW + DAY)
-        assert result(judge(world.sign(document, signer=signer), world.trust())) == ("INDETERMINATE", "NOT_YET_VALID")
+        assert result(judge(world.sign(document, signer=signer), world.trust())) == ("TOTAL_FAILED", "NOT_YET_VALID")
 
     def test_ca_as_signer(self, world: World, document: bytes) -> None:
         """A CA's certificate does not sign documents, unless the policy says so."""
@@ -372,7 +372,7 @@ def test_time_is_injected(world: World, document: bytes) -> None:
     """The same file, judged for another day, gets another verdict: nothing looks at the clock."""
     pdf = world.sign(document)
     later = datetime(2041, 1, 1, tzinfo=NOW.tzinfo)
-    assert result(judge(pdf, world.trust(), at=later))[1] == "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+    assert result(judge(pdf, world.trust(), at=later))[1] == "OUT_OF_BOUNDS_NO_POE"
 
 
 def test_nothing_is_imported_or_opened_after_preload(world: World, document: bytes) -> None:
