@@ -17,7 +17,7 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from asn1crypto import x509
@@ -124,7 +124,12 @@ def add(
         str | None, typer.Option("--name", help=t("tên gọi; mặc định: tên tệp", "name; the file's"))
     ] = None,
     purpose: Annotated[
-        list[Purpose] | None, typer.Option("--purpose", help=t("dùng để làm gì; mặc định: cả hai", "what for; both"))
+        list[str] | None,
+        typer.Option(
+            "--purpose",
+            help=t("signing hoặc timestamping; mặc định: cả hai", "signing or timestamping; both if not given"),
+            show_default=False,
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--from", help=t("tin cậy từ ngày (2018-01-01)", "believed from (2018-01-01)"))
@@ -161,7 +166,7 @@ def add(
             )
         rule = AnchorRule(
             sha256=confirm(certificates[0], sha256),
-            purposes=tuple(dict.fromkeys(purpose)) if purpose else ("signing", "timestamping"),
+            purposes=purposes(purpose),
             since=day(since, "--from"),
             until=day(until, "--until"),
             title=title,
@@ -253,6 +258,13 @@ def day(text: str | None, option: str) -> datetime | None:
         return trust_rules.moment(text, end=option != "--from")
     except ValueError:
         raise console.usage(t(f"{option}: ngày dạng 2030-12-31", f"{option}: a day such as 2030-12-31")) from None
+
+
+def purposes(given: list[str] | None) -> tuple[Purpose, ...]:
+    known = get_args(Purpose)
+    if not set(given or ()) <= set(known):
+        raise console.usage(t("--purpose: signing hoặc timestamping", "--purpose: signing or timestamping"))
+    return tuple(one for one in known if not given or one in given)
 
 
 def grouped(digits: str) -> str:
