@@ -51,7 +51,7 @@ def test_our_own_verdict(appliance: Appliance, signed: Path):
     (signature,) = report["signatures"]
     assert "PAdES-BASELINE-T" == signature["level"]
     assert signature["intact"]
-    assert {"modified": False, "kind": "none", "details": []} == signature["changes"]
+    assert {"modified": False, "kind": "none", "details": []}.items() <= signature["changes"].items()
     assert ["signature"] == [stamp["type"] for stamp in signature["timestamps"]]
     assert signature["best_signature_time"] == signature["timestamps"][0]["time"]
     assert report["summary"]["vi"]
