@@ -19,7 +19,8 @@ from verify.chain import UNEXPECTED
 from verify.found import FoundSignature
 from verify.policy import Policy
 from verify.purposes import has_extended_key_usage, has_key_usage
-from verify.report import Check, Facts
+from verify.report import Check, Facts, Warning_
+from verify.trust import Trust
 
 CLAUSE = "EN 319 102-1 §5.2.8"
 
@@ -50,6 +51,15 @@ def weigh(
                 checks.append(Check(finding.code, CLAUSE, "FAILED", finding.facts))
                 problems.append(Problem("SIG_CONSTRAINTS_FAILURE", finding.reason))
     return tuple(problems), tuple(checks)
+
+
+def outdated(trust: Trust, *, at: datetime) -> tuple[Warning_, ...]:
+    """What a person should know of the trust itself: a bundle that should have been replaced before `at`."""
+    return tuple(
+        Warning_("TRUST_OUTDATED", {"number": one.number, "expires": one.expires.isoformat()})
+        for one in trust.bundles
+        if one.expires < at
+    )
 
 
 def _findings(found: FoundSignature, *, policy: Policy, proven: datetime | None) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ from typing import BinaryIO, Literal
 
 from asn1crypto import x509
 
-from verify import levels, pdf_signatures
+from verify import constraints, levels, pdf_signatures
 from verify import policy as policies
 from verify.basic import Basic, times
 from verify.certificates import CertificateResult, Certificates, Problem
@@ -130,7 +130,7 @@ def judge(
         policy_details=PolicyFacts(dict(policy.title), policy.sha256, policy.text),
         signatures=signatures,
         timestamps=timestamps,
-        warnings=_once((*findings.warnings, *judgement.warnings)),
+        warnings=_once((*findings.warnings, *judgement.warnings, *constraints.outdated(trust, at=at))),
         objects=judgement.inventory.objects(),
     )
 
