@@ -11,16 +11,15 @@ these are questions of their own (`verify.certificates`, `verify.evidence`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from asn1crypto import keys, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from pyhanko_certvalidator.authority import CertTrustAnchor
-from pyhanko_certvalidator.path import ValidationPath
 
 from verify import algorithms, certificate_rules, purposes, rfc5280
 from verify.asn1 import raw, same_name
@@ -48,9 +47,7 @@ UNEXPECTED = (
     UnsupportedAlgorithm,
     InvalidSignature,
 )
-"""What hostile certificates make certvalidator and asn1crypto raise."""
-
-T = TypeVar("T")
+"""What hostile values make asn1crypto and cryptography raise."""
 
 
 class PathRejected(Exception):
@@ -81,20 +78,6 @@ class Path:
     def subjects(self) -> tuple[str, ...]:
         """Names from the certificate in question up to the anchor."""
         return tuple(name_of(certificate.subject) for certificate in reversed(self.certificates))
-
-    def as_validation_path(self) -> ValidationPath:
-        leaf = self.leaf if len(self.certificates) > 1 else None
-        return ValidationPath(CertTrustAnchor(self.anchor), interm=list(self.certificates[1:-1]), leaf=leaf)
-
-
-def drive(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine that never waits to its end, without an event loop: a sandbox has none."""
-    try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]  # StopIteration carries no type
-    coroutine.close()
-    raise RuntimeError("the coroutine wanted to wait")
 
 
 def name_of(name: x509.Name) -> str:
@@ -182,6 +165,11 @@ class _Search:
             return is_signed_by(child, issuer)
         above = [one for one in (*self._anchors, *self._others) if _may_have_issued(one, issuer)]
         return any(is_signed_by(child, issuer, parameters=one) for one in above)
+
+
+def issued(child: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether names, key identifiers and the signature say so; nothing of rights."""
+    return _may_have_issued(issuer, child) and is_signed_by(child, issuer)
 
 
 def _may_have_issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
@@ -343,6 +331,7 @@ def _subject(certificate: x509.Certificate) -> str:
     return name_of(certificate.subject)
 
 
+@lru_cache(maxsize=256)
 def load(der: bytes) -> x509.Certificate | None:
     """The certificate with its fields parsed, None when it cannot be read."""
     try:

@@ -1,57 +1,20 @@
-"""Where to look for what is said about a certificate's revocation, and what of it speaks about that certificate.
+"""The addresses that a certificate names: where its revocation and its issuer can be asked for, and what to ask.
 
-It compares names, keys and numbers and reads addresses; it believes nothing: `verify.evidence` checks what is found here.
+It reads and believes nothing. Only http and https: who may be asked among these, the fetcher decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
+from typing import Any
 
-from asn1crypto import crl, ocsp, x509
+from asn1crypto import x509
 from cryptography import x509 as pyca
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp as pyca_ocsp
-from pyhanko_certvalidator.util import get_ocsp_urls, get_relevant_crl_dps
 
-from verify.asn1 import raw, same_name
-from verify.chain import UNEXPECTED, Path
-
-
-def matching_ocsp(der: bytes, *, path: Path, index: int) -> Iterator[tuple[ocsp.OCSPResponse, ocsp.SingleResponse]]:
-    """The single responses about this certificate, by issuer name, issuer key and serial number."""
-    certificate, issuer = path.certificates[index], path.certificates[index - 1]
-    try:
-        response = ocsp.OCSPResponse.load(der)
-        if response["response_status"].native != "successful":
-            return
-        for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
-            identity = single["cert_id"]
-            if identity["serial_number"].native != certificate.serial_number:
-                continue
-            name = identity["hash_algorithm"]["algorithm"].native
-            same_name = identity["issuer_name_hash"].native == getattr(certificate.issuer, name)
-            if same_name and identity["issuer_key_hash"].native == getattr(issuer.public_key, name):
-                yield response, single
-    except UNEXPECTED:
-        return
-
-
-def relevant_crls(ders: Iterable[bytes], *, path: Path, index: int) -> Iterator[crl.CertificateList]:
-    """Lists by the issuer, by whom the certificate names as the issuer of its list, or indirect ones; newest first."""
-    certificate = path.certificates[index]
-    found: list[tuple[datetime, crl.CertificateList]] = []
-    for der in dict.fromkeys(ders):
-        try:
-            one = crl.CertificateList.load(der)
-            scope = one.issuing_distribution_point_value
-            indirect = scope is not None and bool(scope["indirect_crl"].native)
-            if same_name(one.issuer, certificate.issuer) or indirect:
-                found.append((one["tbs_cert_list"]["this_update"].native, one))
-        except UNEXPECTED:
-            continue
-    found.sort(key=lambda item: item[0], reverse=True)
-    yield from (one for _, one in found)
+from verify.asn1 import is_present, raw
+from verify.chain import UNEXPECTED
 
 
 def ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes | None:
@@ -65,22 +28,39 @@ def ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> byt
 
 
 def addresses_ocsp(certificate: x509.Certificate) -> Iterator[str]:
-    try:
-        yield from (url for url in get_ocsp_urls(certificate) if isinstance(url, str))
-    except UNEXPECTED:
-        return
+    """Of OCSP responders (RFC 5280 §4.2.2.1)."""
+    return _access(certificate, method="ocsp")
+
+
+def addresses_issuer(certificate: x509.Certificate) -> Iterator[str]:
+    """Of certificates of its issuer (RFC 5280 §4.2.2.1)."""
+    return _access(certificate, method="ca_issuers")
 
 
 def addresses_crl(certificate: x509.Certificate) -> Iterator[str]:
+    """Of complete lists and of deltas (RFC 5280 §4.2.1.13, §4.2.1.15)."""
     try:
-        for point in get_relevant_crl_dps(certificate, use_deltas=True):
-            name = point["distribution_point"]
-            if name and name.name == "full_name":
-                yield from (
-                    general.native
-                    for general in name.chosen
-                    if general.name == "uniform_resource_identifier"
-                    and general.native.lower().startswith(("http://", "https://"))
-                )
+        points = (*(certificate.crl_distribution_points_value or ()), *(certificate.freshest_crl_value or ()))
+        for point in points:
+            where = point["distribution_point"]
+            if is_present(where) and where.name == "full_name":
+                for name in where.chosen:
+                    yield from _url(name)
     except UNEXPECTED:
         return
+
+
+def _access(certificate: x509.Certificate, *, method: str) -> Iterator[str]:
+    try:
+        for description in certificate.authority_information_access_value or ():
+            if description["access_method"].native == method:
+                yield from _url(description["access_location"])
+    except UNEXPECTED:
+        return
+
+
+def _url(name: Any) -> Iterator[str]:
+    if name.name == "uniform_resource_identifier":
+        url = name.native
+        if isinstance(url, str) and url.lower().startswith(("http://", "https://")):
+            yield url

@@ -21,7 +21,7 @@ from api.fetch.connection import CheckedBackend, Deadline, Resolver, resolve
 from api.fetch.rules import FetchRules, Target, refused
 from verify.fetcher import FetchFailed, FetchKind, FetchRequest
 
-CACHED: frozenset[FetchKind] = frozenset({"ocsp", "crl"})
+CACHED: frozenset[FetchKind] = frozenset({"ocsp", "crl", "certificate"})
 CONTENT_TYPES: dict[FetchKind, str] = {
     "timestamp": "application/timestamp-query",  # RFC 3161 §3.4
     "ocsp": "application/ocsp-request",  # RFC 6960 §A.1

@@ -97,24 +97,6 @@ def test_junk_in_the_pool_is_left_out(world: World, junk: bytes) -> None:
     assert list(chain.build(junk, pool=[], trust=Trust((world.root.der,)))) == []
 
 
-def test_coroutines_run_without_an_event_loop() -> None:
-    """A coroutine that would wait is refused instead of waiting for ever."""
-
-    async def answer() -> int:
-        return 42
-
-    class Waiting:
-        def __await__(self):  # type: ignore[no-untyped-def]
-            yield
-
-    async def waits() -> None:
-        await Waiting()
-
-    assert chain.drive(answer()) == 42
-    with pytest.raises(RuntimeError):
-        chain.drive(waits())
-
-
 class TestTrustFiles:
     def test_folder_with_anchors_intermediates_and_lists(self, world: World, tmp_path: FilePath) -> None:
         """PEM and DER, and a subfolder whose certificates only help."""
