@@ -37,6 +37,8 @@ def _no_controls(text: str) -> str:
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_controls)]
 Hex256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Password = Annotated[str, Field(min_length=1, max_length=127)]
+"""ISO 32000-2 §7.6.4.3.3: at most 127 octets count."""
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -138,7 +140,7 @@ class OrderRequest(_Input):
     contact: Line | None = None
     head: Hex256 | None = None
     """Expected SHA-256 of the document; another document is refused as stale."""
-    password: Annotated[str, Field(min_length=1, max_length=127)] | None = Field(default=None, repr=False)
+    password: Password | None = Field(default=None, repr=False)
     """Opens an encrypted document; none tries without."""
     repair: bool = False
     """True mends a damaged document that nobody has signed yet; the answer then warns REPAIRED."""
@@ -207,6 +209,8 @@ class VerifyOptions(_Input):
     """Name of the validation policy (`GET /v1/policies`); None takes the appliance's."""
     offline: bool = False
     """True asks nobody: only revocation data in the document and in the trust folder is used."""
+    password: Password | None = Field(default=None, repr=False)
+    """Opens an encrypted document; none tries without."""
 
 
 class ExtendOptions(_Input):
@@ -216,7 +220,7 @@ class ExtendOptions(_Input):
     """The level to reach; a document at B-LTA already gets further evidence and a further timestamp."""
     allow_degraded: bool = False
     """True takes a lower level when a timestamp authority or responder is away; the answer says so."""
-    password: Annotated[str, Field(max_length=200)] | None = Field(default=None, repr=False)
+    password: Password | None = Field(default=None, repr=False)
     """Opens an encrypted document."""
 
 

@@ -2,12 +2,16 @@
 
     kyso extend signed.pdf -o archived.pdf --level B-LTA
 
-The output appears whole, or not at all.
+The output appears whole, or not at all. No record is made; but where this KYSO_HOME has records and knows the document,
+it is lifted only if no later signature was built on it, and what comes of it is another form of the same head.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,10 +20,13 @@ import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, policies
+from api.cli import appliance, console, passwords, policies
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.sandbox import calls
+from api.settings import Settings
+from api.store import heads
+from api.store.database import Database, open_database
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +48,8 @@ def extend(
             "--allow-degraded", help=t("nhận mức thấp hơn khi mất dịch vụ", "take a lower level in an outage")
         ),
     ] = False,
+    password: passwords.Ask = False,
+    password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     if not file.is_file():
@@ -55,14 +64,26 @@ def extend(
         nonce=1 << 63 | secrets.randbits(63),
         timestamp_policy=settings.timestamping.policy,
         allow_degraded=allow_degraded,
+        password=passwords.given(ask=password, file=password_file),
     )
-    with (
-        atomic(output) as out,
-        file.open("rb") as source,
-        appliance.documents(settings) as documents,
-        documents.open("cli") as worker,
-    ):
-        done = worker.extend(source, out, order=order, fetcher=appliance.fetcher(settings, offline=False))
+    with atomic(output) as out, file.open("rb") as source, _records(settings) as records:
+        sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        ours = () if records is None else records.read(heads.require, sha256)
+        with appliance.documents(settings) as documents, documents.open("cli") as worker:
+            done = worker.extend(source, out, order=order, fetcher=appliance.fetcher(settings, offline=False))
+        if records is not None:
+            for signature in ours:
+                records.write(heads.lifted, done.sha256, signature=signature)
     for warning in done.warnings:
         console.err.print(f"[yellow]![/] {escape(warning)}")
     console.err.print(f"[green]✓[/] {t('đã nâng mức', 'extended')} {escape(str(output))}: {done.level}")
+
+
+@contextmanager
+def _records(settings: Settings) -> Iterator[Database | None]:
+    """The appliance's records; None where there never was one: the command works on any machine."""
+    if not settings.database and not (settings.home / "kyso.db").exists():
+        yield None
+        return
+    with closing(open_database(settings.database_url)) as database:
+        yield database

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from api import settings as kyso_settings
 from api import uploads
-from api.cli import appliance, console
+from api.cli import appliance, console, passwords
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.schemas import OrderRequest, parse_order
@@ -77,6 +77,12 @@ def sign(
     anchor: Annotated[
         str | None, typer.Option("--anchor", help=t("chữ làm mốc của ô mới (JSON)", "words to place a field at, JSON"))
     ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help=t("sửa tài liệu hỏng chưa ai ký", "mend a damaged document nobody has signed")),
+    ] = False,
+    password: passwords.Ask = False,
+    password_file: passwords.File = None,
     lang: Lang = "vi",
 ) -> None:
     if (page is None) != (box is None):
@@ -98,6 +104,8 @@ def sign(
         "fill": _pairs(fill or []) or None,
         "anchor": None if anchor is None else _json(anchor, option="--anchor"),
         "allow_degraded": allow_degraded,
+        "password": passwords.given(ask=password, file=password_file),
+        "repair": repair,
     }
     order = parse_order(json.dumps({part: value for part, value in wanted.items() if value is not None}).encode())
     if not file.is_file():

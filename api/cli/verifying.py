@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -22,7 +22,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, policies
+from api.cli import appliance, console, passwords, policies
 from api.cli.console import Form, Lang, t
 from api.render import report_json, report_text
 from api.workflows.documents import Documents
@@ -55,6 +55,7 @@ class _Question:
     policy: Policy
     at: datetime
     fetcher: Fetcher
+    password: str | None = field(default=None, repr=False)
 
 
 def verify(
@@ -74,6 +75,8 @@ def verify(
     at: Annotated[str | None, typer.Option("--at", help=t("thời điểm xét (ISO 8601)", "time to judge at"))] = None,
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
     form: Form = "text",
+    password: passwords.Ask = False,
+    password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     settings = kyso_settings.load()
@@ -82,6 +85,7 @@ def verify(
         trust=appliance.trust(settings, trust or []),
         policy=policies.chosen(settings, policy),
         fetcher=appliance.fetcher(settings, offline=offline),
+        password=passwords.given(ask=password, file=password_file),
     )
     statuses = []
     with (
@@ -127,6 +131,7 @@ def _judge(path: Path, documents: Documents, question: _Question) -> Report:
                     policy=question.policy.shipped,
                     at=question.at,
                     fetcher=question.fetcher,
+                    password=question.password,
                 )
         except Exception as error:
             of_the_call = getattr(error, "code", None) in console.NAMED_IN_THE_CALL

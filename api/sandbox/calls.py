@@ -17,7 +17,7 @@ arguments, in the order given here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -59,7 +59,7 @@ class Extend:
     timestamp_policy: str | None = None
     allow_degraded: bool = False
     only_new: bool = False
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Verify:
     trust: Trust
     policy: str
     at: datetime
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,13 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
 def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Report:
     (document,) = files
     return engine.judge(
-        document, name=args.name, trust=args.trust, policy=_document_policy(args.policy), at=args.at, fetcher=fetcher
+        document,
+        name=args.name,
+        trust=args.trust,
+        policy=_document_policy(args.policy),
+        at=args.at,
+        fetcher=fetcher,
+        password=args.password,
     )
 
 

@@ -91,11 +91,19 @@ class DocumentWorker:
         )
 
     def verify(
-        self, source: BinaryIO, *, name: str, trust: Trust, policy: str, at: datetime, fetcher: Fetcher
+        self,
+        source: BinaryIO,
+        *,
+        name: str,
+        trust: Trust,
+        policy: str,
+        at: datetime,
+        fetcher: Fetcher,
+        password: str | None = None,
     ) -> Report:
         return self.worker.call(
             "verify",
-            calls.Verify(name, trust, policy, at),
+            calls.Verify(name, trust, policy, at, password),
             files=(source.fileno(),),
             fetcher=fetcher,
             result=Report,

@@ -30,6 +30,7 @@ def verify(
             policy=services.policies.shipped(chosen.policy or services.settings.verification.policy),
             at=moment(chosen.at) or services.clock(),
             fetcher=Offline() if chosen.offline else services.fetcher,
+            password=chosen.password,
         )
     services.metrics.verifications.labels(report.verdict).inc()
     return report
