@@ -133,6 +133,7 @@ STATUS: Mapping[str, int] = {
     "settings-unusable": 500,
     "blob-missing": 500,
     "seal-broken": 500,
+    "report-not-made": 500,
     "internal-error": 500,
 }
 

@@ -17,7 +17,7 @@ from api import settings as kyso_settings
 from api.cli import appliance, console
 from api.cli.console import Lang, t
 from api.cli.output import atomic
-from api.render import time_text
+from api.reports.text import moment
 from api.sandbox import calls
 
 
@@ -57,6 +57,6 @@ def timestamp(
         )
         out.write(answer.der)
     console.err.print(
-        f"[green]✓[/] {t('dấu thời gian', 'timestamp')} {time_text(answer.time.astimezone(settings.zone))}"
+        f"[green]✓[/] {t('dấu thời gian', 'timestamp')} {moment(answer.time.astimezone(settings.zone))}"
         f" ({escape(answer.tsa or '–')}): {escape(str(output))}"
     )

@@ -2,6 +2,7 @@
 
     kyso verify out.pdf --trust var/demo/ca.pem
     kyso verify *.pdf --format json > reports.jsonl
+    kyso verify out.pdf --format pdf -o report.pdf
 
 Each document is read in a worker, several at a time, and reported in the order given. A document that cannot be read
 gets a report that says so; it never ends the run. Statuses: 0 every signature passed, 1 one failed, 2 indeterminate,
@@ -11,21 +12,22 @@ gets a report that says so; it never ends the run. Statuses: 0 every signature p
 from __future__ import annotations
 
 import hashlib
-import json
+from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, passwords, policies
-from api.cli.console import Form, Lang, t
-from api.render import report_json, report_text
+from api.cli import appliance, console, passwords, policies, reporting
+from api.cli.console import Lang, t
+from api.cli.reporting import Judged
 from api.workflows.documents import Documents
+from api.workflows.reporting import portrait as draw
 from verify.fetcher import Fetcher
 from verify.policy import Policy
 from verify.report import DocumentFacts, Report, Verdict, Warning_
@@ -74,7 +76,8 @@ def verify(
     policy: policies.Chosen = None,
     at: Annotated[str | None, typer.Option("--at", help=t("thời điểm xét (ISO 8601)", "time to judge at"))] = None,
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
-    form: Form = "text",
+    form: reporting.Form = "text",
+    output: reporting.Output = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
@@ -87,21 +90,21 @@ def verify(
         fetcher=appliance.fetcher(settings, offline=offline),
         password=passwords.given(ask=password, file=password_file),
     )
+    reports = reporting.Reports(form, output, settings.zone, files)
     statuses = []
     with (
         appliance.documents(settings) as documents,
         ThreadPoolExecutor(AT_A_TIME) as pool,
         console.progress(len(files), t("kiểm tra", "verifying")) as bar,
     ):
-        pending = [pool.submit(_judge, path, documents, question) for path in files]
+        # Let go of one by one: reports with pictures are large.
+        pending = deque(pool.submit(_judge, path, documents, question, pictures=reports.for_pages) for path in files)
         try:
-            for path, one in zip(files, pending, strict=True):
+            for path in files:
                 bar.update(bar.task_ids[0], name=path.name)
-                report = one.result()
-                statuses.append(STATUS[report.verdict])
-                _show(
-                    report, zone=settings.zone, form=form, path=path, several=len(files) > 1, first=len(statuses) == 1
-                )
+                judged = pending.popleft().result()
+                statuses.append(STATUS[judged.report.verdict])
+                reports.show(judged, path=path)
                 bar.advance(bar.task_ids[0])
         finally:
             for one in pending:
@@ -115,16 +118,16 @@ def worst(statuses: Iterable[int]) -> int:
     return next(status for status in WORST_FIRST if status in found)
 
 
-def _judge(path: Path, documents: Documents, question: _Question) -> Report:
+def _judge(path: Path, documents: Documents, question: _Question, *, pictures: bool) -> Judged:
     """The report on one file; only what is no fault of the file is raised."""
     try:
         file = path.open("rb")
     except OSError as error:
-        return _unreadable(path, None, question, code="file-not-read", reason=error.strerror or str(error))
+        return Judged(_unreadable(path, None, question, code="file-not-read", reason=error.strerror or str(error)))
     with file:
         try:
             with documents.open("cli") as worker:
-                return worker.verify(
+                report = worker.verify(
                     file,
                     name=path.name,
                     trust=question.trust,
@@ -133,12 +136,13 @@ def _judge(path: Path, documents: Documents, question: _Question) -> Report:
                     fetcher=question.fetcher,
                     password=question.password,
                 )
+                return Judged(report, draw(worker, file, report) if pictures else None)
         except Exception as error:
             of_the_call = getattr(error, "code", None) in console.NAMED_IN_THE_CALL
             if of_the_call or getattr(error, "actor", None) != "caller":
                 raise
             code, _, reason = console.sentence(error)
-            return _unreadable(path, file, question, code=code, reason=reason)
+            return Judged(_unreadable(path, file, question, code=code, reason=reason))
 
 
 def _unreadable(path: Path, file: BinaryIO | None, question: _Question, *, code: str, reason: str) -> Report:
@@ -161,17 +165,3 @@ def _unreadable(path: Path, file: BinaryIO | None, question: _Question, *, code:
         signatures=(),
         warnings=(Warning_(code, {"reason": reason}),),
     )
-
-
-def _show(report: Report, *, zone: tzinfo, form: str, path: Path, several: bool, first: bool) -> None:
-    if form == "json":
-        # One document alone is read by people too; several are JSON Lines.
-        print(json.dumps(report_json(report, zone=zone), ensure_ascii=False, indent=None if several else 2), flush=True)
-        return
-    if not first:
-        console.out.print()
-    marks = {"TOTAL_PASSED": "[green]✓[/]", "TOTAL_FAILED": "[red]✗[/]", "UNREADABLE": "[red]✗[/]"}
-    console.out.print(marks.get(report.verdict, "[yellow]?[/]"), end=" ")
-    console.out.print(report_text(report, language=console.language, zone=zone).rstrip(), markup=False)
-    for warning in report.warnings if report.verdict == "UNREADABLE" else ():
-        console.complain(warning.code, f"{path}: {warning.facts.get('reason', '')}")

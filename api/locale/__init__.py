@@ -1,4 +1,5 @@
-"""Words for people, in Vietnamese and English: `vi.toml` and `en.toml` beside this file.
+"""Words for people, in Vietnamese and English: `vi.toml` and `en.toml` beside this file; those of verification reports
+in `vi.report.toml` and `en.report.toml`.
 
 The packages speak in codes and facts; here a code becomes a sentence that says what to do. A fact that is missing
 leaves an ellipsis rather than an error, because a sentence must never be the reason for a failure.
@@ -38,7 +39,10 @@ class _Facts(dict[str, object]):
 @cache
 def words(language: Language) -> dict[str, dict[str, Any]]:
     """All tables of one language."""
-    return tomllib.loads((files(__package__) / f"{language}.toml").read_text(encoding="utf-8"))
+    tables: dict[str, dict[str, Any]] = {}
+    for file in (f"{language}.toml", f"{language}.report.toml"):
+        tables |= tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
+    return tables
 
 
 def fill(text: str, facts: Mapping[str, object]) -> str:

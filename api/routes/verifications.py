@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from api import locale, render, uploads
+from api.reports import terminal
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.schemas import parse_options
@@ -77,7 +78,7 @@ async def create(request: Request) -> Response:
     if kind == "text/plain":
         language = locale.choose(request.headers.get("accept-language"), default=request.app.state.language)
         return PlainTextResponse(
-            render.report_text(report, language=language, zone=services.settings.zone),
+            terminal.report_text(report, language=language, zone=services.settings.zone),
             headers={"Cache-Control": "no-store"},
         )
     return common.json(render.report_json(report, zone=services.settings.zone))

@@ -13,6 +13,7 @@ arguments, in the order given here.
 | `judge_certificate` | `JudgeCertificate` | – | `verify.engine.CertificateReport` |
 | `timestamp` | `Timestamp` | – | `Timestamped` |
 | `render` | `Render` | document | `Rendered` |
+| `portray` | `Portray` | document | `Portrait` |
 """
 
 from __future__ import annotations
@@ -119,3 +120,74 @@ class Rendered:
     width: int
     height: int
     pages: int
+
+
+LARGEST_PICTURE = 4096
+"""Pixels that a side of any picture may have, whatever is asked for."""
+
+
+@dataclass(frozen=True)
+class Portrayed:
+    """A signature to be shown: the name of its field, and how many bytes it covers.
+
+    `compare` asks for the pages that have changed since then.
+    """
+
+    id: str
+    end: int | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class Portray:
+    """`pages` and `compared` bound the pictures; `longest` is the most pixels that either side may have."""
+
+    signatures: tuple[Portrayed, ...]
+    pages: int = 5
+    compared: int = 3
+    longest: int = 1000
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place on a picture: left, top, right, bottom in pixels. `id` is the signature's; empty where something changed."""
+
+    id: str
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    page: int
+    png: bytes
+    width: int
+    height: int
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """One page when it was signed and now; None where there was or is no such page."""
+
+    page: int
+    before: Picture | None
+    after: Picture | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The pages that have changed since a signature; `more` says that there are others."""
+
+    id: str
+    pages: tuple[BeforeAfter, ...]
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Pictures of a document. `complete` says that every page was looked at for signatures."""
+
+    pages: int
+    pictures: tuple[Picture, ...]
+    compared: tuple[Compared, ...] = ()
+    complete: bool = True

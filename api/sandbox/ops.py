@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import verify.policy
-from api.sandbox import calls, rendering, warmup
+from api.sandbox import calls, portraits, rendering, warmup
 from api.sandbox.worker import Operation
 from signer import pipeline
 from signer import timestamp as timestamps
@@ -109,6 +109,11 @@ def render(args: calls.Render, files: Files, _: Fetcher) -> calls.Rendered:
     return rendering.render(document, page=args.page, longest=args.longest)
 
 
+def portray(args: calls.Portray, files: Files, _: Fetcher) -> calls.Portrait:
+    (document,) = files
+    return portraits.portray(document, order=args)
+
+
 TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b")),
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
@@ -118,6 +123,7 @@ TABLE: Mapping[str, Operation] = {
     "judge_certificate": Operation(judge_certificate, calls.JudgeCertificate),
     "timestamp": Operation(timestamp, calls.Timestamp),
     "render": Operation(render, calls.Render, ("rb",)),
+    "portray": Operation(portray, calls.Portray, ("rb",)),
 }
 
 

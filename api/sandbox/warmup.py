@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from api.sandbox import rendering
+from api.sandbox import portraits, rendering
+from api.sandbox.calls import Portray, Portrayed
 from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
@@ -97,6 +98,8 @@ def run(policy: Policy) -> None:
         signer.der, chain=(), trust=trust, policy=policy, at=now, fetcher=answers, purpose="signing"
     )
     rendering.render(BytesIO(document), page=1, longest=64)
+    shown = tuple(Portrayed(one.id, end=len(document), compare=True) for one in report.signatures)
+    portraits.portray(BytesIO(document), order=Portray(shown, longest=64))
 
 
 def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: Grounds) -> bytes:

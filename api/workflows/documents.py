@@ -109,6 +109,9 @@ class DocumentWorker:
             result=Report,
         )
 
+    def portray(self, source: BinaryIO, *, order: calls.Portray) -> calls.Portrait:
+        return self.worker.call("portray", order, files=(source.fileno(),), fetcher=Offline(), result=calls.Portrait)
+
     def judge_certificate(
         self,
         certificate: bytes,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from api import locale
-from api.render import report_json, report_text
+from api.render import report_json
+from api.reports.terminal import report_text
 from tests.cli_support import ROOT
 from verify.report import DocumentFacts, Report, Warning_
 
