@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import typer
+from typer import rich_utils
 
 from api.cli import console
 
@@ -49,12 +50,25 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    # With a callback a single command keeps its name, however few are loaded.
-    app.callback()(lambda: None)
+    app.callback()(_before)
     asked = FILES.get(arguments[0]) if arguments else None
     for file in dict.fromkeys([asked] if asked else FILES.values()):
         import_module(f"api.cli.{file}").register(app)
     return app
+
+
+def _before(lang: console.Lang = "vi") -> None:
+    """With this a single command keeps its name, however few are loaded. The language was read before parsing."""
+
+
+def _entitle_help() -> None:
+    """The headings of `--help`, which typer has in English."""
+    rich_utils.ARGUMENTS_PANEL_TITLE = console.t("Tham số", "Arguments")
+    rich_utils.OPTIONS_PANEL_TITLE = console.t("Tùy chọn", "Options")
+    rich_utils.COMMANDS_PANEL_TITLE = console.t("Lệnh", "Commands")
+    rich_utils.REQUIRED_LONG_STRING = console.t("[bắt buộc]", "[required]")
+    rich_utils.DEFAULT_STRING = console.t("[mặc định: {}]", "[default: {}]")
+    rich_utils.ENVVAR_STRING = console.t("[biến môi trường: {}]", "[env var: {}]")
 
 
 def _wrong_call(error: Exception) -> str:
@@ -82,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status. No exception leaves."""
     console.language = console.wanted_language(arguments)
+    if not {"--help", "-h"}.isdisjoint(arguments) or not arguments:
+        _entitle_help()
     try:
         result = _application(arguments)(list(arguments), standalone_mode=False)
     except _UsageError as error:

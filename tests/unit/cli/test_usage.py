@@ -39,12 +39,15 @@ def test_a_wrong_call_is_told_in_one_line_and_ends_with_64(arguments, tmp_path, 
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize(("language", "word"), [("vi", "kiểm tra chữ ký số"), ("en", "judge the signatures")])
-def test_help_speaks_both_languages(language, word, tmp_path):
-    """`kyso --help` lists every command, in the language of the run."""
+@pytest.mark.parametrize(
+    ("language", "words"), [("vi", ("kiểm tra chữ ký số", "Lệnh")), ("en", ("judge the signatures", "Commands"))]
+)
+def test_help_speaks_both_languages(language, words, tmp_path):
+    """`kyso --help` lists every command, in the language of the run or of --lang."""
     ran = kyso("--help", home=tmp_path, KYSO_LANG=language)
+    assert ran == kyso("--lang", language, "--help", home=tmp_path)
     assert 0 == ran.status
-    assert word in ran.out
+    assert all(word in ran.out for word in words)
     for command in ("serve", "sign", "verify", "timestamp", "token", "key", "audit", "caller", "cert"):
         assert command in ran.out
 
