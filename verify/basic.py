@@ -23,6 +23,7 @@ from verify.policy import Policy, Unlisted
 from verify.report import Check, Facts
 from verify.timing import JudgedTimestamp
 
+CONTEXT = "EN 319 102-1 §5.2.4"
 INTEGRITY = "EN 319 102-1 §5.2.7"
 ACCEPTANCE = "EN 319 102-1 §5.2.8"
 
@@ -103,7 +104,8 @@ class Basic:
     def judge(
         self, found: FoundSignature, *, times: Times, checks: list[Check]
     ) -> tuple[CertificateResult | None, list[Problem]]:
-        """§5.3 behind the integrity: certificate (§5.2.3), path (§5.2.6), acceptance (§5.2.8). All problems."""
+        """§5.3 behind the integrity: certificate (§5.2.3), context (§5.2.4), path (§5.2.6),
+        acceptance (§5.2.8). All problems."""
         named = {"matched": "PASSED", "absent": "WARNING", "mismatched": "FAILED"}[found.binding]
         checks.append(Check("SIGNING_CERTIFICATE", "EN 319 102-1 §5.2.3", named, {"binding": found.binding}))  # type: ignore[arg-type]  # the three are outcomes
         if found.signer is None or found.binding == "mismatched":
@@ -112,10 +114,31 @@ class Basic:
             found.signer, role="signer", reference=times.proven or self.now, pool=found.evidence.certificates
         )
         checks.extend(result.checks)
+        context = list(self._context(found, checks=checks))
         own = list(_made_too_late(result.problems, times=times))
         early = self._too_early(found.signer, times=times)
         accepted = list(self._acceptance(found, times=times, checks=checks))
-        return result, [*early, *own, *result.problems, *accepted]
+        return result, [*early, *own, *context, *result.problems, *accepted]
+
+    def _context(self, found: FoundSignature, *, checks: list[Check]) -> Iterator[Problem]:
+        """§5.2.4: the signature policy that the signature names (EPES) is known, and is the document that it means."""
+        named = found.signature_policy
+        if named is None:
+            return
+        known = self.policy.signature_policies.get(named.identifier)
+        matches = (named.digest_algorithm, named.digest.hex()) in (known or ())
+        facts: Facts = {"identifier": named.identifier, "known": known is not None, "matches": matches}
+        if matches:
+            checks.append(Check("SIGNATURE_POLICY", CONTEXT, "PASSED", facts))
+            return
+        unknown = known is None and bool(named.identifier)
+        effect = self.policy.outcomes["signature_policy_unknown" if unknown else "signature_policy_mismatch"]
+        if effect == "IGNORED":
+            return
+        checks.append(Check("SIGNATURE_POLICY", CONTEXT, "WARNING" if effect == "WARNING" else "FAILED", facts))
+        if effect != "WARNING":
+            sub = "SIGNATURE_POLICY_NOT_AVAILABLE" if unknown else "POLICY_PROCESSING_ERROR"
+            yield Problem(sub, "signature-policy", concerns="signature")
 
     def _too_early(self, certificate: bytes, *, times: Times) -> tuple[Problem, ...]:
         """§5.5.4 step 4: a signature that provably existed before its certificate began."""

@@ -66,6 +66,8 @@ class Policy:
     """What a signer's certificate must state: `subject.common_name`, `issuer.organization_name`, …"""
     discouraged: tuple[str, ...] = ()
     """Schemes and digests that are accepted and pointed out."""
+    signature_policies: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Signature policies (EPES) whose documents are known: by identifier, (name of a digest, digest in hexadecimal)."""
     title: Mapping[str, str] = field(default_factory=dict)
     """By language."""
     for_documents: bool = True
@@ -176,12 +178,22 @@ def _policy(whole: Table) -> Policy:
         fallback_age_hours=revocation["fallback_age_hours"],
         clock_skew_seconds=revocation["clock_skew_seconds"],
         fresh_evidence=tuple(revocation["fresh_evidence"]),
+        signature_policies=_documents(whole["signature_policies"]["known"]),
         outcomes=whole["outcomes"],
     )
 
 
 def _steps(sizes: dict[str, Any]) -> tuple[tuple[int, datetime | None], ...]:
     return tuple((int(bits), _end(until)) for bits, until in sizes.items())
+
+
+def _documents(known: list[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for entry in known:
+        identifier, digest = entry.split(" ")
+        name, value = digest.split(":")
+        found[identifier] = (*found.get(identifier, ()), (name, value))
+    return found
 
 
 def _end(day: str) -> datetime | None:

@@ -40,6 +40,8 @@ OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "claimed_time_outside_certificate": ("INDETERMINATE", "WARNING", "IGNORED"),
     "time_not_proven": ("INDETERMINATE", "WARNING", "IGNORED"),
     "discouraged_algorithm": ("INDETERMINATE", "WARNING", "IGNORED"),
+    "signature_policy_unknown": ("INDETERMINATE", "WARNING", "IGNORED"),
+    "signature_policy_mismatch": ("INDETERMINATE", "WARNING"),
 }
 """What each finding may be made of. None of them can be made to pass what the standard calls failed."""
 
@@ -48,6 +50,7 @@ MOST_BITS: Final = 65_536
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,38})){1,32}")
 _CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_KNOWN = re.compile(rf"{_OID.pattern} sha(256|384|512):[0-9a-f]{{64,128}}")
 _USAGE = re.compile(r"[a-z0-9_]{1,60}|[0-2](\.(0|[1-9][0-9]{0,38})){1,32}")
 
 
@@ -151,6 +154,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, Rule]]] = {
         "clock_skew_seconds": _number(0, 86_400),
         "fresh_evidence": _several(ROLES),
     },
+    "signature_policies": {"known": _several(_KNOWN, '"1.2.3 sha256:…", an identifier and the digest of its document')},
     "outcomes": {key: _one_of(*allowed) for key, allowed in OUTCOMES.items()},
 }
 _HEAD: Final = ("name", "title", "documents")
