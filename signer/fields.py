@@ -24,6 +24,7 @@ from signer.model import FieldPlan, Place
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED, get
+from verify.pdf_reader import Reader
 
 _EDGE = 0.5
 """Points by which a box may overlap the page's edge: coordinates are often rounded."""
@@ -39,7 +40,8 @@ KIND_KEY = pdf_name("/KysoKind")
 
 @dataclass(frozen=True)
 class Field:
-    """A field at the end of its branch of the form. `inherited` holds what it has itself or from above."""
+    """A field at the end of its branch of the form. `inherited` holds what it has itself or from above; a signature
+    that says nothing of what it permits (/Reference, ISO 32000-1 Table 252) is left unread there, as its reference."""
 
     name: str
     dictionary: generic.DictionaryObject
@@ -94,7 +96,7 @@ def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:
             continue
         partial = get(dictionary, "/T")
         name = ".".join(part for part in (prefix, str(partial) if partial is not None else "") if part)
-        inherited = above | {key: value for key in _INHERITED if (value := get(dictionary, key)) is not None}
+        inherited = above | {key: value for key in _INHERITED if (value := _value(dictionary, key)) is not None}
         kids = get(dictionary, "/Kids")
         kids = list(kids) if isinstance(kids, generic.ArrayObject) else []
         named = [kid for kid in kids if "/T" in (_dictionary(kid) or ())]
@@ -103,6 +105,18 @@ def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:
             widgets = tuple(kid for kid in kids if isinstance(kid, generic.IndirectObject)) or (item,)
             found.setdefault(name, Field(name, dictionary, item.reference, widgets, inherited))
     return found
+
+
+def _value(dictionary: generic.DictionaryObject, key: str) -> Any:
+    if key == "/V" and key in dictionary:
+        raw = dictionary.raw_get(key)
+        if isinstance(raw, generic.IndirectObject) and isinstance(raw.reference.pdf, Reader):
+            try:
+                if raw.reference.pdf.is_flat(raw.reference, without=b"/Reference"):
+                    return raw
+            except UNEXPECTED:
+                return None
+    return get(dictionary, key)
 
 
 def require_name(name: str) -> None:

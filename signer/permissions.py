@@ -75,6 +75,9 @@ def read(fields: Mapping[str, Field], *, root: generic.DictionaryObject) -> Rest
             continue
         signed.append(name)
         values = field.inherited["/V"]
+        if isinstance(values, generic.IndirectObject) and "/Lock" not in field.dictionary:
+            continue  # it says nothing of what it permits
+        values = values.get_object()
         if not isinstance(values, generic.DictionaryObject):
             raise _unreadable(name)
         if get(values, "/Type") == "/DocTimeStamp":

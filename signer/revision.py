@@ -14,13 +14,18 @@ import hashlib
 import hmac
 import io
 import threading
+from operator import itemgetter
+from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import filter_mixins
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer import serialising
+
 _PATCHING = threading.Lock()
+_number = itemgetter(0)
 
 
 class RevisionWriter(IncrementalPdfFileWriter):
@@ -35,6 +40,16 @@ class RevisionWriter(IncrementalPdfFileWriter):
         self.digest_aware_write = True
         self._write(stream, skip_header=True)
         return stream
+
+    def _write_objects(self, stream: Appended, object_position_dict: dict[tuple[int, int], Any]) -> None:
+        if self.security_handler is not None or self.object_streams:
+            super()._write_objects(stream, object_position_dict)
+            return
+        for (generation, number), value in sorted(self.objects.items(), key=_number):
+            object_position_dict[generation, number] = stream.tell()
+            stream.write(b"%d %d obj\n" % (number, generation))
+            serialising.write(value, stream)
+            stream.write(b"\nendobj\n")
 
 
 class RepeatableWriter(RevisionWriter):

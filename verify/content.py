@@ -17,10 +17,10 @@ reachable or not, for what is not reachable today is what an attack makes reacha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.decode_limits import DecodePurpose
@@ -58,7 +58,7 @@ _VALUE_OR_HIDDEN = re.compile(rb"/V\s*[(<]|/F\s+(?!4\b|132\b)\d")
 """An annotation worth parsing: a text value, or flags other than Print and Locked."""
 
 _ACTIVE = re.compile(rb"/S\s*/(JavaScript|Launch|SubmitForm|ImportData|GoToE|GoToR)\b")
-_REFERENCE = re.compile(rb"(?<!\d)(\d{1,10})\s{1,8}\d{1,5}\s{1,8}R\b")
+_REFERENCE = re.compile(rb"(\d\d{0,9}+)\s{1,8}\d{1,5}\s{1,8}R\b")  # beginning with one digit, it is found quickly
 _OBJECT = re.compile(rb"\s*\d+\s+\d+\s+obj\s*")
 _KNOWN_STREAM = re.compile(rb"/Type\b|/Subtype\b|/S\s+\d")
 """Streams that say what they are; the last is the hint stream of a linearised file (ISO 32000-1 Table F.2)."""
@@ -79,8 +79,9 @@ _ACTIONS = {
     "/Hide": "shows-or-hides",
     "/SetOCGState": "shows-or-hides",
 }
-_HEX = re.compile(rb"<[0-9A-Fa-f]{256,}>?")
 _LONG_TEXT = 1_024
+_LONG_STRING = 256
+_PART = 1 << 20
 _DEPTH = 8
 LARGE = 1 << 17
 """Objects of more bytes are looked at by their dictionaries alone: a scanned page is never held in memory."""
@@ -120,49 +121,97 @@ class _Found:
 
 
 def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budget) -> None:
-    objects = tuple(raw)
+    objects = tuple(raw) if raw.in_memory else raw
     for reason, offset in pdf_tiling.ambiguities(raw, objects):
         found.add("AMBIGUOUS_PARSE", reason, offset)
-    pages, whole = 0, True
-    named: set[bytes] = set()
-    coloured: set[int] = set()
-    loose: list[int] = []
-    large = {one.number: one.dictionary for one in objects if one.current and one.end - one.offset > LARGE}
-    for number, text, kind, complete in _texts(raw, objects, reader):
-        pages += bool(_PAGE.search(text))
-        if len(text) > _LONG_TEXT:  # a signature's value has no references, and many digits
-            text = _HEX.sub(b"<>", text)  # noqa: PLW2901
-        named.update(_REFERENCE.findall(text))
-        if b"/BG" in text or b"/IC" in text:
-            coloured.add(number)
-        whole = whole and complete
-        if kind == "stream" and not _KNOWN_STREAM.search(text):
-            loose.append(number)
-        if _SUSPECT.search(text) or (b"/AP" in text and _VALUE_OR_HIDDEN.search(text)):
-            _parse(reader, number, text, kind=kind, found=found)
+    seen = _Seen()
+    for part in _parts(_texts(raw, objects, reader)):
+        seen.look(part, reader, found=found)
     shown = get(get(reader.root, "/Pages"), "/Count")
-    if isinstance(shown, int) and pages > shown:
-        found.add("HIDDEN_CONTENT", "page-not-shown", pages - shown)
-    for number in loose if whole else ():
-        if b"%d" % number not in named:
+    if isinstance(shown, int) and seen.pages > shown:
+        found.add("HIDDEN_CONTENT", "page-not-shown", seen.pages - shown)
+    for number in seen.loose if seen.whole else ():
+        if b"%d" % number not in seen.named:
             found.add("HIDDEN_CONTENT", "content-not-shown", number)
-    for reason, page in pdf_covering.covered(reader, budget=budget.content, large=large, coloured=coloured):
+    large = {one.number: one.dictionary for one in objects if one.end - one.offset > LARGE and one.current}
+    for reason, page in pdf_covering.covered(reader, budget=budget.content, large=large, coloured=seen.coloured):
         found.add("CONTENT_NOT_READ" if reason == "page-content" else "HIDDEN_CONTENT", reason, page)
 
 
-def _texts(
-    raw: RawObjects, objects: tuple[RawObject, ...], reader: PdfFileReader
-) -> Iterator[tuple[int, bytes, _Kind, bool]]:
-    """(number, the object without its stream, what it is, whether this is all of it) of current objects."""
+class _Text(NamedTuple):
+    """A current object without its stream and without long hexadecimal strings; `complete` says that this is all."""
+
+    number: int
+    text: bytes
+    kind: _Kind
+    complete: bool
+
+
+class _Seen:
+    """What the objects say, put together. They are searched many at a time, since hardly any of them is suspect."""
+
+    def __init__(self) -> None:
+        self.pages, self.whole = 0, True
+        self.named: set[bytes] = set()
+        self.coloured: set[int] = set()
+        self.loose: list[int] = []
+
+    def look(self, part: Sequence[_Text], reader: PdfFileReader, *, found: _Found) -> None:
+        joined = b"\n|\n".join([one.text for one in part])
+        if _PAGE.search(joined):
+            self.pages += sum(bool(_PAGE.search(one.text)) for one in part)
+        self.named.update(_REFERENCE.findall(joined))
+        if b"/BG" in joined or b"/IC" in joined:
+            self.coloured.update(one.number for one in part if b"/BG" in one.text or b"/IC" in one.text)
+        self.whole = self.whole and all(one.complete for one in part)
+        self.loose += [one.number for one in part if one.kind == "stream" and not _KNOWN_STREAM.search(one.text)]
+        if _SUSPECT.search(joined) or (b"/AP" in joined and _VALUE_OR_HIDDEN.search(joined)):
+            for number, text, kind, _ in part:
+                if _SUSPECT.search(text) or (b"/AP" in text and _VALUE_OR_HIDDEN.search(text)):
+                    _parse(reader, number, text, kind=kind, found=found)
+
+
+def _parts(texts: Iterable[_Text]) -> Iterator[list[_Text]]:
+    """The texts in lists of about a megabyte."""
+    part: list[_Text] = []
+    size = 0
+    for one in texts:
+        part.append(one)
+        size += len(one.text)
+        if size > _PART:
+            yield part
+            part, size = [], 0
+    yield part
+
+
+def _texts(raw: RawObjects, objects: Iterable[RawObject], reader: PdfFileReader) -> Iterator[_Text]:
     for one in objects:
         if one.current:
-            is_stream = len(one.dictionary) < len(one.head)
+            text = one.dictionary
+            is_stream = len(text) < len(one.head)
             kind: _Kind = "stream" if is_stream else "plain"
-            yield one.number, one.dictionary, kind, is_stream or one.end - one.offset <= HEAD
+            yield _Text(one.number, _shortened(text), kind, is_stream or one.end - one.offset <= HEAD)
     for stream in set(raw.compressed.values()):
         for number, text in _unpacked(reader, stream):
             if raw.compressed.get(number) == stream:
-                yield number, text, "compressed", True
+                yield _Text(number, _shortened(text), "compressed", True)
+
+
+def _shortened(text: bytes) -> bytes:
+    """Without long hexadecimal strings: a signature's value has no references, and many digits."""
+    if len(text) <= _LONG_TEXT:
+        return text
+    kept, at = [], 0
+    while (start := text.find(b"<", at)) >= 0:
+        end = text.find(b">", start)
+        end = len(text) if end < 0 else end
+        if end - start > _LONG_STRING and text[start + 1 : end].isalnum():
+            kept.append(text[at : start + 1])
+            at = end
+        else:
+            kept.append(text[at : start + 1])
+            at = start + 1
+    return b"".join((*kept, text[at:])) if kept else text
 
 
 def _search(file: BinaryIO, *, found: _Found, budget: Budget) -> None:

@@ -116,7 +116,7 @@ def check_pages(reader: Reader, *, limits: Limits) -> int:
 
 def get(values: Any, key: str) -> Any:
     """The value behind a key of a dictionary, dereferenced; None when there is none or it cannot be read."""
-    if not isinstance(values, generic.DictionaryObject):
+    if not isinstance(values, generic.DictionaryObject) or key not in values:
         return None
     try:
         return values[key]

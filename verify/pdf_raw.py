@@ -11,12 +11,12 @@ thing begins; of a large one only head and tail are read, so that a document of 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -29,8 +29,7 @@ LENGTH = re.compile(rb"/Length\s+(\d+)(?:\s+(\d+)\s+R)?")
 _NUMBER = re.compile(rb"\s*\d+\s+\d+\s+obj\s*(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class RawObject:
+class RawObject(NamedTuple):
     """One object at `offset`: `head` are its first bytes, `tail` its last, both the whole of it if it is small."""
 
     number: int
@@ -55,6 +54,7 @@ class RawObjects:
     def __init__(self, file: BinaryIO, reader: PdfFileReader, *, limit: int) -> None:
         self._file = file
         self._reader = reader
+        self._octets = reader.stream.getvalue() if isinstance(reader.stream, io.BytesIO) else None
         self._shift = int(getattr(reader.stream, "offset", 0))
         self.size = file.seek(0, os.SEEK_END)
         self.sections = [reader.xrefs.get_xref_container_info(number) for number in range(reader.xrefs.total_revisions)]
@@ -68,10 +68,16 @@ class RawObjects:
         self.offsets = sorted(self._places)[:limit]
         self._marks = sorted({*self._places, *self._other_marks(), self.size})
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether going through the objects again costs no reading."""
+        return self._octets is not None
+
     def __iter__(self) -> Iterator[RawObject]:
-        start, window = 0, b""
+        start, window = 0, self._octets or b""
+        marks, places, current = self._marks, self._places, self._current
         for offset in self.offsets:
-            end = self._marks[bisect_right(self._marks, offset)]
+            end = marks[bisect_right(marks, offset)]
             if end - offset <= HEAD:
                 if offset < start or end > start + len(window):
                     self._file.seek(offset)
@@ -79,8 +85,8 @@ class RawObjects:
                 head = tail = window[offset - start : end - start]
             else:
                 head, tail = self._read(offset, HEAD), self._read(end - TAIL, TAIL)
-            number, generation = self._places[offset]
-            yield RawObject(number, generation, offset, end, head, tail, offset in self._current)
+            number, generation = places[offset]
+            yield RawObject(number, generation, offset, end, head, tail, offset in current)
 
     def between(self, start: int, end: int) -> bytes:
         """At most HEAD bytes of [start, end)."""
@@ -105,6 +111,8 @@ class RawObjects:
         return int(value[1]) if value else None
 
     def _read(self, start: int, length: int) -> bytes:
+        if self._octets is not None:
+            return self._octets[start : start + length]
         self._file.seek(start)
         return self._file.read(length)
 

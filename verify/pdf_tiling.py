@@ -62,6 +62,8 @@ def _object(one: RawObject, raw: RawObjects) -> str | None:  # noqa: PLR0911  on
     if header is None or (int(header[1]), int(header[2])) != (one.number, one.generation):
         return "object-header"
     whole = one.end - one.offset <= HEAD
+    if whole and b"stream" not in one.head and b"%" not in one.head:
+        return None if one.head.count(b"endobj") == 1 and one.head.rstrip().endswith(b"endobj") else "stray-bytes"
     at = one.head.find(b"stream", header.end())
     if at >= 0 and one.head.find(b"endobj", header.end(), at) >= 0:
         at = -1

@@ -1,0 +1,345 @@
+"""Reads cross-reference tables quickly: those whose lines are all of the form that ISO 32000-1 §7.5.4 prescribes.
+
+A short table is taken by one regular expression, a long one is kept as bytes and looked up by line, and the trailer of
+a revision that another one followed is parsed only when somebody asks for an entry. Whatever is irregular, and every
+cross-reference stream, goes to pyHanko, which knows what to forgive.
+
+    builder = Builder(handler=reader, stream=file, strict=True, last_startxref=116)
+    sections = builder.read_xrefs()        # oldest first; then builder.trailer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, BinaryIO, cast
+
+from pyhanko.pdf_utils import generic, misc
+from pyhanko.pdf_utils.xref import (
+    TrailerDictionary,
+    XRefBuilder,
+    XRefCache,
+    XRefSection,
+    XRefSectionData,
+    XRefSectionMetaInfo,
+    XRefSectionType,
+    _check_xref_consistency,
+)
+
+from verify.pdf_parser import parse
+
+_ROW = 20
+"""Bytes of one line of a cross-reference table (ISO 32000-1 §7.5.4)."""
+
+_WORTHWHILE = 200
+"""Lines from which on keeping a table as bytes is quicker than reading it."""
+
+_SMALL = 1 << 13
+_USED = ord("n")
+_MAX_GENERATION = 0xFFFF
+_SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
+_TRAILER = re.compile(rb"\s*trailer\s*")
+_SMALL_TABLE = re.compile(
+    rb"\s{0,8}((?:\d{1,10} \d{1,3} ?(?:\r\n|\r|\n)(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++\s{0,8})++)trailer\s{0,8}"
+)
+_SMALL_SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,3}) ?(?:\r\n|\r|\n)((?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++)")
+_PLAIN_TRAILER = re.compile(
+    rb"<<\s*+(?:/(?:(?:Root|Info)\s++[1-9]\d{0,9} \d{1,5} R|(?:Size|Prev)\s++\d{1,18}"
+    rb"|ID\s*+\[\s*+<[0-9A-Fa-f]{2,128}>\s*+<[0-9A-Fa-f]{2,128}>\s*+\])\s*+)++>>\s*+startxref\s"
+)
+"""A trailer of which nothing is left to be found wrong when it is parsed later: each entry can be read in one way."""
+
+_TRAILER_KEY = re.compile(rb"/(Root|Info|Size|Prev|ID)\b")
+_NUMBER_ENTRY = re.compile(rb"/(Size|Prev)\s+(\d+)")
+
+
+class Builder(XRefBuilder):
+    """Reads what is regular by itself, and leaves the rest to pyHanko."""
+
+    def __init__(self, *, handler: Any, stream: BinaryIO, strict: bool, last_startxref: int) -> None:
+        super().__init__(handler=handler, stream=stream, strict=strict, last_startxref=last_startxref)
+        self.trailer = _Trailers()
+        self.trailer.container_ref = generic.TrailerReference(handler)
+
+    def read_xrefs(self) -> list[XRefSection]:
+        """All sections, oldest first. Raises what pyHanko raises."""
+        first = startxref = self.last_startxref
+        seen: set[int] = set()
+        while startxref is not None and startxref not in seen:
+            seen.add(startxref)
+            self.stream.seek(startxref)
+            if self.stream.read(4) != b"xref":
+                break
+            self.stream.read(1)  # pyHanko counts the table from here
+            before = len(self.sections)
+            startxref, earlier = self._regular(startxref), startxref
+            if len(self.sections) == before:
+                startxref = earlier
+                break
+        if startxref is None:
+            sections = list(reversed(self.sections))
+            if self.strict:
+                _check_xref_consistency(sections)
+            return sections
+        self.last_startxref = startxref
+        try:
+            return cast("list[XRefSection]", super().read_xrefs())  # type: ignore[no-untyped-call]  # pyHanko's
+        finally:
+            self.last_startxref = first
+
+    def _read_xref_table(self, declared_startxref: int) -> Any:
+        start, before = self.stream.tell(), len(self.sections)
+        previous = self._regular(declared_startxref)
+        if len(self.sections) > before:
+            return previous
+        self.stream.seek(start)
+        return super()._read_xref_table(declared_startxref)
+
+    def _regular(self, declared_startxref: int) -> Any:
+        """Adds the section at the stream's position, if it is regular; returns /Prev."""
+        start = self.stream.tell()
+        data, highest = self._table()
+        if data is None:
+            return None
+        end = self.stream.tell()
+        trailer = self._trailer()
+        if "/XRefStm" in trailer:
+            return None
+        size, previous = trailer.raw_get("/Size"), trailer.raw_get("/Prev") if "/Prev" in trailer else None
+        if previous is not None and not isinstance(previous, int):
+            raise misc.PdfReadError("/Prev is no number")
+        if self.strict and highest >= int(size):
+            raise misc.PdfStrictReadError(f"the table names object {highest}, the trailer allows less than {size}")
+        info = XRefSectionMetaInfo(
+            xref_section_type=XRefSectionType.STANDARD,
+            size=int(size),
+            declared_startxref=declared_startxref,
+            start_location=start,
+            end_location=end,
+            stream_ref=None,
+        )
+        self.sections.append(XRefSection(info, data))
+        self.trailer.add_trailer_revision(trailer)
+        return previous
+
+    def _table(self) -> tuple[XRefSectionData | None, int]:
+        """The table and its highest number, the stream then behind `trailer`; None for one that is not regular."""
+        start = self.stream.tell()
+        text = self.stream.read(_SMALL)
+        self.stream.seek(start)
+        head = _SUBSECTION.match(text)
+        if head is not None and int(head[2]) >= _WORTHWHILE:
+            table = Table.read(self.stream)
+            if table is not None:
+                return table, table.highest
+        found = _SMALL_TABLE.match(text)
+        if found is None:
+            return None, 0
+        self.stream.seek(start + found.end())
+        return _entries(found[1])
+
+    def _trailer(self) -> Any:
+        start = self.stream.tell()
+        text, reference = self.stream.read(_SMALL), generic.TrailerReference(self.handler)
+        if self.sections and (plain := _PLAIN_TRAILER.match(text)) is not None:
+            keys = tuple("/" + key.decode() for key in _TRAILER_KEY.findall(plain[0]))
+            if len(set(keys)) == len(keys) and "/Size" in keys:
+                return _Earlier(plain[0], keys, reference)
+        trailer = parse(text, reference)
+        if trailer is not None:
+            return trailer
+        self.stream.seek(start)
+        return generic.DictionaryObject.read_from_stream(self.stream, reference)
+
+
+class CrossReferences(XRefCache):
+    """Which object is where in which revision; asks only the revisions that name the object."""
+
+    def __init__(self, reader: Any, sections: list[XRefSection]) -> None:
+        super().__init__(reader, sections)
+        self._naming: dict[int, list[int]] = {}
+        self._unlisted: list[int] = []
+        for revision, section in enumerate(sections):
+            data = section.xref_data
+            if type(data) is not XRefSectionData or data.hybrid is not None or len(data.standard_xrefs) > _WORTHWHILE:
+                self._unlisted.append(revision)
+                continue
+            for numbers in (data.standard_xrefs, data.xrefs_in_objstm, data.freed):
+                for number in numbers:
+                    self._naming.setdefault(number, []).append(revision)
+
+    def get_historical_ref(self, ref: Any, revision: int) -> Any:
+        named = self._naming.get(ref.idnum, ())
+        for candidate in sorted({*named, *self._unlisted}, reverse=True):
+            if candidate <= revision:
+                try:
+                    return self._xref_sections[candidate].xref_data.try_resolve(ref)
+                except KeyError:
+                    continue
+        return None
+
+
+class _Earlier:
+    """A plain trailer that a later one follows: nearly always nothing of it is ever asked for but /Size and /Prev."""
+
+    def __init__(self, text: bytes, keys: tuple[str, ...], reference: generic.TrailerReference) -> None:
+        self._text = text
+        self._keys = keys
+        self._reference = reference
+
+    @cached_property
+    def _parsed(self) -> generic.DictionaryObject:
+        trailer = parse(self._text, self._reference)
+        assert trailer is not None  # by _PLAIN_TRAILER
+        return trailer
+
+    def raw_get(self, key: str, *rest: Any) -> Any:
+        if key not in self._keys:
+            raise KeyError(key)
+        if key in {"/Size", "/Prev"}:
+            numbers = dict(_NUMBER_ENTRY.findall(self._text))
+            return generic.NumberObject(numbers[key[1:].encode()])
+        return self._parsed.raw_get(key, *rest)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def items(self) -> Any:
+        return self._parsed.items()
+
+
+class _Trailers(TrailerDictionary):
+    """All trailers as one, without parsing those of which everything was stated anew."""
+
+    def flatten(self, revision: int | None = None) -> generic.DictionaryObject:
+        trailers = self._trailer_revisions if revision is None else self._trailer_revisions[-revision - 1 :]
+        whole = generic.DictionaryObject()
+        for key in dict.fromkeys(key for trailer in reversed(trailers) for key in trailer):
+            if key not in self.non_trailer_keys:
+                newest = next(trailer for trailer in trailers if key in trailer)
+                whole[generic.NameObject(key)] = newest.raw_get(key, generic.EncryptedObjAccess.PROXY)
+        if revision is None:
+            whole.update(self._new_changes)
+        return whole
+
+
+def _entries(table: bytes) -> tuple[XRefSectionData | None, int]:
+    """What a short table says, and its highest number; None if it does not say how many lines it has, or the like."""
+    data, highest = XRefSectionData(), 0
+    for subsection in _SMALL_SUBSECTION.finditer(table):
+        number, rows = int(subsection[1]), subsection[3]
+        if len(rows) != int(subsection[2]) * _ROW:
+            return None, 0
+        highest = max(highest, number + len(rows) // _ROW - 1)
+        for at in range(0, len(rows), _ROW):
+            generation = int(rows[at + 11 : at + 16])
+            if generation > _MAX_GENERATION:
+                return None, 0
+            if number and rows[at + 17] == _USED:
+                data.standard_xrefs[number] = generation, int(rows[at : at + 10])
+                data.explicit_refs_in_revision.add((number, generation))
+            elif number:
+                data.freed[number] = generation
+                data.explicit_refs_in_revision.add((number, generation - 1))
+            number += 1
+    return data, highest
+
+
+class Table(XRefSectionData):
+    """A cross-reference table of one subsection, kept as bytes: lines are read when they are asked for."""
+
+    def __init__(self, first: int, rows: bytes, *, freed: dict[int, int], higher: dict[int, int]) -> None:
+        # XRefSectionData.__init__ is left out: it would make empty dictionaries of what is computed on demand here.
+        self._first = first
+        self._rows = rows
+        self._higher = higher
+        self.freed = freed
+        self.xrefs_in_objstm = {}
+        self.obj_streams_used = set()
+        self.hybrid = None
+        self.highest = first + len(rows) // _ROW - 1
+
+    @classmethod
+    def read(cls, stream: BinaryIO) -> Table | None:
+        """The table at the stream's position, which then stands behind `trailer`; None when it is not worthwhile, and
+        the position is the same."""
+        start = stream.tell()
+        table = cls._read(stream, start)
+        if table is None:
+            stream.seek(start)
+        return table
+
+    @classmethod
+    def _read(cls, stream: BinaryIO, start: int) -> Table | None:
+        head = _SUBSECTION.match(stream.read(64))
+        if head is None or int(head[2]) < _WORTHWHILE:
+            return None
+        stream.seek(start + head.end())
+        first, rows = int(head[1]), stream.read(int(head[2]) * _ROW)
+        end = stream.tell()
+        trailer = _TRAILER.match(stream.read(64))
+        if trailer is None or len(rows) != int(head[2]) * _ROW or not _is_regular(rows):
+            return None
+        stream.seek(end + trailer.end())
+        freed: dict[int, int] = {}
+        higher: dict[int, int] = {}
+        marks = rows[17::_ROW]
+        for row in {found.start() for found in re.finditer(b"f", marks)} | _with_generation(rows):
+            generation = int(rows[row * _ROW + 11 : row * _ROW + 16])
+            if generation > _MAX_GENERATION:
+                return None
+            if first + row:
+                (freed if marks[row] == ord("f") else higher)[first + row] = generation
+        return cls(first, rows, freed=freed, higher=higher)
+
+    @cached_property
+    def standard_xrefs(self) -> dict[int, tuple[int, int]]:  # type: ignore[override]  # computed when asked for
+        higher, rows, first = self._higher, self._rows, self._first
+        return {
+            number: (higher.get(number, 0), int(rows[at : at + 10]))
+            for number, at in zip(range(first, self.highest + 1), range(0, len(rows), _ROW), strict=True)
+            if number and number not in self.freed
+        }
+
+    @cached_property
+    def explicit_refs_in_revision(self) -> set[tuple[int, int]]:  # type: ignore[override]  # computed when asked for
+        used = {(number, generation) for number, (generation, _) in self.standard_xrefs.items()}
+        return used | {(number, generation - 1) for number, generation in self.freed.items()}
+
+    def try_resolve(self, ref: generic.Reference | generic.IndirectObject) -> int | None:
+        number = ref.idnum
+        if not number or not self._first <= number <= self.highest:
+            raise KeyError(ref)
+        if number in self.freed:
+            if ref.generation == self.freed[number] - 1:
+                return None
+            raise KeyError(ref)
+        if ref.generation != self._higher.get(number, 0):
+            raise KeyError(ref)
+        at = (number - self._first) * _ROW
+        return int(self._rows[at : at + 10])
+
+    def higher_generation_refs(self) -> Iterator[tuple[int, int]]:
+        yield from self._higher.items()
+
+
+def _is_regular(rows: bytes) -> bool:
+    """Whether every line is `nnnnnnnnnn ggggg n` with an end of line of two bytes, looked at column by column."""
+    count = len(rows) // _ROW
+    marks = rows[17::_ROW]
+    return (
+        rows[10::_ROW] == rows[16::_ROW] == b" " * count
+        and marks.count(b"n") + marks.count(b"f") == count
+        and all(rows[column::_ROW].isdigit() for column in (*range(10), *range(11, 16)))
+        and not rows[18::_ROW].translate(None, b" \r")
+        and not rows[19::_ROW].translate(None, b"\r\n")
+    )
+
+
+def _with_generation(rows: bytes) -> set[int]:
+    """Lines whose generation is not zero."""
+    return {found.start() for column in range(11, 16) for found in re.finditer(b"[1-9]", rows[column::_ROW])}
