@@ -221,7 +221,7 @@ def _anchors(
     certificates: tuple[bytes, ...], *, name: str, rule: AnchorRule | None, source: Literal["file", "bundle"]
 ) -> Iterator[Anchor]:
     """Named after the file; several in one file are numbered, and no rule can be about one of them."""
-    if rule is not None:
+    if rule is not None and certificates:
         if len(certificates) != 1:
             raise TrustUnusable(
                 f"{name}: {RULES_FILE} speaks of a file with one certificate", file=name, reason="several"

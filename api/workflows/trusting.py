@@ -90,14 +90,18 @@ class TrustStore:
             if found.source == "bundle":
                 raise TrustUnusable(f"{name} came with the bundle: distrust it instead", file=name, reason="in-bundle")
             told = replace(rules, anchors={key: rule for key, rule in rules.anchors.items() if key != name})
-            gone: dict[str, bytes | None] = {
-                file.relative_to(self._folder).as_posix(): None
-                for file in self._folder.rglob("*")
-                if file.is_file() and file.stem == name and file.suffix.lower() in trust.SUFFIXES
-            }
+            gone = dict.fromkeys(self._files_of(name))
             if not gone:
                 raise TrustUnusable(f"{name} is in a file with others", file=name, reason="several")
             self._write({**gone, RULES_FILE: trust_rules.write(told)} if rules.anchors else gone)
+
+    def _files_of(self, name: str) -> Iterator[str]:
+        """The files that hold the anchor of this name: not an issuer's or a list of the same name."""
+        for path in trust.read_folder(self._folder):
+            file = self._folder / path
+            named = file.stem == name and file.suffix.lower() in trust.SUFFIXES
+            if named and INTERMEDIATES not in path.split("/") and trust.read_file(file)[0]:
+                yield path
 
     def distrust(self, sha256: str, *, why: str) -> None:
         """No path may contain that certificate any more, whoever vouches for it."""
@@ -133,7 +137,7 @@ class TrustStore:
         4. Its trust and each of its policies can be read.
         5. It is written: the pin first, then the file in one step.
         """
-        with self._changing() as (rules, _):
+        with self._changing() as (rules, present):
             # 1
             signers = tuple(dict.fromkeys((*rules.bundle_signers, *([signer] if signer else ()))))
             opened = bundle.open_(data, signers=signers, name=name)
@@ -142,11 +146,9 @@ class TrustStore:
             if manifest.expires <= now:
                 raise BundleRefused(f"{name}: it expired on {manifest.expires:%Y-%m-%d}", file=name, reason="expired")
             # 3
-            installed = self._folder / INSTALLED
-            same = installed.is_file() and installed.read_bytes() == data
-            if manifest.number < rules.bundle_newest or (
-                manifest.number == rules.bundle_newest and installed.is_file() and not same
-            ):
+            here = {one.number for one in present.bundles}
+            same = manifest.number in here and (self._folder / INSTALLED).read_bytes() == data
+            if manifest.number < rules.bundle_newest or (manifest.number in here and not same):
                 raise BundleRefused(
                     f"{name}: number {manifest.number}, and {rules.bundle_newest} was installed before",
                     file=name,
