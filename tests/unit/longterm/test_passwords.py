@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -51,7 +52,7 @@ def sealed(here: Place) -> int:
     return here.home.services.database.read(lambda connection: connection.execute(count).scalar_one())
 
 
-def prepared(here: Place, document: bytes, *, level: str, **order: object) -> dict:
+def prepared(here: Place, document: bytes, *, level: str, password: str | None = CANARY, **order: object) -> dict:
     """A preparation for the key of `seal`, as if it were elsewhere."""
     signer = here.home.token.signers["seal"]
     pem = signer.certificate.public_bytes(Encoding.PEM).decode()
@@ -61,16 +62,21 @@ def prepared(here: Place, document: bytes, *, level: str, **order: object) -> di
         "/v1/signatures",
         headers={"Idempotency-Key": "mot"},
         files={"document": ("a.pdf", document, "application/pdf")},
-        data={"order": json.dumps({"certificate": pem, "chain": chain, "level": level, "password": CANARY, **order})},
+        data={"order": json.dumps({"certificate": pem, "chain": chain, "level": level, "password": password, **order})},
     )
     assert 202 == answer.status_code, answer.text
     return answer.json()
 
 
-def redeemed(here: Place, preparation: dict) -> dict:
+def put(here: Place, preparation: dict) -> httpx.Response:
+    """The value, as whoever holds the key brings it."""
     value = sign_with(here.home.token.signers["seal"].key, base64.b64decode(preparation["tbs"]), RSA)
     body = {"value": base64.b64encode(value).decode(), "algorithm": RSA}
-    answer = here.home.ask("PUT", f"/v1/signatures/{preparation['id']}/value", json=body)
+    return here.home.ask("PUT", f"/v1/signatures/{preparation['id']}/value", json=body)
+
+
+def redeemed(here: Place, preparation: dict) -> dict:
+    answer = put(here, preparation)
     assert 200 == answer.status_code, answer.text
     return answer.json()
 
