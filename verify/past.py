@@ -134,10 +134,13 @@ class _Sliding:
             return None, None
         known = self.certificates.revocation.everything(self.path, index=index)
         proven = proofs.time(raw(self.path.certificates[index])) <= control
+        # Lists need not name certificates that have ended: what is issued later says "revoked" or nothing.
+        end = self.path.certificates[index].not_valid_after
         suitable = [
             one
             for one in known
             if proven and one.issued is not None and one.issued <= control and proofs.time_of(one.evidence) <= control
+            if one.state == "revoked" or one.issued <= end
         ]
         if not suitable:
             if self.certificates.mode(self.role, is_leaf=is_leaf) == "check":
