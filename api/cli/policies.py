@@ -59,6 +59,7 @@ def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - rea
     shown = console.table(t("tên", "name"), t("nội dung", "what it asks"), "SHA-256")
     for one in found:
         said = one["title"][console.language] if one["usable"] else f"✗ {one['error']}"
+        said += "" if one.get("documents", True) else t(" (chỉ cho chứng thư)", " (certificates only)")
         mark = " *" if one["name"] == settings.verification.policy else ""
         shown.add_row(f"{one['name']}{mark}", said, one.get("sha256", "")[:16])
     console.out.print(shown)

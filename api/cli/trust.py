@@ -5,6 +5,7 @@
     kyso trust add root-g1.cer --until 2025-12-31 --sha256 f7bc89…    # as published; nothing is asked
     kyso trust add issuing.cer --intermediate
     kyso trust distrust 91ab… --why "key compromised"
+    kyso trust set root-g1 --until 2025-12-31                         # retired: believed for what is older
     kyso trust remove root-g1
 
 A certificate becomes trusted only against a SHA-256 that came another way than the file did. Bundles for closed networks:
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, get_args
@@ -164,18 +166,42 @@ def add(
             raise console.usage(
                 t(f"{file}: phải có đúng một chứng thư", f"{file}: exactly one certificate is trusted at a time")
             )
-        rule = AnchorRule(
-            sha256=confirm(certificates[0], sha256),
-            purposes=purposes(purpose),
-            since=day(since, "--from"),
-            until=day(until, "--until"),
-            title=title,
-        )
+        rule = AnchorRule(None, purposes(purpose), day(since, "--from"), day(until, "--until"), title)
+        rule = replace(rule, sha256=confirm(certificates[0], sha256))  # asked last: a slip in the options comes first
         chosen = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip(".-")
         store(settings).add(certificates[0], name=chosen, rule=rule)
     except TrustUnusable as error:
         raise told(error) from None
     _done(t(f"đã tin cậy {chosen}", f"{chosen} is trusted"))
+
+
+@app.command("set", help=t("đổi mục đích, thời hạn tin cậy, tên gọi", "another purpose, window or title"))
+def set_(
+    name: str,
+    *,
+    purpose: Annotated[list[str] | None, typer.Option("--purpose", help="signing, timestamping")] = None,
+    since: Annotated[str | None, typer.Option("--from", help=t("tin cậy từ ngày", "believed from"))] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help=t("cho nghỉ sau ngày này, vẫn tin chữ ký cũ", "retired after that day")),
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help=t("của ai, hệ thống nào", "whose"))] = None,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    def changed(rule: AnchorRule) -> AnchorRule:
+        return AnchorRule(
+            sha256=rule.sha256,
+            purposes=purposes(purpose) if purpose else rule.purposes,
+            since=day(since, "--from") or rule.since,
+            until=day(until, "--until") or rule.until,
+            title=rule.title if title is None else title,
+        )
+
+    try:
+        store(kyso_settings.load()).change(name, changed)
+    except TrustUnusable as error:
+        raise told(error) from None
+    _done(t(f"đã ghi cho {name}", f"written for {name}"))
 
 
 @app.command("remove", help=t("thôi tin cậy", "trust no longer"))
@@ -186,8 +212,8 @@ def remove(name: str, lang: Lang = "vi") -> None:  # noqa: ARG001 - read before 
         raise told(error) from None
     _done(
         t(
-            f"đã bỏ {name}; nếu chỉ muốn cho nghỉ mà vẫn tin chữ ký cũ, thêm lại với --until",
-            f"{name} is gone; to retire it and still believe what is older, add it again with --until",
+            f"đã bỏ {name}: chữ ký cũ của hệ thống này cũng không còn được tin (cho nghỉ: kyso trust set --until)",
+            f"{name} is gone, and what is older is not believed either (to retire one: kyso trust set --until)",
         )
     )
 

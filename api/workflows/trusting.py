@@ -51,8 +51,9 @@ class TrustStore:
         self._folder = folder
 
     def current(self) -> Trust:
+        """What is believed now; nobody, where there is no folder yet."""
         with held(self._folder, alone=False):
-            return trust.load([self._folder])
+            return trust.load([self._folder] if self._folder.is_dir() else [])
 
     def rules(self) -> Rules:
         file = self._folder / RULES_FILE
@@ -71,6 +72,14 @@ class TrustStore:
             told = replace(rules, anchors={**rules.anchors, name: rule})
             self._write({RULES_FILE: trust_rules.write(told), f"{name}.pem": _pem(certificate)})
 
+    def change(self, name: str, rule: Callable[[AnchorRule], AnchorRule]) -> None:
+        """Another window, purpose or title for an anchor that is there: an old root is retired, and stays."""
+        with self._changing() as (rules, present):
+            found = self._own(present, name)
+            known = AnchorRule(found.sha256, found.purposes, found.since, found.until, found.title)
+            told = replace(rules, anchors={**rules.anchors, name: rule(known)})
+            self._write({RULES_FILE: trust_rules.write(told)})
+
     def add_intermediates(self, certificates: tuple[bytes, ...]) -> None:
         """Certificates that help to build paths and are not trusted."""
         with self._changing():
@@ -84,16 +93,21 @@ class TrustStore:
     def remove(self, name: str) -> None:
         """One anchor goes, with its rule; of a file with several certificates, all."""
         with self._changing() as (rules, present):
-            found = next((one for one in present.named if one.name == name), None)
-            if found is None:
-                raise TrustUnusable(f"no anchor is called {name}", file=name, reason="no-such-anchor")
-            if found.source == "bundle":
-                raise TrustUnusable(f"{name} came with the bundle: distrust it instead", file=name, reason="in-bundle")
+            self._own(present, name)
             told = replace(rules, anchors={key: rule for key, rule in rules.anchors.items() if key != name})
             gone = dict.fromkeys(self._files_of(name))
             if not gone:
                 raise TrustUnusable(f"{name} is in a file with others", file=name, reason="several")
             self._write({**gone, RULES_FILE: trust_rules.write(told)} if rules.anchors else gone)
+
+    def _own(self, present: Trust, name: str) -> Anchor:
+        """The anchor of this name, if it is not a bundle's."""
+        found = next((one for one in present.named if one.name == name), None)
+        if found is None:
+            raise TrustUnusable(f"no anchor is called {name}", file=name, reason="no-such-anchor")
+        if found.source == "bundle":
+            raise TrustUnusable(f"{name} came with the bundle: distrust it instead", file=name, reason="in-bundle")
+        return found
 
     def _files_of(self, name: str) -> Iterator[str]:
         """The files that hold the anchor of this name: not an issuer's or a list of the same name."""
@@ -111,7 +125,7 @@ class TrustStore:
     def contents(self, policies: Mapping[str, str]) -> dict[str, bytes]:
         """What a bundle of this folder holds: certificates, lists and rules as they stand, and these policies."""
         with held(self._folder, alone=False):
-            present, rules = trust.load([self._folder]), self.rules()
+            present, rules = trust.load([self._folder] if self._folder.is_dir() else []), self.rules()
         anchors: dict[str, Anchor] = {}
         for one in present.named:
             name = re.sub(r"[^A-Za-z0-9._-]+", "-", one.name).strip(".-") or "anchor"
