@@ -27,29 +27,3 @@ async def keys(request: Request) -> Response:
 
 def _keys(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [as_json(key) for key in access.keys(services, caller)]
-
-
-@router.get("/trust", summary="The trust anchors and known issuers", responses=PROBLEMS)
-async def trust(request: Request) -> Response:
-    await common.caller(request, "see-trust")
-    return common.json(await common.side_room(request).run(_trust, common.services(request)))
-
-
-def _trust(services: Services) -> dict[str, Any]:
-    present = services.trust.current()
-    return {
-        "anchors": [_certificate(one) for one in present.anchors],
-        "intermediates": [_certificate(one) for one in present.intermediates],
-    }
-
-
-def _certificate(der: bytes) -> dict[str, str]:
-    one = x509.load_der_x509_certificate(der)
-    return {
-        "subject": one.subject.rfc4514_string(),
-        "issuer": one.issuer.rfc4514_string(),
-        "serial": f"{one.serial_number:x}",
-        "not_before": one.not_valid_before_utc.isoformat(),
-        "not_after": one.not_valid_after_utc.isoformat(),
-        "sha256": hashlib.sha256(der).hexdigest(),
-    }
