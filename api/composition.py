@@ -90,7 +90,7 @@ def compose(
         keys=keys,
         key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
         holds=Holds(database),
-        certificates=CertificateGate(judge, settings=settings.signing),
+        certificates=CertificateGate(judge, settings=settings.signing, rests_on=trust.generation),
         trust=trust,
         policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,

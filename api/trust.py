@@ -33,6 +33,7 @@ class TrustFolder:
         self._marks: tuple[object, ...] = ()
         self._until = 0.0
         self._trust: Trust | None = None
+        self._read_times = 0
 
     def current(self) -> Trust:
         """The trust as the folder stands now; raises SettingsUnusable."""
@@ -47,7 +48,13 @@ class TrustFolder:
                 self._until = now + LOOKED_AT
             return self._trust
 
+    def generation(self) -> int:
+        """Another number whenever trust has changed: what was found out by an earlier one is to be found out anew."""
+        self.current()
+        return self._read_times
+
     def _read(self) -> Trust:
+        self._read_times += 1
         try:
             return trust.load([self._folder])
         except TrustUnusable as error:  # a file of the operator's, not of whoever asks

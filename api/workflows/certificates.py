@@ -71,8 +71,10 @@ class _Remembered:
 class CertificateGate:
     """Raises for a certificate that must not be signed with. Safe to share between threads."""
 
-    def __init__(self, judge: Judge, *, settings: Signing) -> None:
+    def __init__(self, judge: Judge, *, settings: Signing, rests_on: Callable[[], int] = lambda: 0) -> None:
+        """`rests_on` changes when trust does: then nothing that was found before counts."""
         self._judge = judge
+        self._rests_on = rests_on
         self._settings = settings
         self._known: dict[bytes, _Remembered] = {}
         self._locks = [threading.Lock() for _ in range(16)]
@@ -94,7 +96,8 @@ class CertificateGate:
             raise found.error(key=key.ref, **found.facts)
 
     def _judged(self, key: KeyInfo) -> _Remembered:
-        mark = hashlib.sha256(b"".join((key.certificate or b"", *key.chain))).digest()
+        trust = self._rests_on().to_bytes(8, "big")
+        mark = hashlib.sha256(b"".join((trust, key.certificate or b"", *key.chain))).digest()
         # One at a time for one certificate: a hundred requests after a pause must not ask the responder a hundred times.
         with self._locks[mark[0] % len(self._locks)]:
             known = self._known.get(mark)
