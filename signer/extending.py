@@ -179,11 +179,17 @@ def start(
     authorities: Authorities,
     level: Level,
     known: Evidence | None = None,
+    archive: Iterable[FoundTimestamp] = (),
     password: str | None = None,
 ) -> Lift:
     """A lift that begins at `level`, with what the document is known to hold."""
     gatherer = Gatherer(
-        trust=grounds.trust, policy=grounds.policy, fetcher=authorities.fetcher, now=grounds.at, known=known
+        trust=grounds.trust,
+        policy=grounds.policy,
+        fetcher=authorities.fetcher,
+        now=grounds.at,
+        known=known,
+        archive=archive,
     )
     return Lift(output, grounds, authorities, gatherer, level, password, _stored=known or Evidence())
 
@@ -226,7 +232,15 @@ def extend(
     lowest = min((one.level for one in signatures), key=LEVELS.index)
     if LEVELS.index(level) < LEVELS.index(lowest) or level == lowest in ("B-B", "B-T"):
         raise LevelNotHigher(level=lowest)
-    lifting = start(output, grounds=grounds, authorities=authorities, level=lowest, known=known, password=password)
+    lifting = start(
+        output,
+        grounds=grounds,
+        authorities=authorities,
+        level=lowest,
+        known=known,
+        archive=findings.timestamps,
+        password=password,
+    )
     try:
         # 2
         if any(not one.tokens for one in signatures):

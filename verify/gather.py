@@ -18,9 +18,11 @@ from verify.certificates import CertificateResult, Certificates
 from verify.chain import Role
 from verify.errors import VerifyError
 from verify.fetcher import Fetcher
-from verify.found import Evidence
+from verify.found import Evidence, FoundTimestamp
+from verify.past import MENDABLE, past_certificate, past_signature
 from verify.policy import Policy
 from verify.timestamp import TimestampToken
+from verify.timing import Timestamps
 from verify.trust import Trust
 
 
@@ -59,11 +61,20 @@ class Gatherer:
     """For one document: what one signature needed is known when the next one needs it."""
 
     def __init__(
-        self, *, trust: Trust, policy: Policy, fetcher: Fetcher, now: datetime, known: Evidence | None = None
+        self,
+        *,
+        trust: Trust,
+        policy: Policy,
+        fetcher: Fetcher,
+        now: datetime,
+        known: Evidence | None = None,
+        archive: Iterable[FoundTimestamp] = (),
     ) -> None:
+        """`archive`: the document's own timestamps, which prove what is old enough to outlive its certificates."""
         self._certificates = Certificates(
             trust=trust, policy=policy, evidence=known or Evidence(), fetcher=fetcher, now=now
         )
+        Timestamps(self._certificates, policy, now).judge_all(archive)
         self._now = now
         self._reusable = not {"timestamp", "ca"} & set(policy.fresh_evidence)
         self._authorities: dict[bytes, Gathered] = {}
@@ -95,9 +106,14 @@ class Gatherer:
     def _of(
         self, certificate: bytes, *, role: Role, pool: Iterable[bytes], used: datetime, proven: datetime | None
     ) -> Gathered:
-        """What is known of the path. A problem that came after `proven` is itself evidence, and no hindrance."""
+        """What is known of the path. A problem that came after `proven` is itself evidence, and no hindrance; nor is
+        one that the document's own archive mends (EN 319 102-1 §5.6.2.4)."""
         result = self._certificates.judge(certificate, role=role, reference=used, pool=pool, fresh=used)
         left = [problem for problem in result.problems if not problem.cleared_by(proven)]
+        if left and proven is not None and all(problem.sub_indication in MENDABLE for problem in left):
+            past = past_certificate(certificate, certificates=self._certificates, role=role, pool=pool)
+            if past_signature(left, certificate=certificate, exists=proven, past=past)[0] is None:
+                return Gathered(result.evidence.with_(past.evidence), result.pending)
         refusal = TimestampNotTrusted if role == "timestamp" else EvidenceAgainst
         for problem in left:
             facts = {"reason": problem.reason, "subject": problem.subject[:200]}
