@@ -80,19 +80,22 @@ CASES = [
 ]
 
 
+def with_boxes(path: Path, case: tuple) -> Path:
+    """Two empty boxes, o1 with the lock of the case, and its level if that stands there."""
+    level, lock, _, where = case
+    update = MDPPerm(level) if where == "in the lock" else None
+    box = (50, 600, 300, 680)
+    first = SigFieldSpec("o1", on_page=0, box=box, field_mdp_spec=LOCKS[lock], doc_mdp_update_value=update)
+    return pdf(path, fields=(first, SigFieldSpec("o2", on_page=0, box=(50, 500, 300, 580))))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
 def test_signing_permission(hand: Hand, root: Authority, tmp_path: Path, case: tuple):
     """A second signature is refused exactly where it would break the first; else both validators find both sound.
 
     `where`: the level stands in the certification, or as /P in the lock of the first signer's field (ISO 32000-2)."""
     level, lock, field, where = case
-    first = SigFieldSpec("o1", on_page=0, box=(50, 600, 300, 680), field_mdp_spec=LOCKS[lock])
-    if where == "in the lock":
-        first = SigFieldSpec(
-            "o1", on_page=0, box=(50, 600, 300, 680), field_mdp_spec=LOCKS[lock], doc_mdp_update_value=MDPPerm(level)
-        )
-    second = SigFieldSpec("o2", on_page=0, box=(50, 500, 300, 580))
-    document = pdf(tmp_path / "a.pdf", fields=(first, second))
+    document = with_boxes(tmp_path / "a.pdf", case)
     signed, out = tmp_path / "1.pdf", tmp_path / "2.pdf"
     hand.sign(document, signed, field="o1", certify=level if where == "certified" else None)
     order = {"field": "o2"} if field == "existing" else {"field": "moi", "place": Place(1, (50, 300, 300, 380))}
