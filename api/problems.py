@@ -41,6 +41,7 @@ STATUS: Mapping[str, int] = {
     "document-permission-denied": 422,
     "document-signed": 422,
     "document-xfa": 422,
+    "document-mac": 422,
     "document-format-not-supported": 422,
     "cms-unreadable": 422,
     "timestamp-invalid": 422,

@@ -21,7 +21,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
-from signer import repair
+from signer import archives, repair
 from signer.errors import SignerError
 from signer.model import SignOrder
 from verify import content, pdf
@@ -91,7 +91,7 @@ def again(source: BinaryIO, *, out: BinaryIO, warnings: tuple[str, ...]) -> Bina
 
 def leave_archivable(writer: IncrementalPdfFileWriter, annotation: generic.DictionaryObject) -> None:
     """In a PDF/A document an invisible field too has an appearance, an empty one (ISO 19005-1 §6.9)."""
-    if "/OutputIntents" not in writer.root or "/AP" in annotation:
+    if not archives.is_archive(writer.root) or "/AP" in annotation:
         return
     empty = generic.StreamObject(stream_data=b"")
     empty[pdf_name("/Type")], empty[pdf_name("/Subtype")] = pdf_name("/XObject"), pdf_name("/Form")

@@ -19,6 +19,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import SignatureFormField
 
+from signer import archives
 from signer.errors import OrderInvalid, PlaceOutsidePage
 from signer.model import FieldPlan, Place
 from verify.document import Limits
@@ -215,14 +216,14 @@ def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -
 def _make_text(writer: IncrementalPdfFileWriter, field: SignatureFormField, plan: FieldPlan, *, turn: int) -> None:
     field[pdf_name("/FT")] = pdf_name("/Tx")
     field[pdf_name("/F")] = generic.NumberObject(4)  # printed; not locked, as it is there to be filled
-    field[pdf_name("/DA")] = pdf_string("/Helv 0 Tf 0 g")
+    # What a reader needs to let somebody type; what we fill ourselves brings its own font.
+    field[pdf_name("/DA")] = pdf_string(f"{archives.form_font(writer, _form(writer))} 0 Tf 0 g")
     if plan.max_length is not None:
         field[pdf_name("/MaxLen")] = generic.NumberObject(plan.max_length)
     if plan.kind == "date":
         field[KIND_KEY] = pdf_name("/Date")
     if turn:
         field[pdf_name("/MK")] = generic.DictionaryObject({pdf_name("/R"): generic.NumberObject(turn)})
-    _require_helvetica(writer)
 
 
 def _form(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:
@@ -236,38 +237,6 @@ def _form(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:
         form[pdf_name("/Fields")] = generic.ArrayObject()
         writer.update_container(form)
     return form
-
-
-def _require_helvetica(writer: IncrementalPdfFileWriter) -> None:
-    """What a reader needs to let somebody type; what we fill ourselves brings its own font."""
-    form = _form(writer)
-    resources = get(form, "/DR")
-    if not isinstance(resources, generic.DictionaryObject):
-        resources = form[pdf_name("/DR")] = generic.DictionaryObject()
-        writer.update_container(form)
-    fonts = get(resources, "/Font")
-    if not isinstance(fonts, generic.DictionaryObject):
-        fonts = resources[pdf_name("/Font")] = generic.DictionaryObject()
-        _note(writer, resources, form)
-    if "/Helv" not in fonts:
-        fonts[pdf_name("/Helv")] = writer.add_object(
-            generic.DictionaryObject(
-                {
-                    pdf_name("/Type"): pdf_name("/Font"),
-                    pdf_name("/Subtype"): pdf_name("/Type1"),
-                    pdf_name("/BaseFont"): pdf_name("/Helvetica"),
-                    pdf_name("/Encoding"): pdf_name("/WinAnsiEncoding"),
-                }
-            )
-        )
-        _note(writer, fonts, form)
-
-
-def _note(writer: IncrementalPdfFileWriter, changed: generic.DictionaryObject, form: generic.DictionaryObject) -> None:
-    """Both the object and the form: a dictionary that was just made knows of no container."""
-    if changed.container_ref is not None:
-        writer.update_container(changed)
-    writer.update_container(form)
 
 
 def _dictionary(item: generic.PdfObject) -> generic.DictionaryObject | None:

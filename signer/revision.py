@@ -15,7 +15,7 @@ import hmac
 import io
 import threading
 from operator import itemgetter
-from typing import Any
+from typing import Any, BinaryIO
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.crypt import filter_mixins
@@ -23,13 +23,27 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signer import serialising
+from signer.errors import SignerError
+from verify import pdf
 
 _PATCHING = threading.Lock()
 _number = itemgetter(0)
 
 
+class DocumentHasMac(SignerError):
+    """The document has an integrity code (ISO/TS 32004) that any addition would make wrong."""
+
+    code = "document-mac"
+
+
 class RevisionWriter(IncrementalPdfFileWriter):
-    """Writes the update alone."""
+    """Writes the update alone. Raises DocumentHasMac at once: nothing may be added to such a document without a code
+    over all of it, which is to be computed again with every signature."""
+
+    def __init__(self, stream: BinaryIO, prev: PdfFileReader) -> None:
+        if pdf.has_mac(prev):
+            raise DocumentHasMac
+        super().__init__(stream, prev=prev)
 
     def appended(self, size: int) -> Appended:
         """The update for a file of `size` bytes."""

@@ -17,9 +17,14 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, cast
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.crypt import AuthStatus
+from pyhanko.pdf_utils.crypt import (
+    AuthStatus,
+    pdfmac,  # noqa: F401  imported later by the reader, where no file opens
+)
+from pyhanko.pdf_utils.crypt.api import PdfMacStatus
 from pyhanko.pdf_utils.decode_limits import DecodeLimits, DecodePurpose, DocumentDecodeBudget, StreamDecodeLimits
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError, PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 from verify.document import Limits, check_size, header_offset
 from verify.errors import DocumentBroken, DocumentEncrypted, DocumentTooComplex, VerifyError
@@ -158,10 +163,18 @@ def _decrypt(reader: Reader, password: str | None) -> None:
         result = reader.decrypt(password or "")
     except (*UNEXPECTED, RecursionError) as error:
         raise DocumentEncrypted(reason=type(error).__name__) from error
+    if result.mac_status == PdfMacStatus.FAILED:
+        raise DocumentBroken("the document's integrity code (ISO/TS 32004) is wrong", reason="mac")
     if result.status == AuthStatus.FAILED:
         raise DocumentEncrypted(reason="password-wrong" if password else "password-missing")
     if result.status == AuthStatus.USER and result.permission_flags is not None:
         reader.permissions = result.permission_flags.as_uint32()
+
+
+def has_mac(reader: PdfFileReader) -> bool:
+    """Whether an encrypted document has an integrity code over all of it (ISO/TS 32004)."""
+    handler = reader.security_handler
+    return "/AuthCode" in reader.trailer or (handler is not None and handler.pdf_mac_enabled)
 
 
 class Shifted(io.RawIOBase):

@@ -1,0 +1,46 @@
+"""Encrypted documents with an integrity code over all of them (ISO/TS 32004, /AuthCode)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import copy_into_new_writer
+
+from signer.revision import DocumentHasMac
+from tests import documents
+from tests.unit.signer.conftest import Hand
+from verify import pdf
+from verify.document import Limits
+from verify.errors import DocumentBroken
+
+pytestmark = pytest.mark.pades
+
+
+@pytest.fixture
+def coded(tmp_path: Path) -> Path:
+    path = tmp_path / "coded.pdf"
+    with documents.pdf(tmp_path / "plain.pdf").open("rb") as source, path.open("w+b") as target:
+        writer = copy_into_new_writer(PdfFileReader(source))
+        writer.encrypt(owner_pass="owner", user_pass="user", pdf_mac=True)
+        writer.write(target)
+    return path
+
+
+def test_it_is_refused_before_anything_is_signed(hand: Hand, coded: Path, tmp_path: Path) -> None:
+    """A signature would make the code wrong: `document-mac`, whoever's password it is."""
+    for password in ("owner", "user"):
+        with pytest.raises(DocumentHasMac):
+            hand.prepare(coded, tmp_path / "out.pdf", password=password)
+
+
+def test_it_is_read(coded: Path) -> None:
+    """Reading one is no trouble; one that was altered without its password is broken, not locked."""
+    with coded.open("rb") as file:
+        assert pdf.has_mac(pdf.open_reader(file, limits=Limits(), password="user"))
+    data = coded.read_bytes()
+    coded.write_bytes(data.replace(b"/MediaBox", b"/MediaBoy", 1))
+    with coded.open("rb") as file, pytest.raises(DocumentBroken) as caught:
+        pdf.open_reader(file, limits=Limits(), password="user")
+    assert "mac" == caught.value.facts["reason"]
