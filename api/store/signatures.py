@@ -90,8 +90,9 @@ class SignatureRecord:
 
 
 def new_id() -> SignatureId:
-    """An id that cannot be guessed."""
-    return SignatureId("sig_" + secrets.token_hex(16))
+    """An id that cannot be guessed: the millisecond, then 80 random bits. In order of time, so that what is written at
+    the same time lies on the same pages of the indexes."""
+    return SignatureId(f"sig_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}")
 
 
 def create(
