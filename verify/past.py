@@ -120,7 +120,8 @@ class _Sliding:
                     control = min(control, self._up_to(chosen, control=control, is_leaf=is_leaf))
                 except Unlisted:
                     return self._ended("CRYPTO_CONSTRAINTS_FAILURE", certificate, control=control, evidence=evidence)
-            control = min(control, certificate.not_valid_after)
+            revoked = self._revoked(index)
+            control = min(moment for moment in (control, revoked, certificate.not_valid_after) if moment is not None)
         if anchor.since is not None and control < anchor.since:
             return self._ended("NO_CERTIFICATE_CHAIN_FOUND", self.path.anchor, control=control, evidence=evidence)
         facts = {"control_time": control.isoformat(), "anchor": self.path.subjects[-1]}
@@ -149,10 +150,13 @@ class _Sliding:
         in_bounds = [one for one in suitable if self._in_bounds(one, index)]
         if not in_bounds:
             return None, "REVOCATION_OUT_OF_BOUNDS_NO_POE"
-        latest = max(in_bounds, key=lambda one: one.issued or control)
-        revoked = [one for one in suitable if one.state == "revoked" and not _lifted(one, suitable)]
-        first = min(revoked, key=lambda one: one.revoked_at or one.issued or control, default=None)
-        return first or latest, None
+        return max(in_bounds, key=lambda one: one.issued or control), None
+
+    def _revoked(self, index: int) -> datetime | None:
+        """2b. The earliest revocation that anything says, proven or not: what is false in it could only deny."""
+        known = self.certificates.revocation.everything(self.path, index=index)
+        revoked = [one for one in known if one.state == "revoked" and not _lifted(one, known)]
+        return min((moment for one in revoked if (moment := one.revoked_at or one.issued)), default=None)
 
     def _lacking(self, known: Sequence[Status], index: int) -> str:
         """§5.6.2.4 step 1: evidence is there, and proven only for after the end of whoever issued it; or not at all."""
@@ -167,14 +171,14 @@ class _Sliding:
         return end is None or self.certificates.proofs.time_of(status.evidence) <= end
 
     def _up_to(self, status: Status, *, control: datetime, is_leaf: bool) -> datetime:
-        """2b, 2c and 2d. Raises Unlisted.
+        """2c and 2d. Raises Unlisted.
 
         §5.2.5 is what the policy calls recent: up to nextUpdate, or, of whom it wants evidence that is newer than the
         signature, up to its issue only.
         """
         end = _algorithms_until(status.evidence, policy=self.certificates.policy) or control
         if status.state == "revoked":
-            return min(end, status.revoked_at or status.issued or control)
+            return end
         strict = self.certificates.wants_fresh(self.role, is_leaf=is_leaf)
         return min(end, (status.issued if strict else status.until) or control)
 

@@ -87,6 +87,7 @@ def certificate(
     ocsp_url: str | None = None,
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
     serial: int | None = None,
+    digest: hashes.HashAlgorithm = hashes.SHA256(),  # noqa: B008  it has no state
 ) -> Entity:
     """A version 3 certificate; without an issuer it is self-signed."""
     own = key or (rsa_key() if timestamping else ec.generate_private_key(ec.SECP256R1()))
@@ -129,7 +130,7 @@ def certificate(
     if ocsp_url:
         access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp_url))
         builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-    return Entity(builder.sign(signer, hashes.SHA256()), own)
+    return Entity(builder.sign(signer, digest), own)
 
 
 def revocation_list(
@@ -138,6 +139,7 @@ def revocation_list(
     revoked: dict[int, datetime] | None = None,
     issued: datetime = NOW - timedelta(hours=1),
     until: datetime = NOW + 7 * DAY,
+    digest: hashes.HashAlgorithm = hashes.SHA256(),  # noqa: B008  it has no state
 ) -> bytes:
     """A full CRL (DER)."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
@@ -149,7 +151,7 @@ def revocation_list(
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when)
         reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
         builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
-    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return builder.sign(issuer.key, digest).public_bytes(serialization.Encoding.DER)
 
 
 def ocsp_response(
@@ -228,11 +230,13 @@ class World:
         )
         return out.getvalue()
 
-    def timestamp(self, pdf: bytes, when: datetime) -> bytes:
+    def timestamp(
+        self, pdf: bytes, when: datetime, *, tsa: Entity | None = None, digest: str = "sha256", field: str | None = None
+    ) -> bytes:
         """A document timestamp."""
         out = io.BytesIO()
-        PdfTimeStamper(self.timestamper(when)).timestamp_pdf(
-            IncrementalPdfFileWriter(io.BytesIO(pdf)), md_algorithm="sha256", output=out
+        PdfTimeStamper(self.timestamper(when, tsa=tsa), field_name=field).timestamp_pdf(
+            IncrementalPdfFileWriter(io.BytesIO(pdf)), md_algorithm=digest, output=out
         )
         return out.getvalue()
 
