@@ -57,3 +57,15 @@ def read(table: dict[str, Any]) -> PathInputs:
         inhibit_any=bool(table.get("inhibit_any", False)),
         intermediates=int(table.get("intermediates", MOST_INTERMEDIATES)),
     )
+
+
+def write(inputs: PathInputs) -> str:
+    """The table `[paths]` that `read` reads."""
+    oids = ", ".join(f'"{oid}"' for oid in inputs.initial_policies)
+    switches = {
+        "explicit_policy": inputs.explicit_policy,
+        "inhibit_mapping": inputs.inhibit_mapping,
+        "inhibit_any": inputs.inhibit_any,
+    }
+    told = "".join(f"{key} = {str(value).lower()}\n" for key, value in switches.items())
+    return f"[paths]\ninitial_policies = [{oids}]\n{told}intermediates = {inputs.intermediates}\n"

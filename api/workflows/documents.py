@@ -15,7 +15,7 @@ from api.sandbox import calls
 from api.sandbox.pool import Sandbox, Worker
 from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
 from verify.fetcher import Fetcher, Offline
-from verify.report import Check, Report
+from verify.report import Check, Report, Warning_
 from verify.trust import Trust
 
 
@@ -27,6 +27,7 @@ class CertificateVerdict:
     sub_indication: str | None
     path: tuple[str, ...]
     checks: tuple[Check, ...]
+    warnings: tuple[Warning_, ...] = ()
 
 
 @dataclass(frozen=True)

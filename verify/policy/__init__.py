@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from functools import cache
 from importlib import resources
@@ -84,6 +84,14 @@ class Policy:
     def shipped(self) -> str:
         """What a process needs to be told that has the program's own policies: the name of one, or the text."""
         return self.name if self.name in names() and self == load(self.name) else self.text
+
+    def asking(self, further: PathInputs) -> Policy:
+        """This policy with stricter inputs of path validation, as whoever asks about one certificate may want them."""
+        paths = self.paths.asked_further(further)
+        if paths == self.paths:
+            return self
+        text = f'extends = "{self.name}"\nname = "{self.name}"\n{path_inputs.write(paths)}'
+        return replace(parse(text, find=lambda _: self.text), title=self.title)
 
     @property
     def suspicious(self) -> str:
