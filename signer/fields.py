@@ -9,9 +9,10 @@ Not the signature's own dictionary (`pades`) and not values (`filling`).
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
@@ -34,6 +35,10 @@ _PAGE_TREE_DEPTH = 100
 _LONGEST_NAME = 127
 _INHERITED = ("/FT", "/Ff", "/V", "/DA", "/Q", "/MaxLen", "/Opt")
 
+_SIMPLE_BOX = {b"FT", b"T", b"V", b"F", b"P", b"Rect", b"Type", b"Subtype", b"AP", b"TU"}
+_PLAIN_TITLE = re.compile(rb"\(([0-9A-Za-z _-]+)\)")
+_REFERENCE = re.compile(rb"(\d+) (\d+) R")
+
 READ_ONLY = 1
 KIND_KEY = pdf_name("/KysoKind")
 """Private entry (ISO 32000-1 Annex E) that says what a text field takes; readers pass over it."""
@@ -45,10 +50,14 @@ class Field:
     that says nothing of what it permits (/Reference, ISO 32000-1 Table 252) is left unread there, as its reference."""
 
     name: str
-    dictionary: generic.DictionaryObject
     reference: generic.Reference
     widgets: tuple[generic.IndirectObject, ...]
     inherited: dict[str, Any]
+    has_lock: bool
+
+    @property
+    def dictionary(self) -> generic.DictionaryObject:
+        return cast("generic.DictionaryObject", self.reference.get_object())
 
     @property
     def kind(self) -> str:
@@ -92,6 +101,9 @@ def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:
         seen.add(item.reference)
         if len(seen) > Limits().fields:
             raise DocumentTooComplex(reason="fields", count=len(seen))
+        if not prefix and (field := _simple_box(item)) is not None:
+            found.setdefault(field.name, field)
+            continue
         dictionary = _dictionary(item)
         if dictionary is None:
             continue
@@ -104,8 +116,30 @@ def survey(writer: IncrementalPdfFileWriter) -> dict[str, Field]:
         todo.extend((kid, name, inherited) for kid in reversed(named))
         if not named and name:
             widgets = tuple(kid for kid in kids if isinstance(kid, generic.IndirectObject)) or (item,)
-            found.setdefault(name, Field(name, dictionary, item.reference, widgets, inherited))
+            found.setdefault(name, Field(name, item.reference, widgets, inherited, "/Lock" in dictionary))
     return found
+
+
+def _simple_box(item: generic.IndirectObject) -> Field | None:
+    """The field, if it is a signature's without kids or lock, as its text shows: a long chain has many of them."""
+    reader = item.reference.pdf
+    if not isinstance(reader, Reader):
+        return None
+    try:
+        entries = reader.flat(item.reference)
+    except UNEXPECTED:
+        return None
+    if entries is None or entries.get(b"FT") != b"/Sig" or not _SIMPLE_BOX.issuperset(entries):
+        return None
+    title = _PLAIN_TITLE.fullmatch(entries.get(b"T", b""))
+    value = _REFERENCE.fullmatch(entries.get(b"V", b""))
+    if title is None or value is None:
+        return None
+    signature = generic.Reference(int(value[1]), int(value[2]), reader)
+    if not reader.is_flat(signature, without=b"/Reference"):
+        return None
+    inherited = {"/FT": pdf_name("/Sig"), "/V": generic.IndirectObject(signature.idnum, signature.generation, reader)}
+    return Field(title[1].decode("ascii"), item.reference, (item,), inherited, has_lock=False)
 
 
 def _value(dictionary: generic.DictionaryObject, key: str) -> Any:
@@ -184,7 +218,7 @@ def turn_of(page: object) -> int:
     return degrees if degrees in (0, 90, 180, 270) else 0
 
 
-def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -> None:
+def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -> generic.IndirectObject:
     """Add an empty field, with its empty appearance, so that no reader is asked to draw it."""
     page_ref = writer.find_page_for_modification(place.page - 1)[0]
     field = SignatureFormField(plan.name, box=place.box, include_on_page=page_ref)
@@ -205,12 +239,24 @@ def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -
         stream_data=b"",
     )
     field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(blank)})
+    return add(writer, field)
+
+
+def create_bare(writer: IncrementalPdfFileWriter, name: str, *, place: Place | None) -> generic.IndirectObject:
+    """Add a signature field that is about to be signed; without a place it is invisible."""
+    page_ref = writer.find_page_for_modification(0 if place is None else place.page - 1)[0]
+    box = None if place is None else place.box
+    return add(writer, SignatureFormField(name, box=box, include_on_page=page_ref))
+
+
+def add(writer: IncrementalPdfFileWriter, field: SignatureFormField) -> generic.IndirectObject:
+    """Put the field into the form and on its page."""
     reference = writer.add_object(field)
-    form = _form(writer)
-    fields = form["/Fields"]
+    fields = _form(writer)["/Fields"]
     fields.append(reference)
     writer.update_container(fields)
     field.register_widget_annotation(writer, reference)
+    return reference
 
 
 def _make_text(writer: IncrementalPdfFileWriter, field: SignatureFormField, plan: FieldPlan, *, turn: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.form_tools import annot_width_height, get_single_field_annot
@@ -20,9 +19,8 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
-from pyhanko.sign.general import SigningError
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigMDPSetup, SigObjSetup
+from pyhanko.sign.fields import SigSeedSubFilter, ensure_sig_flags
+from pyhanko.sign.signers.cms_embedder import SigMDPSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from signer import admission, anchors, filling, permissions, seeds
@@ -81,8 +79,7 @@ def append_signature(
     if wishes.certify is not None:
         restrictions.require_first(wishes.certify.value)
     # 3
-    for plan, where in places:
-        forms.create(writer, plan, place=where)
+    created = {plan.name: forms.create(writer, plan, place=where) for plan, where in places}
     if order.fill:
         known = forms.survey(writer) if order.fields else fields
         filling.fill(writer, known, order.fill, restrictions=restrictions)
@@ -91,8 +88,7 @@ def append_signature(
     dictionary = _sign(
         writer,
         replace(order, reason=wishes.reason),
-        name=name,
-        place=place,
+        field=created.get(name) or _reference(fields.get(name)) or forms.create_bare(writer, name, place=place),
         mdp=_mdp(wishes, digest=digest),
         room=2 * contents_size,
     )
@@ -104,29 +100,33 @@ def append_signature(
 
 
 def _sign(
-    writer: RevisionWriter, order: SignOrder, *, name: str, place: Place | None, mdp: SigMDPSetup | None, room: int
+    writer: RevisionWriter, order: SignOrder, *, field: generic.IndirectObject, mdp: SigMDPSetup | None, room: int
 ) -> SignatureObject:
     """The signature dictionary with its gap as the value of its field, and what is seen of it."""
-    spec = None
-    if place is not None:
-        spec = SigFieldSpec(name, on_page=place.page - 1, box=cast("tuple[int, int, int, int]", place.box))
-    try:
-        steps = PdfCMSEmbedder(new_field_spec=spec).write_cms(name, writer)
-        field = next(steps).get_object()
-        _draw(writer, field, order)
-        dictionary = SignatureObject(
-            timestamp=order.signing_time,
-            subfilter=SigSeedSubFilter.PADES,
-            name=order.name,
-            location=order.location,
-            reason=order.reason,
-            contact_info=order.contact,
-            bytes_reserved=room,
-        )
-        steps.send(SigObjSetup(sig_placeholder=dictionary, mdp_setup=mdp))
-    except SigningError as error:
-        raise OrderInvalid(str(error), reason=str(error)) from error
+    ensure_sig_flags(writer)
+    values = field.get_object()
+    _draw(writer, values, order)
+    dictionary = SignatureObject(
+        timestamp=order.signing_time,
+        subfilter=SigSeedSubFilter.PADES,
+        name=order.name,
+        location=order.location,
+        reason=order.reason,
+        contact_info=order.contact,
+        bytes_reserved=room,
+    )
+    reference = writer.add_object(dictionary)
+    values[pdf_name("/V")] = reference
+    writer.mark_update(field)
+    if mdp is not None:
+        mdp.apply(reference, writer)
     return dictionary
+
+
+def _reference(field: Field | None) -> generic.IndirectObject | None:
+    if field is None:
+        return None
+    return generic.IndirectObject(field.reference.idnum, field.reference.generation, field.reference.pdf)
 
 
 def _mdp(wishes: Wishes, *, digest: str) -> SigMDPSetup | None:

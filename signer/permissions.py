@@ -75,7 +75,7 @@ def read(fields: Mapping[str, Field], *, root: generic.DictionaryObject) -> Rest
             continue
         signed.append(name)
         values = field.inherited["/V"]
-        if isinstance(values, generic.IndirectObject) and "/Lock" not in field.dictionary:
+        if isinstance(values, generic.IndirectObject) and not field.has_lock:
             continue  # it says nothing of what it permits
         values = values.get_object()
         if not isinstance(values, generic.DictionaryObject):

@@ -46,13 +46,15 @@ class _Irregular(Exception):
 
 def parse(text: bytes, reference: generic.Dereferenceable) -> generic.DictionaryObject | None:
     """The dictionary with which `text` begins, if it is ordinary and `endobj` (of a trailer: `startxref`) follows."""
-    found = parse_dictionary(text, reference)
+    found = parse_dictionary(text, reference, at=0)
     return found[0] if found is not None and _END.match(text, found[1]) else None
 
 
-def parse_dictionary(text: bytes, reference: generic.Dereferenceable) -> tuple[generic.DictionaryObject, int] | None:
-    """The dictionary with which `text` begins, if it is ordinary, and where it ends."""
-    begin = _BEGIN.match(text)
+def parse_dictionary(
+    text: bytes, reference: generic.Dereferenceable, *, at: int
+) -> tuple[generic.DictionaryObject, int] | None:
+    """The dictionary that begins at `at`, if it is ordinary, and where it ends."""
+    begin = _BEGIN.match(text, at)
     if begin is None:
         return None
     try:

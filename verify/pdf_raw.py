@@ -11,7 +11,6 @@ thing begins; of a large one only head and tail are read, so that a document of 
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from bisect import bisect_right
@@ -54,7 +53,7 @@ class RawObjects:
     def __init__(self, file: BinaryIO, reader: PdfFileReader, *, limit: int) -> None:
         self._file = file
         self._reader = reader
-        self._octets = reader.stream.getvalue() if isinstance(reader.stream, io.BytesIO) else None
+        self._octets: bytes | None = getattr(reader, "octets", None)
         self._shift = int(getattr(reader.stream, "offset", 0))
         self.size = file.seek(0, os.SEEK_END)
         self.sections = [reader.xrefs.get_xref_container_info(number) for number in range(reader.xrefs.total_revisions)]

@@ -34,11 +34,18 @@ _CLOSING_LENGTH = 64
 _OBJECT = re.compile(rb"\s*(\d{1,10})\s+(\d{1,5})\s+obj\s*(?=<)")
 _BEHIND_DICTIONARY = re.compile(rb"[ \t\r\n\f]*+(?:endobj|(stream)(?:\r\n|\n))")
 _BEHIND_STREAM = re.compile(rb"\s*+endstream\s++endobj")
-_FLAT = re.compile(
-    rb"\s*(\d{1,10}) (\d{1,5}) obj\s*+<<\s*+(?:/[A-Za-z0-9_.,:+*-]++\s*+(?:/[A-Za-z0-9_.,:+*-]++|[1-9]\d{0,9} \d{1,5} R"
-    rb"|[+-]?\d{1,18}|\((?:[ -'*-\[\]-~]|\\[0-3][0-7]{2}|\\[()\\])*+\)|<[0-9A-Fa-f]*+>|\[[\d\s]*+\])\s*+)++>>\s*+endobj"
+_FLAT_NAME = rb"/([A-Za-z0-9_.,:+*-]++)\s*+"
+_FLAT_VALUE = (
+    rb"(/[A-Za-z0-9_.,:+*-]++|[1-9]\d{0,9} \d{1,5} R|[+-]?\d{1,18}(?![\d.])|<[0-9A-Fa-f]*+>|\[[\d\s]*+\]"
+    rb"|\((?:[ -'*-\[\]-~]|\\[0-3][0-7]{2}|\\[()\\])*+\)|<<\s*+(?:/[A-Za-z0-9_]++\s*+[1-9]\d{0,9} \d{1,5} R\s*+)*+>>)\s*+"
 )
-"""A dictionary without dictionaries and references in arrays; the names in it are as written, so one is there or not."""
+_FLAT_PAIR = re.compile(_FLAT_NAME + _FLAT_VALUE)
+_FLAT = re.compile(
+    rb"\s*(\d{1,10}) (\d{1,5}) obj\s*+<<\s*+(?:"
+    + _FLAT_PAIR.pattern.replace(rb"(/", rb"(?:/").replace(rb"/([", rb"/(?:[")
+    + rb")++>>\s*+endobj"
+)
+"""A dictionary of simple values, at most one of references among them: its text can be read in one way."""
 
 _PEEK = 1_024
 _MORE = 1 << 15
@@ -51,6 +58,8 @@ class Reader(PdfFileReader):
     permissions: int | None = None
     _plain = False
     """Whether the document is known not to be encrypted."""
+    octets: bytes | None = None
+    """The whole file, if it is small."""
 
     def __init__(self, stream: BinaryIO, *, strict: bool, decode_limits: DecodeLimits) -> None:
         # As in PdfFileReader.__init__, which leaves no way to pass a builder in.
@@ -62,7 +71,8 @@ class Reader(PdfFileReader):
         self._historical_resolver_cache = {}
         if stream.tell() <= _IN_MEMORY and not hasattr(stream, "offset"):  # a view into a file is left as it is
             stream.seek(0)
-            stream = io.BytesIO(stream.read())
+            self.octets = stream.read()
+            stream = io.BytesIO(self.octets)
         self.stream = stream
         self._header_version = _version(stream)
         builder = Builder(handler=self, stream=stream, strict=strict, last_startxref=_last_startxref(stream))
@@ -73,20 +83,32 @@ class Reader(PdfFileReader):
         self.has_xref_stream = builder.has_xref_stream
         self._embedded_signatures = None
 
-    def is_flat(self, ref: generic.Reference, *, without: bytes) -> bool:
-        """Whether the object is a dictionary of simple values in which no name is `without`, as its bytes alone show.
+    def flat(self, ref: generic.Reference) -> dict[bytes, bytes] | None:
+        """The entries of a dictionary of simple values, as they are written; None if it is not such a one.
 
-        Quicker than reading it; False says nothing."""
+        Quicker than reading it."""
+        text = self._flat(ref)
+        if text is None:
+            return None
+        pairs = _FLAT_PAIR.findall(text)
+        entries = dict(pairs)
+        return entries if len(entries) == len(pairs) else None
+
+    def is_flat(self, ref: generic.Reference, *, without: bytes) -> bool:
+        """Whether the object is a dictionary of simple values in which no name is `without`; False says nothing."""
+        text = self._flat(ref)
+        return text is not None and without not in text
+
+    def _flat(self, ref: generic.Reference) -> bytes | None:
         place = self.xrefs[ref] if self._plain else None
         if not isinstance(place, int):
-            return False
-        self.stream.seek(place)
-        found = _FLAT.match(self.stream.read(_MORE))
-        return (
-            found is not None
-            and (int(found[1]), int(found[2])) == (ref.idnum, ref.generation)
-            and without not in found[0]
-        )
+            return None
+        if self.octets is None:
+            self.stream.seek(place)
+        found = _FLAT.match(self.stream.read(_MORE)) if self.octets is None else _FLAT.match(self.octets, place)
+        if found is None or (int(found[1]), int(found[2])) != (ref.idnum, ref.generation):
+            return None
+        return found[0]
 
     @property
     def security_handler(self) -> Any:
@@ -102,8 +124,10 @@ class Reader(PdfFileReader):
     ) -> Any:
         if revision is None and self._plain:
             known = self.resolved_objects.get((ref.generation, ref.idnum))
-            if known is not None:
-                return known
+            if known is None:
+                known = self._read_object(ref, self.xrefs[ref], as_metadata_stream=as_metadata_stream)
+                self.resolved_objects[ref.generation, ref.idnum] = known
+            return known
         return super().get_object(  # type: ignore[no-untyped-call]  # pyHanko's
             ref, revision, never_decrypt, transparent_decrypt, as_metadata_stream
         )
@@ -123,24 +147,29 @@ class Reader(PdfFileReader):
 
     def _ordinary(self, ref: generic.Reference, offset: int) -> generic.DictionaryObject | None:
         """The object at `offset` if it is a dictionary or stream as nearly all are; None leaves it to pyHanko."""
-        self.stream.seek(offset)
-        body = self.stream.read(_PEEK)
-        header = _OBJECT.match(body)
+        text, at = (self._beginning(offset), 0) if self.octets is None else (self.octets, offset)
+        header = _OBJECT.match(text, at)
         if header is None or (int(header[1]), int(header[2])) != (ref.idnum, ref.generation):
             return None
-        while b"endobj" not in body and b"stream" not in body:
-            more = b"" if len(body) > _MAX_ORDINARY else self.stream.read(max(_MORE, len(body)))
-            if not more:
-                return None
-            body += more
-        found = parse_dictionary(body[header.end() :], generic.Reference(ref.idnum, ref.generation, self))
+        found = parse_dictionary(text, generic.Reference(ref.idnum, ref.generation, self), at=header.end())
         if found is None:
             return None
         dictionary, end = found
-        behind = _BEHIND_DICTIONARY.match(body, header.end() + end)
+        behind = _BEHIND_DICTIONARY.match(text, end)
         if behind is None or behind[1] is None:
             return dictionary if behind is not None else None
-        return self._stream(dictionary, offset + behind.end())
+        return self._stream(dictionary, offset + behind.end() - at)
+
+    def _beginning(self, offset: int) -> bytes:
+        """The object at `offset` up to its end or its stream, and some more."""
+        self.stream.seek(offset)
+        text: bytes = self.stream.read(_PEEK)
+        while b"endobj" not in text and b"stream" not in text and len(text) <= _MAX_ORDINARY:
+            more = self.stream.read(max(_MORE, len(text)))
+            if not more:
+                break
+            text += more
+        return text
 
     def _stream(self, dictionary: generic.DictionaryObject, start: int) -> generic.StreamObject | None:
         """The stream of which the data begin at `start`, if it is as long as its dictionary says."""

@@ -10,8 +10,9 @@ cross-reference stream, goes to pyHanko, which knows what to forgive.
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, BinaryIO, cast
 
@@ -170,8 +171,8 @@ class CrossReferences(XRefCache):
                     self._naming.setdefault(number, []).append(revision)
 
     def get_historical_ref(self, ref: Any, revision: int) -> Any:
-        named = self._naming.get(ref.idnum, ())
-        for candidate in sorted({*named, *self._unlisted}, reverse=True):
+        named: Iterable[int] = reversed(self._naming.get(ref.idnum, ()))
+        for candidate in heapq.merge(named, reversed(self._unlisted), reverse=True) if self._unlisted else named:
             if candidate <= revision:
                 try:
                     return self._xref_sections[candidate].xref_data.try_resolve(ref)
