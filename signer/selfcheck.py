@@ -1,7 +1,7 @@
 """Reads a finished file and makes sure it holds what was signed, before anybody gets it.
 
 Independent of the writer: it takes the output file alone, finds the signature dictionary by its bytes, parses the CMS
-with asn1crypto and computes digests by reading. It is not a validation (no path, no policy), which costs ten times the
+with a reader of its own (`der_reading`) and computes digests by reading. It is not a validation (no path, no policy), which costs ten times the
 signing.
 
 What is checked, in order:
@@ -25,14 +25,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from asn1crypto import cms
 from cryptography import x509
 
+from signer import der_reading
 from signer.cms import verify_value
 from signer.errors import PreparedMismatch, SelfCheckFailed, SignerError
 from signer.model import Prepared
 from verify import timestamp as tokens
-from verify.asn1 import raw
 from verify.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -43,8 +42,10 @@ FULL_BELOW = 8 * 1024 * 1024
 it was laid out, is used again, and only what was appended is read anew."""
 
 _CHUNK = 1024 * 1024
-_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
-_SIGNATURE_TIMESTAMP = "1.2.840.113549.1.9.16.2.14"
+_SEQUENCE, _SET, _OCTET_STRING, _CONTEXT_0, _CONTEXT_1 = 0x30, 0x31, 0x04, 0xA0, 0xA1
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # 1.2.840.113549.1.7.2
+_MESSAGE_DIGEST = bytes.fromhex("06092a864886f70d010904")  # 1.2.840.113549.1.9.4
+_SIGNATURE_TIMESTAMP = bytes.fromhex("060b2a864886f70d010910020e")  # 1.2.840.113549.1.9.16.2.14
 BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+) (\d+) (\d+) (\d+)\s*\]")
 
 
@@ -116,11 +117,15 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None, stam
 
     # 3. one DER element, then zeros
     padded = bytes.fromhex(contents[1:-1].decode("ascii"))
-    content_info = cms.ContentInfo.load(padded, strict=False)
-    content = content_info["content"]
-    require(not padded[len(raw(content_info)) :].strip(b"\0"), step=3)
-    (signer_info,) = content["signer_infos"]
-    attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
+    content_info = der_reading.first(padded)
+    require(not padded[len(content_info) :].strip(b"\0"), step=3)
+    kind, explicit = der_reading.parts(content_info, tag=_SEQUENCE)
+    require(kind == _SIGNED_DATA, step=3)
+    (signed_data,) = der_reading.parts(explicit, tag=_CONTEXT_0)
+    *_, certificates, signer_infos = der_reading.parts(signed_data, tag=_SEQUENCE)
+    (signer_info,) = der_reading.parts(signer_infos, tag=_SET)
+    _, _, _, signed, _, signature, *unsigned = der_reading.parts(signer_info, tag=_SEQUENCE)
+    attributes = _attributes(signed, tag=_CONTEXT_0)
 
     # 4. digests of the file
     if prefixes is None or size < FULL_BELOW:
@@ -132,25 +137,38 @@ def _check(out: BinaryIO, prepared: Prepared, *, prefixes: Prefixes | None, stam
             algorithm=prepared.digest_algorithm,
         )
     digest = prefixes.byte_range_digest(out, gap_end=prepared.gap_end, size=size)
-    require(attributes[_MESSAGE_DIGEST][0].native == digest == prepared.document_digest, step=4)
+    stated = der_reading.content(attributes[_MESSAGE_DIGEST], tag=_OCTET_STRING)
+    require(stated == digest == prepared.document_digest, step=4)
 
     # 5. the signature value
-    tbs = b"\x31" + raw(signer_info["signed_attrs"])[1:]
+    tbs = b"\x31" + signed[1:]
     order = prepared.order
     require(tbs == prepared.tbs, step=5)
-    require(order.certificate in {raw(choice) for choice in content["certificates"]}, step=5)
-    value = signer_info["signature"].native
+    require(order.certificate in der_reading.parts(certificates, tag=_CONTEXT_0), step=5)
+    value = der_reading.content(signature, tag=_OCTET_STRING)
     public_key = x509.load_der_x509_certificate(order.certificate).public_key()
     verify_value(public_key, value, tbs=tbs, mechanism=order.mechanism)
 
     # 6. the level
     if stamped:
-        unsigned = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["unsigned_attrs"]}
-        token = tokens.read(raw(unsigned[_SIGNATURE_TIMESTAMP][0]))
+        (attached,) = unsigned
+        token = tokens.read(_attributes(attached, tag=_CONTEXT_1)[_SIGNATURE_TIMESTAMP])
         tokens.check(token)
         require(tokens.matches(token, lambda name: hashlib.new(name, value).digest()), step=6)
 
     return prefixes.file_state(out, gap_start=prepared.gap_start, size=size)
+
+
+def _attributes(element: bytes, *, tag: int) -> dict[bytes, bytes]:
+    """Type → value of attributes with one value each (RFC 5652 §5.3). Raises ValueError."""
+    found = {}
+    for attribute in der_reading.parts(element, tag=tag):
+        kind, values = der_reading.parts(attribute, tag=_SEQUENCE)
+        (value,) = der_reading.parts(values, tag=_SET)
+        if kind in found:
+            raise ValueError("an attribute stands there twice")
+        found[kind] = value
+    return found
 
 
 def require(holds: bool, *, step: int) -> None:
