@@ -288,10 +288,15 @@ class Certificates:
         checks.append(Check("ANCHOR", CLAUSE, "FAILED", facts))
         yield Problem(sub, doubt, anchor.until if retired else None, path.subjects[-1])
 
+    @property
+    def _second(self) -> datetime:
+        """Now, as periods of certificates count: in whole seconds, the last one included (RFC 5280 §4.1.2.5)."""
+        return self.now.replace(microsecond=0)
+
     def _authorities(self, path: Path, *, checks: list[Check]) -> Iterator[Problem]:
         for authority in path.certificates[1:-1]:
             begin, end = authority.not_valid_before, authority.not_valid_after
-            if begin <= self.now <= end:
+            if begin <= self._second <= end:
                 continue
             subject = name_of(authority.subject)
             facts: dict[str, str | int | bool | None] = {
@@ -355,7 +360,7 @@ class Certificates:
     def _period(self, leaf: x509.Certificate, status: Status | None, *, checks: list[Check]) -> tuple[Problem, ...]:
         begin, end = leaf.not_valid_before, leaf.not_valid_after
         facts: dict[str, str | int | bool | None] = {"not_before": begin.isoformat(), "not_after": end.isoformat()}
-        if begin <= self.now <= end:
+        if begin <= self._second <= end:
             checks.append(Check("CERTIFICATE_PERIOD", CLAUSE, "PASSED", facts))
             return ()
         checks.append(Check("CERTIFICATE_PERIOD", CLAUSE, "FAILED", facts))
