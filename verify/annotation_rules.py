@@ -49,6 +49,8 @@ _ACTIONS = frozenset(("/URI", "/GoTo", "/GoToR", "/Named", "/Thread"))
 _BACKWARDS = frozenset(("/P", "/Parent", "/IRT", "/Popup", "/Dest"))
 _PAGE_FREE = frozenset(("/Annots", "/Tabs", "/StructParents"))
 _MOST_FIELDS = 5_000
+_UNSEEN = 2 | 32
+"""Flags of an annotation that is hidden, or not to be viewed."""
 
 Qualified = tuple[ModificationLevel, ReferenceUpdate]
 
@@ -141,10 +143,14 @@ class PageRule(QualifiedWhitelistRule):
 
 class FieldRule(GenericFieldModificationRule):
     """pyHanko's rule for filling a field; a field may also be reached by other paths than it expects (/CO, several
-    structure elements), its widgets may stand apart, and widgets may be taken away (see `PageRule`)."""
+    structure elements), its widgets may stand apart, and widgets may be taken away (see `PageRule`).
 
-    def __init__(self) -> None:
+    `removed` collects fields that are not to be seen any more: hiding one shows what lies under it.
+    """
+
+    def __init__(self, removed: MutableSet[str]) -> None:
         super().__init__(allow_in_place_appearance_stream_changes=False)  # it fails on buttons; see `_redrawn`
+        self._removed = removed
 
     def compare_fields(self, spec: FieldComparisonSpec) -> bool:
         before, after = spec.old_field, spec.new_field
@@ -165,6 +171,8 @@ class FieldRule(GenericFieldModificationRule):
         yield from super().check_form_field(fq_name, spec, context)
         if spec.field_type == "/Sig" or not spec.old_field_ref or not spec.new_field_ref:
             return
+        if _is_hidden(spec.old_field, spec.new_field):
+            self._removed.add(fq_name)
         kids = _raw(spec.new_field, "/Kids")
         if isinstance(kids, generic.IndirectObject):
             yield (
@@ -232,6 +240,21 @@ def _widgets_filled(
             yield level, FormUpdate(fresh, field_name=name)
         for update in _redrawn(kids[reference], widget, name, context):
             yield level, update
+
+
+def _is_hidden(before: generic.DictionaryObject | None, after: generic.DictionaryObject | None) -> bool:
+    """Whether a widget of the field was to be seen and is not: flags (ISO 32000-1 Table 165), or nothing left to draw."""
+    pairs = [(before, after)]
+    kids = _items(get(after, "/Kids"))
+    pairs += [(one, kids[reference]) for reference, one in _items(get(before, "/Kids")).items() if reference in kids]
+    return any(_is_shown(one) and not _is_shown(other) for one, other in pairs)
+
+
+def _is_shown(widget: generic.DictionaryObject | None) -> bool:
+    if widget is None or "/Rect" not in widget:
+        return False
+    flags = get(widget, "/F")
+    return is_annot_visible(widget) and not (isinstance(flags, int) and flags & _UNSEEN)
 
 
 def _redrawn(

@@ -105,7 +105,7 @@ def _references(
 def policy(removed: MutableSet[str]) -> StandardDiffPolicy:
     """pyHanko's rules with ours in the places where its own are narrower than the standards.
 
-    `removed` collects the names of fields whose widgets a revision took away.
+    `removed` collects the names of fields that a revision took from sight.
     """
     return StandardDiffPolicy(
         global_rules=[
@@ -123,7 +123,7 @@ def policy(removed: MutableSet[str]) -> StandardDiffPolicy:
         ],
         form_rule=FormUpdatingRule(
             # The widgets of new fields are PageRule's, which knows the other annotations of a page as well.
-            field_rules=[SigFieldCreationRule(approve_widget_bindings=False), SignatureRule(), FieldRule()],
+            field_rules=[SigFieldCreationRule(approve_widget_bindings=False), SignatureRule(), FieldRule(removed)],
             # /SigFlags tells programs how to save (ISO 32000-1 Table 219); no reader shows it.
             ignored_acroform_keys=ACROFORM_EXEMPT_STRICT_COMPARISON | {"/SigFlags"},
         ),

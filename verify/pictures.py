@@ -156,7 +156,9 @@ class Pictures:
             while len(self._documents) >= OPEN:
                 self._documents.popitem(last=False)[1].close()
             try:
-                self._documents[end] = library.PdfDocument(_Prefix(self._file, end), password=self._password)
+                document = library.PdfDocument(_Prefix(self._file, end), password=self._password)
+                document.init_forms()  # before any page is loaded: fields are drawn by the form's own module
+                self._documents[end] = document
             except library.PdfiumError as error:
                 raise NotDrawn("not-opened") from error
         self._documents.move_to_end(end)
@@ -182,6 +184,8 @@ class Pictures:
             try:
                 raw.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, 0xFFFFFFFF)
                 _render(raw, bitmap, page.raw, width, height, until=until)
+                if document.formenv:
+                    raw.FPDF_FFLDraw(document.formenv, bitmap, page.raw, 0, 0, width, height, 0, raw.FPDF_ANNOT)
                 stride = raw.FPDFBitmap_GetStride(bitmap)
                 pixels = ctypes.string_at(raw.FPDFBitmap_GetBuffer(bitmap), stride * height)
             finally:
