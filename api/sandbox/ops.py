@@ -19,6 +19,7 @@ from signer import timestamp as timestamps
 from signer.extending import Grounds
 from signer.model import Extended, Prepared, Signed
 from verify import engine
+from verify.document import Limits
 from verify.errors import PolicyUnusable
 from verify.fetcher import Fetcher
 from verify.policy import Policy
@@ -77,6 +78,7 @@ def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Repor
         at=args.at,
         fetcher=fetcher,
         password=args.password,
+        limits=Limits() if args.pictures == "drawn" else Limits(drawing=0),
     )
 
 
