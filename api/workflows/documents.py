@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import BinaryIO, Literal
 
 from api.sandbox import calls
+from api.sandbox.errors import WorkerDied
 from api.sandbox.pool import Sandbox, Worker
 from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
 from verify.fetcher import Fetcher, Offline
@@ -102,13 +104,14 @@ class DocumentWorker:
         fetcher: Fetcher,
         password: str | None = None,
     ) -> Report:
-        return self.worker.call(
-            "verify",
-            calls.Verify(name, trust, policy, at, password),
-            files=(source.fileno(),),
-            fetcher=fetcher,
-            result=Report,
-        )
+        """A page that ends the worker which draws it does not keep the document from being judged: it is judged once
+        more without pictures, and what came after a signature is then suspicious. Raises what `Worker.call` raises."""
+        order = calls.Verify(name, trust, policy, at, password)
+        verify = partial(self.worker.call, "verify", files=(source.fileno(),), fetcher=fetcher, result=Report)
+        try:
+            return verify(order)
+        except WorkerDied:
+            return verify(replace(order, pictures="none"))
 
     def portray(self, source: BinaryIO, *, order: calls.Portray) -> calls.Portrait:
         return self.worker.call("portray", order, files=(source.fileno(),), fetcher=Offline(), result=calls.Portrait)
