@@ -72,6 +72,8 @@ class Verify:
     policy: str
     at: datetime
     password: str | None = field(default=None, repr=False)
+    pictures: Literal["drawn", "none"] = "drawn"
+    """Whether pages of two revisions are drawn and compared; without, what came later is suspicious at best."""
 
 
 @dataclass(frozen=True)
