@@ -75,6 +75,7 @@ LAZY = (
     "encodings.utf_16_be",
     "encodings.utf_16_le",
     "pyhanko.pdf_utils.crypt",
+    "pyhanko.pdf_utils.crypt.pdfmac",
     "pyhanko.pdf_utils.filters",
     "pyhanko.pdf_utils.metadata.xmp_xml",
     "pypdfium2",
