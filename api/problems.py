@@ -65,6 +65,7 @@ STATUS: Mapping[str, int] = {
     "form-value-invalid": 422,
     "no-timestamp-authority": 422,
     "mechanism-not-supported": 422,
+    "algorithm-refused": 422,
     "value-refused": 422,
     "prepared-mismatch": 409,
     # keys and certificates: the request is sound, the key cannot serve it

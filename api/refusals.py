@@ -15,6 +15,13 @@ class NameInvalid(ApiError):
     actor = "caller"
 
 
+class AlgorithmRefused(ApiError):
+    """The validation policy of the appliance would refuse the signature: its algorithm or the size of its key."""
+
+    code = "algorithm-refused"
+    actor = "caller"
+
+
 class RequestTooLarge(ApiError):
     """The body of a call that takes no document is larger than it may be."""
 

@@ -34,7 +34,7 @@ from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import completion, orders, passwords, redemption
+from api.workflows import completion, mechanisms, orders, passwords, redemption
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -82,7 +82,8 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
             orders.require_head(order, document)
             # 2. the certificate
             key = key_of(order)
-            plan = orders.plan(services, order, key, mechanism=_mechanism(key, wanted=order.mechanism))
+            usable = mechanisms.believed(services, key, wanted=order.mechanism)
+            plan = orders.plan(services, order, key, mechanism=_mechanism(usable, wanted=order.mechanism))
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
             nonce = 1 << 63 | secrets.randbits(63)

@@ -47,7 +47,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import completion, orders, passwords, recovery
+from api.workflows import completion, mechanisms, orders, passwords, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -86,7 +86,8 @@ def _sign(
             orders.require_head(order, document)
             # 4. the certificate
             key = _document_key(services, ref)
-            mechanism = services.keys.mechanism(key, wanted=order.mechanism)
+            usable = mechanisms.believed(services, key, wanted=order.mechanism)
+            mechanism = services.keys.mechanism(usable, wanted=order.mechanism)
             plan = orders.plan(services, order, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
