@@ -120,7 +120,7 @@ class _Outer:
 
 def _signer(signer: cms.SignerInfo, *, outer: _Outer, counter: bool = False) -> Signed:
     # Octets first: asn1crypto encodes again what it has looked into, slowly and not always to the same octets.
-    signed_attributes = _der_set(signer)
+    signed_attributes = der_signed_attributes(signer)
     attributes, repeated = _attributes(signer)
     content_timestamps = tuple(raw(value) for value in attributes.get("content_time_stamp", ()))
     unsigned = _unsigned(signer)
@@ -263,7 +263,7 @@ def _facts(message: Signed, key_size: int) -> Algorithms:
     return Algorithms(digest=message.digest_algorithm or "unknown", signature=name, key_size=key_size)
 
 
-def _der_set(signer: cms.SignerInfo) -> bytes | None:
+def der_signed_attributes(signer: cms.SignerInfo) -> bytes | None:
     """Signed attributes as the SET OF that was digested: DER sorts its elements (X.690 §11.6)."""
     raw = signer["signed_attrs"].contents
     if not raw:

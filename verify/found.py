@@ -109,7 +109,10 @@ class FoundSignature:
     contents: bytes = b""
     """The signature as the document holds it, padding included: what /VRI names in a PDF."""
     archived_at: int | None = None
-    """From which number (as `covers`) on the document keeps revocation data for this signer; None when it does not."""
+    """From which number (as `covers`) on the document keeps revocation data for this signer and every issuer that is
+    known; None when it does not."""
+    kept_at: int | None = None
+    """The same for the signer alone, in a store that came behind the signature: what the level is told by."""
     timestamps: tuple[FoundTimestamp, ...] = ()
     constraints: tuple[str, ...] = ()
     """What the profile demands and the signature lacks (EN 319 102-1 §5.2.8)."""

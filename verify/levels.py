@@ -19,8 +19,8 @@ def of(found: FoundSignature, *, own: Sequence[JudgedTimestamp], document: Seque
         return None
     covering = [one for one in document if one.sound and one.found.covers > found.covers]
     stamped = any(one.sound for one in own if one.found.type == "signature") or bool(covering)
-    archived = found.archived_at is not None
-    sealed = archived and any(one.found.covers >= (found.archived_at or 0) for one in covering)
+    archived = found.kept_at is not None
+    sealed = archived and any(one.found.covers >= (found.kept_at or 0) for one in covering)
     stem = _STEMS.get(profile)
     if stem is not None:
         if not stamped:

@@ -167,6 +167,7 @@ class _Reading:
             carried=message.evidence,
             contents=one.contents,
             archived_at=self.store.archived_at(message.signer, known=message.evidence.certificates),
+            kept_at=self.store.kept_at(message.signer, behind=one.end),
             timestamps=tuple(_attached(one.field, message, digest_of=digest_of, covers=one.end)),
             constraints=profile.missing,
             facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers, "covers": one.end},

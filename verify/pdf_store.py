@@ -39,6 +39,19 @@ class Store:
 
     evidence: Evidence
     items: tuple[_Item, ...] = ()
+    written: tuple[int, ...] = ()
+    """Ends of the revisions that wrote the store's dictionary, oldest first."""
+
+    def kept_at(self, certificate: bytes | None, *, behind: int) -> int | None:
+        """From which end of a revision on a store that was written behind the signature (`behind`: what it covers) speaks
+        of the signer's own revocation; None when none does.
+
+        Of issuers nothing is asked: which of them somebody trusts directly, a level cannot know (EN 319 142-1 §6).
+        """
+        one = _load(certificate) if certificate is not None else None
+        later = min((end for end in self.written if end > behind), default=None)
+        ends = [item.end for item in self.items if one is not None and item.speaks_of(one)]
+        return max(min(ends), later) if ends and later is not None else None
 
     def archived_at(self, certificate: bytes | None, *, known: tuple[bytes, ...] = ()) -> int | None:
         """From which end of a revision on the store speaks of the revocation of the certificate and of every issuer
@@ -63,7 +76,7 @@ class Store:
 def read(reader: PdfFileReader, *, layout: Layout) -> Store:
     """The store of the newest revision; an empty one when there is none."""
     items = [*_items(reader, "/CRLs", layout=layout), *_items(reader, "/OCSPs", layout=layout)]
-    return Store(evidence(reader), tuple(items))
+    return Store(evidence(reader), tuple(items), tuple(_written(reader, layout=layout)))
 
 
 def evidence(reader: PdfFileReader) -> Evidence:
@@ -73,6 +86,24 @@ def evidence(reader: PdfFileReader) -> Evidence:
         return Evidence()
     certificates, crls, ocsps = (tuple(_streams(store, key)) for key in ("/Certs", "/CRLs", "/OCSPs"))
     return Evidence(certificates, crls, ocsps)
+
+
+def _written(reader: PdfFileReader, *, layout: Layout) -> Iterator[int]:
+    """A revision wrote the store when it names another object as the store, or writes that object anew."""
+    if "/DSS" not in reader.root:
+        return
+    before: object = None
+    for number, revision in enumerate(layout.revisions):
+        try:
+            root = reader.get_historical_root(number)
+            stored = root.raw_get("/DSS") if "/DSS" in root else None
+            holder = stored.reference if isinstance(stored, generic.IndirectObject) else root.container_ref
+            known = (holder.idnum, holder.generation) if stored is not None else None
+            if known is not None and (known != before or holder in reader.xrefs.explicit_refs_in_revision(number)):
+                yield revision.marker_end
+            before = known
+        except UNEXPECTED:
+            continue
 
 
 def _items(reader: PdfFileReader, key: str, *, layout: Layout) -> Iterator[_Item]:

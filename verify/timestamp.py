@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from verify import algorithms
 from verify.asn1 import is_present, raw, same_name
+from verify.cms import der_signed_attributes
 from verify.errors import VerifyError
 
 MAX_SIZE = 1 << 20
@@ -116,7 +117,7 @@ def check(token: TimestampToken) -> None:
     """
     with _unreadable():
         signed_data, signer, info = _open(token.der)
-        tbs = b"\x31" + raw(signer["signed_attrs"])[1:]  # signed as a SET OF, written as [0] (RFC 5652 §5.4)
+        tbs = der_signed_attributes(signer) or b""  # signed as a SET OF in DER, however they are written (RFC 5652 §5.4)
         content = bytes(signed_data["encap_content_info"]["content"])
 
         # 1
@@ -302,7 +303,7 @@ def _is_name(name: x509.GeneralName, issuer: x509.Name) -> bool:
 
 
 def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> None:
-    """Verify the signature value over `tbs`, the signed attributes as they stand, with the certificate's key."""
+    """Verify the signature value over `tbs`, the signed attributes, with the certificate's key."""
     mechanism = algorithms.mechanism(
         signer["signature_algorithm"], digest=signer["digest_algorithm"]["algorithm"].native
     )
