@@ -133,6 +133,7 @@ def warm_up() -> None:
     """Read the policies; sign, judge and render a sample. Raises whatever goes wrong: then no worker would do better."""
     for file in sorted(Path(verify.policy.__file__).parent.glob("*.toml")):
         _policies[file.stem] = verify.policy.load(file.stem)
+    engine.preload()
     warmup.run(_policy("default"))
 
 
