@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asn1crypto import pem
 
+from api.refusals import AlgorithmRefused
 from api.trust import TrustFolder
+from api.workflows import mechanisms
+from tests.documents import pdf
 from tests.http_support import House, house
 from tests.pki import Authority
 from verify import policy
@@ -104,3 +108,46 @@ def test_a_certificate_is_judged_anew_when_trust_changes(home: House) -> None:
     anchor(home, "another")
     home.services.certificates.check(key, at=home.services.clock())
     assert home.documents.judged == 2
+
+
+class TestSigning:
+    def policy(self, home: House, text: str) -> None:
+        (home.services.settings.policies / "vietnam-strict.toml").write_text(f'extends = "vietnam"\n{text}')
+
+    def sign(self, tmp_path: Path, home: House, **more: object) -> tuple[int, str]:
+        document = pdf(tmp_path / "a.pdf").read_bytes()
+        order = {"key": "seal", "format": "PAdES", "level": "B-B", **more}
+        files = {"document": ("a.pdf", document, "application/pdf")}
+        answer = home.ask("POST", "/v1/signatures", files=files, data={"order": json.dumps(order)})
+        return answer.status_code, answer.json().get("code", "")
+
+    @pytest.mark.parametrize(
+        ("text", "answer"),
+        [
+            ("", (201, "")),
+            ('[signatures]\nrsassa_pkcs1v15 = "refused"\n', (422, "algorithm-refused")),
+            ('[signatures]\nrsassa_pkcs1v15 = { 3072 = "" }\n', (422, "algorithm-refused")),
+            ('[signatures]\nrsassa_pkcs1v15 = { 2048 = "2020-12-31", 3072 = "" }\n', (422, "algorithm-refused")),
+            ('[digests]\nsha256 = "refused"\n', (422, "algorithm-refused")),
+        ],
+    )
+    def test_what_the_own_policy_would_refuse_is_not_signed(
+        self, tmp_path: Path, text: str, answer: tuple[int, str]
+    ) -> None:
+        """Scheme, key size, end date or digest: refused before the key is used, by name of the algorithm."""
+        home = house(tmp_path / "home", verification={"policy": "vietnam-strict"})
+        self.policy(home, text)
+        assert self.sign(tmp_path, home) == answer
+        assert ("INTENT" in home.kinds()) is (answer[0] == 201)
+
+    def test_a_key_falls_back_to_what_is_believed(self, tmp_path: Path) -> None:
+        """A token that can RSASSA-PSS signs by it where PKCS#1 v1.5 is refused; asking for the latter is refused."""
+        home = house(tmp_path / "home", verification={"policy": "vietnam-strict"})
+        self.policy(home, '[signatures]\nrsassa_pkcs1v15 = "refused"\n')
+        key = replace(home.services.keys.find("seal"), mechanisms=("rsassa_pkcs1v15_sha256", "rsassa_pss_sha256"))
+        usable = mechanisms.believed(home.services, key, wanted=None)
+        assert usable.mechanisms == ("rsassa_pss_sha256",)
+        with pytest.raises(AlgorithmRefused):
+            mechanisms.believed(home.services, key, wanted="rsassa_pkcs1v15_sha256")
+        locked = replace(key, mechanisms=())
+        assert mechanisms.believed(home.services, locked, wanted=None) == locked
