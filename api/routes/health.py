@@ -1,7 +1,8 @@
 """`/health/alive`, `/health/ready`, `/metrics`: open, and without anything worth hiding.
 
 Ready means that a document could be signed now: database and ledger answer, a locked-down worker can be had, and a
-token is operational (all of them: `ready`; some: `degraded`, still 200; none: 503).
+token is operational (all of them: `ready`; some: `degraded`, still 200; none: 503). Without usable trust, or with a
+trust bundle that is overdue, it is `degraded` too: whom nobody trusts, no verdict passes.
 """
 
 from __future__ import annotations
@@ -47,13 +48,15 @@ def _facts(services: Services) -> dict[str, Any]:
         "workers": _workers(services),
         "modules": {name: _module(services, name) for name in services.keys.tokens},
         "clock": _clock(services),
+        "trust": _trust(services),
     }
     states = [module["state"] for module in parts["modules"].values()]
     working = all(parts[name]["state"] == "ok" for name in ("database", "ledger", "workers"))
     if not working or (states and "operational" not in states):
         status = "not-ready"
     else:
-        status = "ready" if all(state == "operational" for state in states) else "degraded"
+        whole = all(state == "operational" for state in states) and parts["trust"]["state"] == "ok"
+        status = "ready" if whole else "degraded"
     return {"status": status, **parts}
 
 
@@ -86,6 +89,16 @@ def _module(services: Services, name: str) -> dict[str, Any]:
     except HsmError as error:
         return {"state": "unavailable", "code": error.code}
     return {"state": status.state, "reason": status.reason, "sessions": status.sessions}
+
+
+def _trust(services: Services) -> dict[str, Any]:
+    try:
+        present = services.trust.current()
+    except ApiError as error:
+        return {"state": "unusable", "code": error.code}
+    overdue = any(one.expires < services.clock() for one in present.bundles)
+    state = "empty" if not present.anchors else "overdue" if overdue else "ok"
+    return {"state": state, "anchors": len(present.anchors), "bundles": [one.number for one in present.bundles]}
 
 
 def _clock(services: Services) -> dict[str, Any]:
