@@ -151,3 +151,13 @@ class TestSigning:
             mechanisms.believed(home.services, key, wanted="rsassa_pkcs1v15_sha256")
         locked = replace(key, mechanisms=())
         assert mechanisms.believed(home.services, locked, wanted=None) == locked
+
+
+def test_readiness_tells_of_trust(home: House) -> None:
+    """Empty, usable, broken: an operator sees it before the first verdict does."""
+    said = []
+    trusted = home.services.settings.trust
+    for step in (lambda: None, lambda: anchor(home, "a"), lambda: (trusted / "trust.toml").write_text("[anchors.b]\n")):
+        step()
+        said.append(home.ask("GET", "/health/ready").json()["trust"]["state"])
+    assert said == ["empty", "ok", "unusable"]
