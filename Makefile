@@ -9,12 +9,13 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test bench interop-dss check lock clean system system-test
+.PHONY: help run demo test bench interop-dss fuzz check lock clean system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
 	@echo "make demo   the same, ending after the sample; results in $(KYSO_HOME)/demo"
 	@echo "make test   every test        make check  linters, types, import contracts"
+	@echo "make fuzz   20,000 mutated documents, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
 run: system $(READY)
@@ -32,6 +33,9 @@ bench: system-test $(READY)
 # Optional: needs Java 17 and Maven, which no other target does; without them it says so and ends well.
 interop-dss: system-test $(READY)
 	@$(PY) -m tests.interop --java
+
+fuzz: system-test $(READY)
+	@nice -n 10 $(PY) -m tests.fuzzing $(FUZZ)
 
 check: $(READY)
 	@$(PY) -m ruff check .

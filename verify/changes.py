@@ -12,6 +12,7 @@ linear in revisions. What is permitted by its objects must then be so to the eye
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -42,6 +43,7 @@ _NAMES = {
     ModificationLevel.OTHER: "changed",
 }
 
+_SET = re.compile(r"\{([^{}]*)\}")
 _DRAWN_IF_FORBIDDEN = 10
 """Pages that are drawn for the report's sake when the verdict on changes is known."""
 
@@ -286,4 +288,6 @@ def _exceeds(level: ModificationLevel, permission: MDPPerm | None) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:200]
+    """Sets in it are sorted: the same document gets the same report in every process."""
+    line = str(error).split("\n", 1)[0]
+    return _SET.sub(lambda found: "{" + ", ".join(sorted(found[1].split(", "))) + "}", line)[:200]

@@ -1,0 +1,53 @@
+"""A locked-down worker says of a document what the same code says outside: nothing it needs is missing there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from api.sandbox import calls, start
+from api.sandbox.errors import WorkerRefusal
+from tests.fuzzing import seeds
+from tests.unit.verify.world import DEFAULT, NOW
+from verify import engine
+from verify.errors import VerifyError
+from verify.fetcher import Offline
+from verify.report import Report, to_json
+from verify.trust import Trust
+
+pytestmark = pytest.mark.judging
+
+LARGEST = 120_000
+"""Bytes of a file: what reading needs does not depend on how much there is to read."""
+
+
+def test_every_document_is_judged_alike() -> None:
+    """Our documents and the corpus: the same report, or the same refusal. Libraries import and read files late, and in
+    a worker that fails in silence: as a refusal of the document, or a change that counts as forbidden."""
+    files = [path for path in (*seeds.ours(), *seeds.corpus()) if path.stat().st_size <= LARGEST]
+    differing = []
+    with start.private() as sandbox:
+        for path in files:
+            with sandbox.worker("test") as worker, path.open("rb") as file:
+                order = calls.Verify(path.name, Trust(), "default", NOW)
+                try:
+                    report = worker.call("verify", order, files=[file.fileno()], fetcher=Offline(), result=Report)
+                    there: object = to_json(report)
+                except WorkerRefusal as error:
+                    there = error.code
+            if there != here(path):
+                differing.append(path.name)
+    assert differing == []
+
+
+def here(path: Path) -> object:
+    try:
+        return to_json(
+            engine.judge(
+                io.BytesIO(path.read_bytes()), name=path.name, trust=Trust(), policy=DEFAULT, at=NOW, fetcher=Offline()
+            )
+        )
+    except VerifyError as error:
+        return error.code
