@@ -153,8 +153,9 @@ class TestSigning:
         assert mechanisms.believed(home.services, locked, wanted=None) == locked
 
 
-def test_readiness_tells_of_trust(home: House) -> None:
+def test_readiness_tells_of_trust(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty, usable, broken: an operator sees it before the first verdict does."""
+    monkeypatch.setattr("api.routes.health._workers", lambda _: {"state": "ok"})  # these workers have no sandbox
     said = []
     trusted = home.services.settings.trust
     for step in (lambda: None, lambda: anchor(home, "a"), lambda: (trusted / "trust.toml").write_text("[anchors.b]\n")):
