@@ -142,6 +142,20 @@ def _simple_box(item: generic.IndirectObject) -> Field | None:
     return Field(title[1].decode("ascii"), item.reference, (item,), inherited, has_lock=False)
 
 
+def settle(writer: IncrementalPdfFileWriter) -> bool:
+    """Fields that the form lists as dictionaries become objects of their own, as ISO 32000-1 Table 218 has them; whether
+    there were any. Later revisions could not be compared otherwise. For documents that nobody has signed."""
+    top = get(form_of(writer), "/Fields")
+    if not isinstance(top, generic.ArrayObject):
+        return False
+    direct = [at for at, item in enumerate(top) if isinstance(item, generic.DictionaryObject)]
+    for at in direct:
+        top[at] = writer.add_object(top.raw_get(at))
+    if direct:
+        writer.update_container(top)
+    return bool(direct)
+
+
 def _value(dictionary: generic.DictionaryObject, key: str) -> Any:
     if key == "/V" and key in dictionary:
         raw = dictionary.raw_get(key)

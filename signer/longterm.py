@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.fields import enumerate_sig_fields
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
+from pyhanko.sign.fields import ensure_sig_flags, enumerate_sig_fields
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 
+from signer import admission
+from signer import fields as forms
 from signer.lifting import Revision
 from signer.revision import RepeatableWriter
 from verify.found import Evidence
@@ -100,12 +101,15 @@ def store(reader: PdfFileReader, *, size: int, entries: Iterable[Entry], sha256:
 def timestamp(reader: PdfFileReader, *, size: int, sha256: str) -> Revision:
     """The revision with an invisible field and a document timestamp in it whose value is still a gap."""
     writer = RepeatableWriter(reader.stream, prev=reader)
-    taken = {name for name, _, _ in enumerate_sig_fields(reader)}
+    taken = forms.survey(writer)
     name = next(one for number in range(1, len(taken) + 2) if (one := f"Timestamp{number}") not in taken)
-    steps = PdfCMSEmbedder().write_cms(name, writer)
-    next(steps)
+    field = forms.create_bare(writer, name, place=None)
+    ensure_sig_flags(writer)
+    values = field.get_object()
+    admission.leave_archivable(writer, values)
     dictionary = DocumentTimestamp(bytes_reserved=2 * TIMESTAMP_ROOM)
-    steps.send(SigObjSetup(sig_placeholder=dictionary))
+    values[pdf_name("/V")] = writer.add_object(dictionary)
+    writer.mark_update(field)
     appended = writer.appended_by(size, seed=sha256.encode())
     gap_start, gap_end = dictionary.contents.offsets
     dictionary.byte_range.fill_offsets(appended, gap_start, gap_end, size + len(appended.getbuffer()))

@@ -66,6 +66,8 @@ def append_signature(
     # 1
     fields = forms.survey(writer)
     restrictions = permissions.read(fields, root=writer.root)
+    if not restrictions.signed and forms.settle(writer):
+        fields = forms.survey(writer)
     places = _plan(writer, reader, order, fields, restrictions)
     # 2
     name = _choose_field(fields, order)

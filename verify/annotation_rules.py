@@ -10,7 +10,7 @@ Objects are cleared for all their uses only where every entry that can differ wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSet
+from collections.abc import Iterable, Iterator, MutableSet, Sequence
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
@@ -123,7 +123,9 @@ class PageRule(QualifiedWhitelistRule):
     def _annotations(
         self, before: object, after: object, old: HistoricalResolver, new: HistoricalResolver
     ) -> Iterator[Qualified]:
-        had, has = _items(before), _items(after)
+        if _direct(before) != _direct(after):
+            raise SuspiciousModification("an annotation that stands in the list itself was changed")
+        had, has = _items(before, but=_direct(before)), _items(after, but=_direct(after))
         for reference in has.keys() - had.keys():
             yield from _added(reference, old, new)
         for reference in had.keys() - has.keys():
@@ -380,14 +382,22 @@ def _is_annots(path: RawPdfPath) -> bool:
     return len(parts) > 2 and parts[0] == "/Root" and parts[1] == "/Pages" and parts[-1] == "/Annots"
 
 
-def _items(array: object) -> dict[Reference, generic.DictionaryObject]:
-    """The dictionaries that an array refers to, in order. Raises SuspiciousModification for anything else in it."""
+def _direct(array: object) -> list[generic.DictionaryObject]:
+    """Annotations that stand in the list itself, as some writers have their links; compared with all that is in them."""
+    return [one for one in array if isinstance(one, generic.DictionaryObject)] if isinstance(array, list) else []
+
+
+def _items(array: object, *, but: Sequence[generic.DictionaryObject] = ()) -> dict[Reference, generic.DictionaryObject]:
+    """The dictionaries that an array refers to, in order. Raises SuspiciousModification for anything else in it, but
+    for what is named."""
     if array is None:
         return {}
     if not isinstance(array, generic.ArrayObject):
         raise SuspiciousModification("a list of annotations or fields is no array")
     found = {}
     for item in array:
+        if any(item is one for one in but):
+            continue
         value = item.get_object()
         if not isinstance(item, generic.IndirectObject) or not isinstance(value, generic.DictionaryObject):
             raise SuspiciousModification("a list of annotations or fields holds something else")
