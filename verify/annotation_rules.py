@@ -10,7 +10,8 @@ Objects are cleared for all their uses only where every entry that can differ wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSet, Sequence
+from collections.abc import Iterable, Iterator, MutableSet
+from typing import Literal
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
@@ -125,7 +126,7 @@ class PageRule(QualifiedWhitelistRule):
     ) -> Iterator[Qualified]:
         if _direct(before) != _direct(after):
             raise SuspiciousModification("an annotation that stands in the list itself was changed")
-        had, has = _items(before, but=_direct(before)), _items(after, but=_direct(after))
+        had, has = _items(before, direct="compared"), _items(after, direct="compared")
         for reference in has.keys() - had.keys():
             yield from _added(reference, old, new)
         for reference in had.keys() - has.keys():
@@ -387,16 +388,18 @@ def _direct(array: object) -> list[generic.DictionaryObject]:
     return [one for one in array if isinstance(one, generic.DictionaryObject)] if isinstance(array, list) else []
 
 
-def _items(array: object, *, but: Sequence[generic.DictionaryObject] = ()) -> dict[Reference, generic.DictionaryObject]:
+def _items(
+    array: object, *, direct: Literal["refused", "compared"] = "refused"
+) -> dict[Reference, generic.DictionaryObject]:
     """The dictionaries that an array refers to, in order. Raises SuspiciousModification for anything else in it, but
-    for what is named."""
+    for `_direct` ones that were compared."""
     if array is None:
         return {}
     if not isinstance(array, generic.ArrayObject):
         raise SuspiciousModification("a list of annotations or fields is no array")
     found = {}
     for item in array:
-        if any(item is one for one in but):
+        if direct == "compared" and isinstance(item, generic.DictionaryObject):
             continue
         value = item.get_object()
         if not isinstance(item, generic.IndirectObject) or not isinstance(value, generic.DictionaryObject):
