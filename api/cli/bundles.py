@@ -23,14 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, trust
+from api.cli import appliance, console, pins, trust
 from api.cli.certificate_files import read_certificates
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.policies import Policies
 from api.refusals import KeyWithoutCertificate
 from api.settings import Settings
-from api.workflows import trusting
+from api.workflows import bundle_signing
 from verify import bundle, policy
 from verify.errors import PolicyUnusable, TrustUnusable
 from verify.policy import Policy
@@ -84,7 +84,7 @@ def export(
                 sign=sign,
             )
     except TrustUnusable as error:
-        raise trust.told(error) from None
+        raise pins.told(error) from None
     with atomic(output) as file:
         file.write(data)
     pin = hashlib.sha256(signer).hexdigest()
@@ -113,7 +113,7 @@ def install(
         data = file.read_bytes()
     except OSError as error:
         raise console.usage(f"{file}: {error.strerror}") from None
-    pin = trust.hexadecimal(signer, "--signer") if signer else None
+    pin = pins.hexadecimal(signer, "--signer") if signer else None
     try:
         found = bundle.signer_of(data, name=file.name)
         if pin is None and found not in store.rules().bundle_signers:
@@ -126,7 +126,7 @@ def install(
             )
         opened = store.install(data, signer=pin, now=datetime.now(UTC), name=file.name)
     except TrustUnusable as error:
-        raise trust.told(error) from None
+        raise pins.told(error) from None
     manifest = opened.manifest
     console.out.print(
         t(
@@ -157,11 +157,11 @@ def _with_key(settings: Settings, ref: str, held: ExitStack) -> tuple[bytes, Cal
     certificate, mechanism = key.certificate, services.keys.mechanism(key)
 
     def sign(manifest: bytes) -> bytes:
-        return trusting.sign_detached(
+        return bundle_signing.sign_detached(
             manifest,
             certificate=certificate,
             mechanism=mechanism,
-            sign=lambda tbs: trusting.use_key(services, key, tbs, mechanism=mechanism, about=manifest),
+            sign=lambda tbs: bundle_signing.use_key(services, key, tbs, mechanism=mechanism, about=manifest),
         )
 
     return certificate, sign
@@ -185,4 +185,6 @@ def _with_file(key_file: Path, certificate: Path) -> tuple[bytes, Callable[[byte
             return key.sign(tbs, padding.PKCS1v15(), hashes.SHA256())
         return key.sign(tbs, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
-    return der, lambda manifest: trusting.sign_detached(manifest, certificate=der, mechanism=mechanism, sign=value)
+    return der, lambda manifest: bundle_signing.sign_detached(
+        manifest, certificate=der, mechanism=mechanism, sign=value
+    )

@@ -20,22 +20,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asn1crypto.pem import armor
 
-from api.errors import ApiError
 from api.trust import held
-from hsm.errors import HsmError
-from hsm.keys import KeyInfo, Mechanism
 from verify import bundle, policy, trust, trust_rules
 from verify.bundle import Bundle, BundleRefused
 from verify.errors import PolicyUnusable, TrustUnusable
 from verify.trust import INTERMEDIATES, Anchor, Trust
 from verify.trust_rules import NAME, RULES_FILE, AnchorRule, Rules
-
-if TYPE_CHECKING:
-    from api.services import Services
 
 CRLS = "crls"
 INSTALLED = f"offline{bundle.SUFFIX}"
@@ -201,41 +194,6 @@ class TrustStore:
                 continue
             target.parent.mkdir(mode=0o700, exist_ok=True)
             _replace(target, data)
-
-
-def sign_detached(manifest: bytes, *, certificate: bytes, mechanism: str, sign: Callable[[bytes], bytes]) -> bytes:
-    """A detached CMS signature (DER) over a manifest; `sign` makes the value over the signed attributes."""
-    from signer.cms import SignedDataTemplate  # noqa: PLC0415 - the service changes no trust and loads none of this
-
-    template = SignedDataTemplate.of(certificate, chain=(), mechanism=mechanism)
-    tbs = template.signed_attrs(hashlib.new(template.digest, manifest).digest())
-    value = sign(tbs)
-    template.verify(tbs, value=value)
-    return template.signed_data(tbs, value=value, timestamp=None)
-
-
-def use_key(services: Services, key: KeyInfo, tbs: bytes, *, mechanism: Mechanism, about: bytes) -> bytes:
-    """One signature over a manifest with a key of the appliance: INTENT, permit, keeper, DONE."""
-    facts = {
-        "key": key.ref,
-        "caller": "trust",
-        "mechanism": mechanism,
-        "level": "trust-bundle",
-        "tbs_sha256": hashlib.sha256(tbs).hexdigest(),
-        "document_sha256": hashlib.sha256(about).hexdigest(),
-    }
-    number = services.key_user.intend(facts)
-    try:
-        value = services.key_user.sign(key, mechanism=mechanism, tbs=tbs, number=number)
-    except HsmError as error:
-        if error.code != "signing-interrupted":  # then the keeper's log is asked later: `recovery.scan`
-            services.key_user.failed(number, code=error.code, facts={"key": key.ref})
-        raise
-    except ApiError:
-        services.key_user.in_doubt(number, facts={"key": key.ref})
-        raise
-    services.key_user.done(number, value=value, facts={"key": key.ref})
-    return value
 
 
 def _check_policies(opened: Bundle, *, name: str) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.policies import Policies
 from api.trust import TrustFolder
-from api.workflows import trusting
+from api.workflows import bundle_signing
 from api.workflows.trusting import INSTALLED, TrustStore
 from tests.unit.verify.world import DAY, NOW, Entity, World, blank_pdf, certificate, revocation_list
 from verify import bundle, engine, policy, trust
@@ -51,7 +51,7 @@ def signing(entity: Entity) -> Callable[[bytes], bytes]:
     def sign(manifest: bytes) -> bytes:
         assert isinstance(entity.key, ec.EllipticCurvePrivateKey)
         algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-        return trusting.sign_detached(
+        return bundle_signing.sign_detached(
             manifest,
             certificate=entity.der,
             mechanism="ecdsa_sha256",
