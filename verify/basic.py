@@ -149,10 +149,12 @@ class Basic:
 
     def _acceptance(self, found: FoundSignature, *, times: Times, checks: list[Check]) -> Iterator[Problem]:
         """§5.2.8: algorithms, what the profile and the policy demand, the order of timestamps."""
-        problems = [*self._algorithms(found), *self._constraints(found)]
+        problems = [*self._constraints(found), *self._algorithms(found)]
         if not times.ordered:
             problems.append(Problem("TIMESTAMP_ORDER_FAILURE", "order"))
-        facts: Facts = {"reason": problems[0].reason if problems else None}
+        facts: Facts = {"reason": None}
+        if problems:
+            facts = {"reason": problems[0].reason, "sub_indication": problems[0].sub_indication}
         checks.append(Check("ACCEPTANCE", ACCEPTANCE, "FAILED" if problems else "PASSED", facts))
         yield from problems
         further, noted = constraints.weigh(found, policy=self.policy, proven=times.proven)
