@@ -32,10 +32,20 @@ def is_present(field: core.Asn1Value) -> bool:
     return not isinstance(field, core.Void)
 
 
+def key_bits(certificate: x509.Certificate) -> bytes:
+    """The bits of the public key alone, of which OCSP takes its digest (RFC 6960 §4.1.1)."""
+    return bytes(certificate.public_key["public_key"].contents[1:])
+
+
 def same_name(one: x509.Name, other: x509.Name) -> bool:
     """RFC 5280 §7.1. asn1crypto prepares every string anew for each comparison; here each name is prepared once."""
     first, second = raw(one), raw(other)
     return first == second or _prepared(first) == _prepared(second)
+
+
+def prepared_name(name: x509.Name) -> str:
+    """What two names have in common when they are the same."""
+    return _prepared(raw(name))
 
 
 @lru_cache(maxsize=1024)

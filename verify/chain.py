@@ -10,44 +10,31 @@ these are questions of their own (`verify.certificates`, `verify.evidence`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
 from asn1crypto import keys, x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from verify import algorithms, certificate_rules, purposes, rfc5280
-from verify.asn1 import raw, same_name
+from verify.asn1 import raw
+from verify.issuance import UNEXPECTED, Issuance, fingerprint, identity, load
 from verify.policy import Policy, Unlisted
 from verify.remembered import Remembered
 from verify.timestamp import TimestampUnreadable, certificate_purpose_findings
 from verify.trust import Trust
 
+__all__ = ["UNEXPECTED", "Path", "PathRejected", "Role", "build", "check", "name_of"]
+
 MAX_POOL = 200
 MAX_DEPTH = 10
 MAX_PATHS = 12
-MAX_SIGNATURE_CHECKS = 300
+MAX_STEPS = 1000
+"""Certificates visited in one search."""
 
 Role = Literal["signer", "timestamp", "ca"]
-
-UNEXPECTED = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    NotImplementedError,
-    RecursionError,
-    UnsupportedAlgorithm,
-    InvalidSignature,
-)
-"""What hostile values make asn1crypto and cryptography raise."""
 
 
 class PathRejected(Exception):
@@ -126,84 +113,29 @@ def build(certificate: bytes, *, pool: Iterable[bytes], trust: Trust) -> Iterato
         yield Path((leaf,))
         return
     others = [c for c in map(load, dict.fromkeys((*trust.intermediates, *pool))) if c is not None][:MAX_POOL]
-    search = _Search(anchors=anchors, others=others)
+    search = _Search(Issuance(anchors=anchors, others=others))
     for path in islice(search.upwards((leaf,)), MAX_PATHS):
         yield Path(path)
 
 
 class _Search:
-    """Depth-first, over edges whose signature verifies; each pair of certificates is checked once."""
+    """Depth-first, over issuance that is proven; its steps are counted, for CAs that certify each other in all ways."""
 
-    def __init__(self, *, anchors: list[x509.Certificate], others: list[x509.Certificate]) -> None:
-        self._anchors = anchors
-        self._others = others
-        self._edges: dict[tuple[bytes, bytes], bool] = {}
+    def __init__(self, issuance: Issuance) -> None:
+        self._issuance = issuance
+        self._steps = 0
 
     def upwards(self, path: tuple[x509.Certificate, ...]) -> Iterator[tuple[x509.Certificate, ...]]:
         """`path` runs from some issuer down to the leaf."""
-        if len(path) >= MAX_DEPTH:
+        self._steps += 1
+        if len(path) >= MAX_DEPTH or self._steps > MAX_STEPS:
             return
-        child = path[0]
-        for anchor in self._anchors:
-            if self._issued(anchor, child):
-                yield (anchor, *path)
-        for issuer in self._others:
-            known = any(_identity(issuer) == _identity(member) for member in path)
-            if not known and self._issued(issuer, child):
-                yield from self.upwards((issuer, *path))
-
-    def _issued(self, issuer: x509.Certificate, child: x509.Certificate) -> bool:
-        key = (fingerprint(issuer), fingerprint(child))
-        if key not in self._edges:
-            if len(self._edges) >= MAX_SIGNATURE_CHECKS or not _may_have_issued(issuer, child):
-                return False
-            self._edges[key] = self._is_signed(child, issuer)
-        return self._edges[key]
-
-    def _is_signed(self, child: x509.Certificate, issuer: x509.Certificate) -> bool:
-        if not _lacks_parameters(issuer):
-            return is_signed_by(child, issuer)
-        above = [one for one in (*self._anchors, *self._others) if _may_have_issued(one, issuer)]
-        return any(is_signed_by(child, issuer, parameters=one) for one in above)
-
-
-def issued(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether names, key identifiers and the signature say so; nothing of rights."""
-    return _may_have_issued(issuer, child) and is_signed_by(child, issuer)
-
-
-def _may_have_issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
-    """By names and key identifiers alone: cheap, and enough to leave out strangers."""
-    try:
-        if not same_name(issuer.subject, child.issuer):
-            return False
-        wanted, given = child.authority_key_identifier, issuer.key_identifier
-        return wanted is None or given is None or bool(wanted == given)
-    except UNEXPECTED:
-        return False
-
-
-def is_signed_by(
-    child: x509.Certificate, issuer: x509.Certificate, *, parameters: x509.Certificate | None = None
-) -> bool:
-    """Whether the issuer's key signed the child. Says nothing about names or rights.
-
-    `parameters` is who issued the issuer, for keys that leave their parameters to it (DSA).
-    """
-    try:
-        key = raw(issuer.public_key)
-        if parameters is not None:
-            key = algorithms.with_parameters(key, of=raw(parameters.public_key))
-        return algorithms.signed_with(child, key=key)
-    except UNEXPECTED:
-        return False
-
-
-def _lacks_parameters(certificate: x509.Certificate) -> bool:
-    try:
-        return algorithms.lacks_parameters(raw(certificate.public_key))
-    except UNEXPECTED:
-        return False
+        members = {identity(member) for member in path}
+        for issuer in self._issuance.above(path[0]):
+            if issuer.anchor:
+                yield (issuer.certificate, *path)
+            elif issuer.identity not in members:
+                yield from self.upwards((issuer.certificate, *path))
 
 
 _CHECKED = Remembered["datetime | None"](limit=128)
@@ -318,26 +250,5 @@ def _check_role(leaf: x509.Certificate, *, policy: Policy, role: Role) -> None:
         raise PathRejected("CHAIN_CONSTRAINTS_FAILURE", "extended-key-usage", subject=subject)
 
 
-def fingerprint(certificate: x509.Certificate) -> bytes:
-    """SHA-256 of the certificate as it came; asn1crypto's own digest is one of what it would write."""
-    return hashlib.sha256(raw(certificate)).digest()
-
-
-def _identity(certificate: x509.Certificate) -> tuple[bytes, bytes]:
-    return raw(certificate.subject), raw(certificate.public_key)
-
-
 def _subject(certificate: x509.Certificate) -> str:
     return name_of(certificate.subject)
-
-
-@lru_cache(maxsize=256)
-def load(der: bytes) -> x509.Certificate | None:
-    """The certificate with its fields parsed, None when it cannot be read."""
-    try:
-        certificate = x509.Certificate.load(der, strict=True)
-        _ = (certificate.subject, certificate.issuer, certificate.not_valid_before, certificate.not_valid_after)
-        _ = (raw(certificate.public_key), certificate.key_identifier, certificate.authority_key_identifier)
-    except UNEXPECTED:
-        return None
-    return certificate

@@ -17,10 +17,11 @@ from typing import Literal
 from asn1crypto import x509
 
 from verify import revocation_lists, revocation_responses
-from verify.chain import UNEXPECTED, Path, fingerprint
+from verify.chain import Path
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.found import Evidence
+from verify.issuance import UNEXPECTED, fingerprint
 from verify.policy import Policy
 from verify.remembered import Remembered
 from verify.revocation_authority import Authority, Speaker

@@ -1,6 +1,6 @@
 """Missing certificates above a certificate, fetched from where it says its issuer's are (RFC 5280 §4.2.2.1, caIssuers).
 
-Anyone can write a certificate that names any address. So only what really issued the certificate is kept and followed;
+Anyone can write a certificate that names any address. So only what really issued the certificate is followed;
 questions, certificates in an answer, and the way upwards are bounded; nothing is asked twice; which host may be asked at
 all is the fetcher's rule. Callers come here only when no path was found, and only for signatures that are intact.
 
@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from asn1crypto import cms, pem, x509
 
 from verify.asn1 import is_present, raw
-from verify.chain import MAX_DEPTH, MAX_POOL, UNEXPECTED, issued, load
+from verify.chain import MAX_DEPTH, MAX_POOL
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
+from verify.issuance import UNEXPECTED, Issuance, load
 from verify.revocation_sources import addresses_issuer
 from verify.rfc5280 import is_self_issued
 from verify.trust import Trust
@@ -52,27 +53,30 @@ class Issuers:
         leaf = load(certificate)
         anchors = [one for one in map(load, trust.anchors) if one is not None]
         known = [one for one in map(load, dict.fromkeys((*trust.intermediates, *pool))) if one is not None][:MAX_POOL]
+        issuance = Issuance(anchors=anchors, others=known)
         fetched: dict[bytes, x509.Certificate] = {}
         climbing = [leaf] if leaf is not None else []
         seen: set[bytes] = set()
         for _ in range(MAX_DEPTH):
             following: list[x509.Certificate] = []
             for child in climbing:
-                if raw(child) in seen or any(issued(child, anchor) for anchor in anchors):
+                if raw(child) in seen or len(seen) >= MAX_POOL:
                     continue
                 seen.add(raw(child))
                 # 1
-                issuers = [one for one in (*known, *fetched.values()) if issued(child, one)]
+                issuers = issuance.above(child)
                 # 2
                 if not issuers and not is_self_issued(child):
                     for url in list(addresses_issuer(child))[:MOST_ADDRESSES]:
-                        several = {raw(one): one for one in map(load, self._ask(url)) if one is not None}
-                        issuers = [one for one in several.values() if issued(child, one)]
+                        for one in map(load, self._ask(url)):
+                            if one is not None and raw(one) not in fetched:
+                                fetched[raw(one)] = one
+                                issuance.add(one)
+                        issuers = issuance.above(child)
                         if issuers:
-                            fetched.update(several)
                             break
                 # 3
-                following.extend(issuers)
+                following.extend(issuer.certificate for issuer in issuers if not issuer.anchor)
             climbing = following
         return tuple(fetched)
 

@@ -19,7 +19,8 @@ from asn1crypto import core, x509
 
 from verify import algorithms
 from verify.asn1 import raw, same_name
-from verify.chain import UNEXPECTED, Path, PathRejected, build, check, fingerprint, load
+from verify.chain import Path, PathRejected, build, check
+from verify.issuance import UNEXPECTED, fingerprint, load
 from verify.policy import Policy, Unlisted
 from verify.remembered import Remembered
 from verify.revocation_lists import RevocationList, signed_parts

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from asn1crypto import core, ocsp, x509
 
-from verify.asn1 import is_present, raw, same_name
+from verify.asn1 import is_present, key_bits, raw, same_name
 
 MOST_CERTIFICATES = 16
 _PROCESSED = frozenset({"1.3.6.1.5.5.7.48.1.2"})
@@ -47,7 +47,7 @@ class Response:
         """Whether the responder says that it is this one, by name or by the SHA-1 of its key."""
         identity = self.basic["tbs_response_data"]["responder_id"]
         if identity.name == "by_key":
-            return bool(identity.native == hashlib.sha1(_key(certificate)).digest())  # noqa: S324 - an identifier
+            return bool(identity.native == hashlib.sha1(key_bits(certificate)).digest())  # noqa: S324 - an identifier
         return bool(identity.chosen.hashable == certificate.subject.hashable)
 
 
@@ -123,7 +123,7 @@ def _is_about(identity: ocsp.CertId, certificate: x509.Certificate, *, issuer: x
     if name not in hashlib.algorithms_guaranteed:
         return False
     expected = (raw(certificate.issuer), raw(issuer.subject))
-    return identity["issuer_key_hash"].native == hashlib.new(name, _key(issuer)).digest() and any(
+    return identity["issuer_key_hash"].native == hashlib.new(name, key_bits(issuer)).digest() and any(
         identity["issuer_name_hash"].native == hashlib.new(name, one).digest() for one in expected
     )
 
@@ -151,8 +151,3 @@ def _check_extensions(extensions: Any) -> None:
     for extension in extensions if is_present(extensions) else ():
         if extension["critical"].native and extension["extn_id"].dotted not in _PROCESSED:
             raise ResponseUnusable("unknown-critical-extension")
-
-
-def _key(certificate: x509.Certificate) -> bytes:
-    """The bits of the public key alone, over which RFC 6960 §4.1.1 takes its digest."""
-    return bytes(certificate.public_key["public_key"].contents[1:])

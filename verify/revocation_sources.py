@@ -5,24 +5,31 @@ It reads and believes nothing. Only http and https: who may be asked among these
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from asn1crypto import x509
-from cryptography import x509 as pyca
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509 import ocsp as pyca_ocsp
+from asn1crypto import ocsp, x509
 
-from verify.asn1 import is_present, raw
-from verify.chain import UNEXPECTED
+from verify.asn1 import is_present, key_bits, raw
+from verify.issuance import UNEXPECTED
 
 
 def ocsp_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes | None:
-    """An OCSPRequest; SHA-1 in the CertID is an identifier, and what every responder knows (RFC 5019 §2.1.1)."""
+    """An OCSPRequest; SHA-1 in the CertID is an identifier, and what every responder knows (RFC 5019 §2.1.1).
+
+    Without a nonce, so that answers can be kept (RFC 5019 §2.1.1).
+    """
     try:
-        subject, authority = (pyca.load_der_x509_certificate(raw(c)) for c in (certificate, issuer))
-        builder = pyca_ocsp.OCSPRequestBuilder().add_certificate(subject, authority, hashes.SHA1())  # noqa: S303
-        return builder.build().public_bytes(serialization.Encoding.DER)
+        identity = ocsp.CertId(
+            {
+                "hash_algorithm": {"algorithm": "sha1"},
+                "issuer_name_hash": hashlib.sha1(raw(certificate.issuer)).digest(),  # noqa: S324 - an identifier
+                "issuer_key_hash": hashlib.sha1(key_bits(issuer)).digest(),  # noqa: S324
+                "serial_number": certificate["tbs_certificate"]["serial_number"].native,
+            }
+        )
+        return bytes(ocsp.OCSPRequest({"tbs_request": {"request_list": [{"req_cert": identity}]}}).dump())
     except UNEXPECTED:
         return None
 
