@@ -211,9 +211,10 @@ class World:
         signer: Entity | None = None,
         field_name: str = "Signature1",
         stamped: datetime | None = None,
+        reserved: int | None = None,
         **metadata: object,
     ) -> bytes:
-        """PAdES B-B, or B-T with a timestamp of the given time."""
+        """PAdES B-B, or B-T with a timestamp of the given time; `reserved` octets of room for its value."""
         entity = signer or self.signer
         registry = SimpleCertificateStore.from_certs([self.issuing.asn1, self.root.asn1])
         simple = signers.SimpleSigner(entity.asn1, entity.asn1_key, registry, embed_roots=False)
@@ -226,7 +227,7 @@ class World:
         )
         out = io.BytesIO()
         signers.PdfSigner(meta, signer=simple, timestamper=self.timestamper(stamped) if stamped else None).sign_pdf(
-            IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out
+            IncrementalPdfFileWriter(io.BytesIO(pdf)), output=out, bytes_reserved=reserved
         )
         return out.getvalue()
 
