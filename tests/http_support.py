@@ -128,7 +128,7 @@ class LocalDocuments:
     def complete(self, out, *, prepared, value, fetcher, **_):
         return self._run("complete", lambda: pipeline.complete(prepared, value, out=out, fetcher=fetcher))
 
-    def verify(self, source, *, name, trust, policy, at, fetcher) -> Report:
+    def verify(self, source, *, name, trust, policy, at, fetcher, **_) -> Report:
         self.before("verify")
         data = source.read()
         return Report(DocumentFacts(name, "00" * 32, "PDF", len(data)), "NO_SIGNATURE", at, policy, ())
