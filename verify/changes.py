@@ -20,7 +20,7 @@ from typing import BinaryIO, Self
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import Reference
-from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel, SuspiciousModification
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
@@ -28,6 +28,7 @@ from verify import change_rules
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED
+from verify.pdf_views import View
 from verify.pictures import NotDrawn, Pictures
 from verify.report import Changes
 from verify.revisions import Layout
@@ -60,7 +61,7 @@ class _Step:
     """Fields that lost widgets."""
 
 
-class _Metered(HistoricalResolver):
+class _Metered(View):
     """A view of one revision that stops when following references costs too much."""
 
     def __init__(self, reader: PdfFileReader, revision: int, budget: _Budget) -> None:

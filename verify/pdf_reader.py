@@ -47,6 +47,7 @@ _FLAT = re.compile(
 )
 """A dictionary of simple values, at most one of references among them: its text can be read in one way."""
 
+_LONG_STREAM = 1 << 15
 _PEEK = 1_024
 _MORE = 1 << 15
 _MAX_ORDINARY = 1 << 25
@@ -176,13 +177,43 @@ class Reader(PdfFileReader):
         length = dictionary.get("/Length")
         if not isinstance(length, generic.NumberObject) or length < 0:
             return None
-        self.stream.seek(start)
-        data = self.stream.read(length)
-        if len(data) != length or not _BEHIND_STREAM.match(self.stream.read(_PEEK)):
+        self.stream.seek(start + length)
+        if not _BEHIND_STREAM.match(self.stream.read(_PEEK)):
             return None
-        stream = generic.StreamObject(dictionary, encoded_data=data)
+        stream: generic.StreamObject = FileStream(self.stream, start, length)
+        if self.octets is None and length > _LONG_STREAM:
+            dict.update(stream, dictionary)
+        else:
+            stream = generic.StreamObject(dictionary, encoded_data=stream.encoded_data)
         stream.container_ref = dictionary.container_ref
         return stream
+
+
+class FileStream(generic.StreamObject):
+    """A long stream: its octets are read from the file each time they are asked for, and not kept.
+
+    A comparison of revisions looks at every object of the older one; the scans on its pages need not be in memory."""
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._place = (file, start, length)
+        self._written: bytes | None = None
+        super().__init__()
+
+    def empty(self) -> FileStream:
+        """The same octets without a dictionary."""
+        return FileStream(*self._place)
+
+    @property
+    def _encoded_data(self) -> bytes | None:
+        if self._written is not None:
+            return self._written
+        file, start, length = self._place
+        file.seek(start)
+        return file.read(length)
+
+    @_encoded_data.setter
+    def _encoded_data(self, octets: bytes | None) -> None:
+        self._written = octets
 
 
 def _version(stream: BinaryIO) -> tuple[int, int]:

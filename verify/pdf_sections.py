@@ -170,9 +170,31 @@ class CrossReferences(XRefCache):
                 for number in numbers:
                     self._naming.setdefault(number, []).append(revision)
 
+    def get_last_change(self, ref: Any) -> int:
+        """The last revision that names the object. Raises KeyError."""
+        return self._first_of(ref, self._candidates(ref), free=True)
+
+    def get_introducing_revision(self, ref: Any) -> int:
+        """The first revision that has the object. Raises KeyError."""
+        return self._first_of(ref, reversed(list(self._candidates(ref))), free=False)
+
+    def _first_of(self, ref: Any, revisions: Iterable[int], *, free: bool) -> int:
+        for revision in revisions:
+            try:
+                place = self._xref_sections[revision].xref_data.try_resolve(ref)
+            except KeyError:
+                continue
+            if free or place is not None:
+                return revision
+        raise KeyError(ref)
+
+    def _candidates(self, ref: Any) -> Iterable[int]:
+        """The revisions that may name the object, newest first."""
+        named = reversed(self._naming.get(ref.idnum, ()))
+        return heapq.merge(named, reversed(self._unlisted), reverse=True) if self._unlisted else named
+
     def get_historical_ref(self, ref: Any, revision: int) -> Any:
-        named: Iterable[int] = reversed(self._naming.get(ref.idnum, ()))
-        for candidate in heapq.merge(named, reversed(self._unlisted), reverse=True) if self._unlisted else named:
+        for candidate in self._candidates(ref):
             if candidate <= revision:
                 try:
                     return self._xref_sections[candidate].xref_data.try_resolve(ref)

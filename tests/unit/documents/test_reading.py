@@ -18,6 +18,7 @@ from tests.documents import pdf
 from verify.document import Limits
 from verify.pdf import open_reader
 from verify.pdf_parser import parse
+from verify.pdf_reader import FileStream
 
 pytestmark = pytest.mark.pades
 
@@ -42,7 +43,7 @@ def same(path: Path) -> int:
                 except PdfError:
                     continue
                 value = quick.get_object(generic.Reference(ref.idnum, ref.generation, quick), revision=revision)
-                assert type(value) is type(expected)
+                assert type(value) is type(expected) or isinstance(value, FileStream)
                 assert written(value) == written(expected)
                 count += 1
         assert written(quick.trailer.flatten()) == written(slow.trailer.flatten())
