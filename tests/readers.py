@@ -51,11 +51,12 @@ def pyhanko(path: Path) -> list[tuple[bool, bool]]:
         for signature in PdfFileReader(file, strict=False).embedded_signatures:
             signature.compute_integrity_info(skip_diff=True)
             status = signature.summarise_integrity_info()
-            found.append((_value_holds(signature), status["coverage"].name.startswith("ENTIRE")))
+            found.append((value_holds(signature), status["coverage"].name.startswith("ENTIRE")))
         return found
 
 
-def _value_holds(signature) -> bool:
+def value_holds(signature) -> bool:
+    """Whether pyHanko finds digest and value of one signature right."""
     from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
     intact, valid = validate_sig_integrity(

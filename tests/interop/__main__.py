@@ -1,25 +1,34 @@
-"""Signs every case with a real appliance, asks every reader, prints the table: `make interop-dss`.
+"""Signs with a real appliance, asks every reader, prints the tables as Markdown: `make interop-dss`.
 
     python -m tests.interop            the readers that need no Java
-    python -m tests.interop --java     DSS and PDFBox as well; without Java or Maven it says so and ends with status 0
+    python -m tests.interop --java     DSS, PDFBox and veraPDF as well; without Java or Maven it says so, with status 0
 
-Status 1 if a cell is red. `--keep FOLDER` leaves the signed files there.
+Status 1 if a cell is red. `--keep FOLDER` leaves the signed files there. Each table can be had alone: the matrix is
+`tests.interop.matrix`, the others are `ten_signers`, `permissions`, `pdfa` and `corpus`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.interop import matrix
+from tests.interop import corpus, matrix, pdfa, permissions, ten_signers
 from tests.interop.commands import Setting, main
 
+TABLES = {
+    "Level × algorithm × path": matrix.table,
+    "Ten signers in turn": ten_signers.table,
+    "What former signers forbid": permissions.table,
+    "PDF/A by veraPDF": pdfa.table,
+    "Every PDF of the corpus": corpus.table,
+}
 
-def table(setting: Setting) -> tuple[str, bool]:
-    """The Markdown table, and whether no cell is red."""
-    made = matrix.make(setting.house, setting.folder)
-    rows = matrix.judge(setting.house, made, setting.desk, java=setting.java)
-    return matrix.markdown(rows), not any(row.red for row in rows)
+
+def tables(setting: Setting) -> tuple[str, bool]:
+    """All tables, one after the other, and whether all is well in each."""
+    made = {title: table(setting) for title, table in TABLES.items()}
+    told = [f"## {title}\n\n{text}\n" for title, (text, _) in made.items()]
+    return "\n".join(told), all(is_well for _, is_well in made.values())
 
 
 if __name__ == "__main__":
-    sys.exit(main(table, __doc__))
+    sys.exit(main(tables, __doc__))

@@ -60,17 +60,21 @@ def make(house: House, document: Path, folder: Path) -> dict[str, Path]:
     return made
 
 
-def _sign(house: House, algorithm: Algorithm, document: Path, out: Path) -> None:
+def signer_of(house: House, algorithm: Algorithm) -> SimpleSigner:
+    """pyHanko's signer with the key and certificate of the desk."""
     hand, certificate = house.desk[algorithm.kind]
     der = hand.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     chain = [x509.Certificate.load(one.der) for one in (house.pki.issuing, house.pki.root)]
-    signer = SimpleSigner(
+    return SimpleSigner(
         x509.Certificate.load(certificate.der),
         keys.PrivateKeyInfo.load(der),
         SimpleCertificateStore.from_certs(chain),
         prefer_pss="pss" in algorithm.mechanism,
     )
+
+
+def _sign(house: House, algorithm: Algorithm, document: Path, out: Path) -> None:
     digest = "sha512" if algorithm.kind == "ed25519" else algorithm.mechanism.rsplit("_", 1)[1]
     meta = PdfSignatureMetadata(field_name="Signature1", subfilter=SigSeedSubFilter.PADES, md_algorithm=digest)
     with document.open("rb") as file, out.open("w+b") as target:
-        PdfSigner(meta, signer=signer).sign_pdf(IncrementalPdfFileWriter(file), output=target)
+        PdfSigner(meta, signer=signer_of(house, algorithm)).sign_pdf(IncrementalPdfFileWriter(file), output=target)

@@ -22,7 +22,7 @@ from tests.interop.peers import Said
 PROJECT = Path(__file__).with_name("dss")
 BUILD = ROOT / "var" / "interop" / "java"
 WARNINGS = " warnings: "
-ReaderName = Literal["dss", "pdfbox", "verapdf"]
+ReaderName = Literal["dss", "pdfbox", "verapdf", "dss-sign"]
 
 
 class JavaMissing(Exception):
@@ -31,11 +31,12 @@ class JavaMissing(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A document for a reader; `evidence` is a folder with OCSP responses and lists, for a document without its own."""
+    """A document for a reader. `beside` is a folder with OCSP responses and lists, for a document without its own; for
+    `dss-sign`, where the signed file goes."""
 
     reader: ReaderName
     document: Path
-    evidence: Path | None = None
+    beside: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class Tools:
 
     classpath: str
 
-    def ask(self, jobs: Sequence[Job], *, anchors: Sequence[Path] = ()) -> Answers:
-        """All jobs in one Java process; each answer in the order in which the reader gave it."""
-        lines = "".join(f"{job.reader}\t{job.document}\t{job.evidence or ''}\n" for job in jobs)
-        command = ["java", "-Djava.awt.headless=true", "-Xmx2g"]
+    def ask(self, jobs: Sequence[Job], *, anchors: Sequence[Path] = (), keys: Path | None = None) -> Answers:
+        """All jobs in one Java process; each answer in the order in which the reader gave it. `keys` is a PKCS #12 file
+        with the password `kyso`, for `dss-sign`."""
+        lines = "".join(f"{job.reader}\t{job.document}\t{job.beside or ''}\n" for job in jobs)
+        command = ["java", "-Djava.awt.headless=true", "-Xmx2g", f"-Dkyso.keys={keys or ''}"]
         done = subprocess.run(
             [*command, "-cp", self.classpath, "kyso.interop.Main", *anchors],
             input=lines,

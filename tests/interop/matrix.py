@@ -1,12 +1,11 @@
 """The table: every case before every reader, as Markdown; and what of it is red.
 
->>> files = make(house, folder)                                                   # doctest: +SKIP
->>> rows = judge(house, files, desk)
->>> print(markdown(rows))
+python -m tests.interop.matrix [--java] [--keep FOLDER]
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from pathlib import Path
 from tests.documents import pdf
 from tests.interop import controls, peers
 from tests.interop.cases import ALGORITHMS, CASES, Case
+from tests.interop.commands import Setting, main
 from tests.interop.house import House
 from tests.interop.java import Job, Tools, summed
 from tests.interop.peers import Desk, Said
-from tests.interop.pki import pem
 
 WITHOUT_EVIDENCE = ("B-B", "B-T")
 JAVA = {"PDFBox": "pdfbox", "DSS": "dss"}
@@ -45,6 +44,13 @@ class Row:
         return {name: said.faults for name, said in self.said.items() if said.faults and name not in self.excused}
 
 
+def table(setting: Setting) -> tuple[str, bool]:
+    """The Markdown table, and whether no cell is red."""
+    made = make(setting.house, setting.folder)
+    rows = judge(setting.house, made, setting.desk, java=setting.java)
+    return markdown(rows), not any(row.red for row in rows)
+
+
 def make(house: House, folder: Path) -> Made:
     """Sign every case, and the controls, in `folder`."""
     document = pdf(folder / "plain.pdf")
@@ -52,17 +58,6 @@ def make(house: House, folder: Path) -> Made:
     for case, out in files.items():
         house.sign(case, document, out)
     return Made(files, controls.make(house, document, folder))
-
-
-def lay_desk(house: House, folder: Path) -> Desk:
-    """What the readers are given: anchor, issuers, evidence as of now."""
-    desk = Desk(folder)
-    desk.evidence.mkdir(parents=True)
-    desk.root.write_text(pem(house.pki.root))
-    desk.issuers.write_text(pem(house.pki.issuing) + pem(house.pki.tsa_issuing))
-    for name, content in house.pki.evidence().items():
-        (desk.evidence / name).write_bytes(content)
-    return desk
 
 
 def judge(house: House, made: Made, desk: Desk, *, java: Tools | None = None) -> list[Row]:
@@ -136,3 +131,7 @@ def _cell(row: Row, name: str, notes: dict[str, int]) -> str:
         return f"limit ({notes.setdefault(note, len(notes) + 1)})"
     fault = f"{name}, {row.case.name}: {'; '.join(said.faults)}"
     return f"✗ RED ({notes.setdefault(fault, len(notes) + 1)})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(table, __doc__))

@@ -7,10 +7,11 @@ import pytest
 from tests.hsm_support import need_softhsm
 from tests.interop import controls, matrix, peers
 from tests.interop.cases import CASES, Case
+from tests.interop.commands import lay_desk
 from tests.interop.house import open_house
 from tests.interop.matrix import Row
 
-pytestmark = pytest.mark.pades
+pytestmark = [pytest.mark.pades, pytest.mark.timeout(600)]  # forty documents, seven readers, in one set-up
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Row]:
     folder = tmp_path_factory.mktemp("interop")
     with open_house(folder) as house:
         made = matrix.make(house, folder)
-        found = matrix.judge(house, made, matrix.lay_desk(house, folder / "desk"))
+        found = matrix.judge(house, made, lay_desk(house, folder / "desk"))
     return {row.case: row for row in found}
 
 

@@ -21,6 +21,7 @@ import java.util.Set;
 import org.apache.pdfbox.Loader;
 import org.apache.pdfbox.pdmodel.PDDocument;
 import org.apache.pdfbox.pdmodel.interactive.digitalsignature.PDSignature;
+import org.apache.pdfbox.pdmodel.interactive.form.PDSignatureField;
 import org.bouncycastle.asn1.cms.Attribute;
 import org.bouncycastle.asn1.ess.ESSCertIDv2;
 import org.bouncycastle.asn1.ess.SigningCertificateV2;
@@ -58,14 +59,18 @@ final class PdfBox implements Reader {
         byte[] file = Files.readAllBytes(document);
         List<Said> found = new ArrayList<>();
         try (PDDocument pdf = Loader.loadPDF(file)) {
-            for (PDSignature signature : pdf.getSignatureDictionaries()) {
-                String kind = signature.getSubFilter();
+            for (PDSignatureField field : pdf.getSignatureFields()) {
+                PDSignature signature = field.getSignature();
+                if (signature == null) {
+                    continue;
+                }
+                String name = field.getFullyQualifiedName();
                 try {
                     covers(signature, file);
-                    String words = "ETSI.RFC3161".equals(kind) ? stamp(signature, file) : signed(signature, file);
-                    found.add(new Said(kind, "good", words));
+                    boolean stamp = "ETSI.RFC3161".equals(signature.getSubFilter());
+                    found.add(new Said(name, "good", stamp ? stamp(signature, file) : signed(signature, file)));
                 } catch (Exception problem) {
-                    found.add(new Said(kind, "bad", String.valueOf(problem.getMessage())));
+                    found.add(new Said(name, "bad", String.valueOf(problem.getMessage())));
                 }
             }
         }
