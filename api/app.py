@@ -26,6 +26,7 @@ from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import audit, documentation, extensions, health, keys, pages, signatures, trust, tsa, verifications
 from api.services import Services
+from api.visitors import Visitors
 
 __all__ = ["compose", "create_app"]
 
@@ -58,6 +59,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.language = services.settings.server.language
     app.state.room = Room("work", threads=services.settings.server.threads)
     app.state.side_room = Room("side", threads=SIDE_THREADS)
+    chosen = services.settings.verification
+    app.state.visitors = Visitors(per_minute=chosen.public_per_minute, at_a_time=chosen.public_at_a_time)
     for module in (signatures, extensions, verifications, tsa, keys, trust, audit, health, pages):
         app.include_router(module.router)
     documentation.describe(app)

@@ -26,8 +26,9 @@ STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications"})
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+CSP_NAME = b"content-security-policy"
 SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
-    (b"content-security-policy", CSP.encode()),
+    (CSP_NAME, CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -62,9 +63,12 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                given = message.get("headers", ())
+                # Pages and reports bring a policy of their own.
+                own = any(name == CSP_NAME for name, _ in given)
                 message["headers"] = [
-                    *message.get("headers", ()),
-                    *SECURITY_HEADERS,
+                    *given,
+                    *(SECURITY_HEADERS[1:] if own else SECURITY_HEADERS),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)

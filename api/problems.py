@@ -11,7 +11,7 @@ walks all classes); an error that nobody expected tells the outside its request 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,7 @@ STATUS: Mapping[str, int] = {
     "preparation-expired": 410,
     "idempotency-key-reused": 409,
     "request-in-progress": 409,
+    "too-many-requests": 429,
     # operation
     "key-error": 503,
     "token-locked": 503,
@@ -150,6 +151,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "sandbox-not-available": 2,
     "signing-interrupted": 5,
     "busy": 2,
+    "too-many-requests": 20,
     "database-unavailable": 5,
     "ledger-unavailable": 5,
     "timestamp-unavailable": 30,
@@ -227,8 +229,10 @@ def respond(request: Request, error: Exception) -> Response:
     """The answer to a request that failed, in the caller's language."""
     found = problem(
         error,
-        language=locale.choose(request.headers.get("accept-language"), default=request.app.state.language),
+        language=request.scope.get("kyso.language")
+        or locale.choose(request.headers.get("accept-language"), default=request.app.state.language),
         request_id=request.scope.get("kyso.request_id", "-"),
     )
     request.scope["kyso.code"] = found.body["code"]
-    return found.response()
+    page: Callable[[Problem], Response] | None = request.scope.get("kyso.problem_page")
+    return page(found) if page is not None else found.response()

@@ -153,6 +153,14 @@ class Verification(_Section):
     policy: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     """Name of the validation policy: one of the program's own (`default`, `fresh`, `vietnam`), or a file's in
     `KYSO_HOME/policies`."""
+    public: bool = False
+    """True lets visitors verify documents without an API key, within the limits below. Never for anything else."""
+    public_bytes: int = Field(default=20 * MIB, ge=KIB)
+    """Largest document of a visitor, in bytes."""
+    public_per_minute: int = Field(default=20, ge=0)
+    """Verifications that one address may ask for in a minute, counted per api process; 0 is no limit."""
+    public_at_a_time: int = Field(default=2, ge=0)
+    """Verifications of all visitors together that one api process works on at the same time; 0 is no limit."""
 
 
 class Fetch(_Section):

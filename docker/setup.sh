@@ -13,9 +13,9 @@ declare -A packages=(
   [run]="python3-venv softhsm2 fonts-liberation2 libseccomp2"
   # poppler-utils, mupdf-tools, qpdf, openssl, xmlsec1: second opinions · opensc: pkcs11-tool · gcc with libp11-kit-dev:
   # a PKCS#11 module that fails on demand · pcscd, vsmartcard-vpcd, opensc-pkcs11: a PIV card · swtpm, libtpm2-pkcs11-1,
-  # libtss2-tcti-swtpm0: a TPM · opencryptoki, p11-kit: two more roads to a key (see hsm/README.md)
+  # libtss2-tcti-swtpm0: a TPM · opencryptoki, p11-kit: two more roads to a key (see hsm/README.md) · chromium: pages
   [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev pcscd vsmartcard-vpcd
-    opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules"
+    opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules chromium"
 )
 
 case "${1:-run}" in
@@ -32,6 +32,8 @@ provided() {
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
     softhsm2) [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util >/dev/null ;;
     fonts-liberation2) compgen -G '/usr/share/fonts/truetype/liberation2/LiberationSerif-Regular.ttf' >/dev/null ;;
+    # Ubuntu has it only as a snap: there the tests of pages say that they are skipped.
+    chromium) command -v chromium >/dev/null || ! grep -qx "ID=debian" /etc/os-release ;;
     *) [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;
   esac
 }

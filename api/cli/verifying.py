@@ -136,7 +136,7 @@ def _judge(path: Path, documents: Documents, question: _Question, *, pictures: b
                     fetcher=question.fetcher,
                     password=question.password,
                 )
-                return Judged(report, draw(worker, file, report) if pictures else None)
+                return Judged(report, draw(worker, file, report, password=question.password) if pictures else None)
         except Exception as error:
             of_the_call = getattr(error, "code", None) in console.NAMED_IN_THE_CALL
             if of_the_call or getattr(error, "actor", None) != "caller":

@@ -29,6 +29,9 @@ Tone = Literal["good", "bad", "unsure", "plain"]
 
 MOST = 100
 """Signatures that are told one by one; a hostile document may hold many more."""
+PLACES = 8
+"""Places of changes that are named."""
+CHANGED = ("suspicious", "forbidden")
 TONES: dict[str, Tone] = {"TOTAL_PASSED": "good", "TOTAL_FAILED": "bad", "INDETERMINATE": "unsure", "UNREADABLE": "bad"}
 _INTEGRITY: dict[str, Tone] = {
     "integrity_full": "good",
@@ -78,6 +81,8 @@ class Told:
     verdict: str
     sentence: str
     validated_at: str
+    at: str
+    """The same in ISO 8601, for programs."""
     document: tuple[Line, ...]
     warnings: tuple[str, ...]
     signatures: tuple[Signature, ...]
@@ -107,6 +112,7 @@ def told(
         verdict=tables["verdicts"][report.verdict],
         sentence=render.summary(report, language=language),
         validated_at=moment(report.validated_at),
+        at=report.validated_at.isoformat(),
         document=tuple(_document(report, words)),
         warnings=tuple(warnings(report, language=language)),
         signatures=tuple(_signature(one, report, labels=labels, language=language) for one in shown),
@@ -173,6 +179,8 @@ def lines_of(one: SignatureReport, *, now: datetime, language: Language) -> Iter
     yield Line(words["signing_time"], certificate.signing_time(one, now=now, words=words))
     key = integrity(one)
     yield Line(words["integrity"], words[key], _INTEGRITY[key])
+    if one.changes.kind in CHANGED and one.changes.places:
+        yield Line(words["changed_places"], "; ".join(_places(one, language=language)))
     if one.scope == "PARTIAL":
         yield Line(words["integrity"], words["integrity_partial"], "unsure")
     if one.signer is not None:
@@ -181,6 +189,16 @@ def lines_of(one: SignatureReport, *, now: datetime, language: Language) -> Iter
         yield Line(words["authority"], certificate.authority(one.signer.issuer))
         begin, end = moment(one.signer.not_before), moment(one.signer.not_after)
         yield Line(words["period"], words["period_value"].format(begin=begin, end=end))
+
+
+def _places(one: SignatureReport, *, language: Language) -> Iterator[str]:
+    """Where later revisions touched the document, each page and kind once."""
+    words = locale.words(language)["report"]
+    found = dict.fromkeys((place.page, place.what) for place in one.changes.places)
+    for page, what in list(found)[:PLACES]:
+        yield words["changed_place"].format(page=page, what=clean(steps.explain(what, language=language)))
+    if len(found) > PLACES:
+        yield "…"
 
 
 def integrity(one: SignatureReport) -> str:
@@ -234,10 +252,10 @@ def _technical(one: SignatureReport, *, heading: str, language: Language) -> Tab
 
 def _technical_lines(one: SignatureReport, words: dict[str, str]) -> Iterator[Line]:
     conclusion = one.indication + (f" / {one.sub_indication}" if one.sub_indication else "")
-    yield Line(words["indication"], conclusion, exact=True)
+    yield Line(words["indication"], clean(conclusion), exact=True)
     yield Line(words["format"], one.format, exact=True)
     if one.level:
-        yield Line(words["level"], one.level, exact=True)
+        yield Line(words["level"], clean(one.level), exact=True)
     yield Line(words["identifier"], clean(one.id), exact=True)
     if one.algorithms is not None:
         used = one.algorithms

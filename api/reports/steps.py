@@ -46,12 +46,12 @@ def step(check: Check, *, language: Language, zone: tzinfo) -> Step:
     tables = locale.words(language)
     words = tables["checks"].get(check.code, {})
     return Step(
-        title=words.get("title", check.code),
+        title=words.get("title", clean(check.code)),
         sentence=words.get(check.outcome, ""),
         outcome=check.outcome,
         outcome_word=tables["outcomes"][check.outcome],
-        clause=check.clause,
-        code=check.code,
+        clause=clean(check.clause),
+        code=clean(check.code),
         facts=tuple(_facts(check, language=language, zone=zone)),
     )
 
@@ -61,7 +61,7 @@ def _facts(check: Check, *, language: Language, zone: tzinfo) -> Iterator[str]:
     for name, value in check.facts.items():
         if value is None or value == "":
             continue
-        yield f"{labels.get(name, clean(name))}: {_value(name, value, language=language, zone=zone)}"
+        yield f"{labels.get(name) or clean(name)}: {_value(name, value, language=language, zone=zone)}"
 
 
 def _value(name: str, value: str | int | bool, *, language: Language, zone: tzinfo) -> str:

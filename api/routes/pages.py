@@ -1,4 +1,4 @@
-"""Pages for people: `/`, which says what this is, and `/docs`. No script, no cookie, nothing from elsewhere."""
+"""Pages for people: `/`, where documents are verified in the browser, and `/docs`. No cookie, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api import locale
-from api.routes import documentation
+from api import pages
+from api.routes import common, documentation, reports
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,30 +20,23 @@ section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .5rem; vertical-align: top; }
 """
 
-HOME = {
-    "vi": """<!doctype html><html lang=vi><meta charset=utf-8><meta name=viewport content='width=device-width'>
-<title>Kyso – ký số</title><link rel=stylesheet href=/style.css><main>
-<h1>Kyso</h1>
-<p>Thiết bị ký số: ký tài liệu PDF bằng khóa lưu trong HSM hoặc token PKCS#11, cấp dấu thời gian (RFC 3161)
-và kiểm tra chữ ký số theo EN 319 102-1.</p>
-<ul><li><a href=/docs>Tài liệu API</a> (<a href=/openapi.json>openapi.json</a>)</li>
-<li><a href=/health/ready>Trạng thái hệ thống</a></li></ul>
-</main></html>""",
-    "en": """<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>
-<title>Kyso – digital signatures</title><link rel=stylesheet href=/style.css><main>
-<h1>Kyso</h1>
-<p>A signing appliance: it signs PDF documents with keys in an HSM or PKCS#11 token, issues timestamps (RFC 3161)
-and verifies signatures by EN 319 102-1.</p>
-<ul><li><a href=/docs>API documentation</a> (<a href=/openapi.json>openapi.json</a>)</li>
-<li><a href=/health/ready>State of the system</a></li></ul>
-</main></html>""",
-}
-
 
 @router.get("/")
 async def home(request: Request) -> Response:
-    language = locale.choose(request.headers.get("accept-language"), default=request.app.state.language)
-    return HTMLResponse(HOME[language])
+    settings = common.services(request).settings
+    page = pages.home(language=reports.language_of(request), settings=settings, offered=reports.OFFERED)
+    return HTMLResponse(page, headers={"Content-Security-Policy": pages.CSP, "Cache-Control": "no-cache"})
+
+
+def _asset(name: str, media_type: str) -> None:
+    async def answer(_: Request) -> Response:
+        return Response(pages.asset(name), media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    router.add_api_route(f"/{name}", answer, methods=["GET"])
+
+
+for _name, _type in {**pages.ASSETS, "report.css": "text/css"}.items():
+    _asset(_name, _type)
 
 
 @router.get("/docs")

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from api import render, uploads
-from api.routes import common
+from api import uploads
+from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.schemas import SignatureAnswer, parse_order, parse_value
 from api.services import Services
@@ -196,11 +196,18 @@ async def document(request: Request, identity: str) -> Response:
     responses=PROBLEMS,
 )
 async def report(request: Request, identity: str) -> Response:
+    kind = reports.kind_of(request)
     caller = await common.caller(request, "verify")
-    common.accepted(request, (JSON,))
     services = common.services(request)
-    found = await common.room(request).run(verifying.verify_signed, services, caller, identity)
-    return common.json(render.report_json(found, zone=services.settings.zone))
+    tell = reports.told(request, kind, client=caller.id)
+
+    def work() -> bytes:
+        found = verifying.verify_signed(services, caller, identity)
+        with services.blobs.open(access.signed_blob(access.signature(services, caller, identity))) as source:
+            return tell(found, source, None)
+
+    body = await common.room(request).run(work)
+    return reports.answer(request, body, kind, name=f"{identity}.pdf")
 
 
 def _body(services: Services, record: SignatureRecord) -> bytes | Path:

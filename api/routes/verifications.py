@@ -1,4 +1,7 @@
-"""`POST /v1/verifications`: the report on a document. 200 for every document that can be read, whatever the verdict."""
+"""`POST /v1/verifications`: the report on a document. 200 for every document that can be read, whatever the verdict.
+
+Where `[verification] public` says so, visitors may ask without an API key, within limits of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,16 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
-from api import locale, render, uploads
-from api.reports import terminal
-from api.routes import common
+from api import uploads
+from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.schemas import parse_options
-from api.services import Services
-from api.uploads import Upload
 from api.workflows import verifying
-from verify.report import Report
 
 router = APIRouter(prefix="/v1/verifications", tags=["verifications"])
 
-OFFERED = ("application/json", "text/plain")
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -59,6 +57,8 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
                     "warnings": [],
                 }
             },
+            "text/html": {"example": "<!doctype html>…"},
+            "application/pdf": {},
             "text/plain": {"example": "Chữ ký số của Nguyễn Văn An hợp lệ; …"},
         },
     }
@@ -67,23 +67,19 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
 
 @router.post("", summary="Verify a document", responses=EXAMPLE | PROBLEMS, openapi_extra=UPLOAD)
 async def create(request: Request) -> Response:
-    caller = await common.caller(request, "verify")
-    kind = common.accepted(request, OFFERED)
+    kind = reports.kind_of(request)
     services = common.services(request)
-    upload = await uploads.receive(request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes)
-    try:
-        report = await common.room(request).run(_verify, services, caller.id, upload)
-    finally:
-        upload.close()
-    if kind == "text/plain":
-        language = locale.choose(request.headers.get("accept-language"), default=request.app.state.language)
-        return PlainTextResponse(
-            terminal.report_text(report, language=language, zone=services.settings.zone),
-            headers={"Cache-Control": "no-store"},
-        )
-    return common.json(render.report_json(report, zone=services.settings.zone))
+    async with reports.asking(request) as client:
+        tell = reports.told(request, kind, client=client)
+        upload = await uploads.receive(request, folder=services.settings.tmp, limit=reports.upload_limit(request))
 
+        def work() -> bytes:
+            options = parse_options(upload.fields.get("options"))
+            report = verifying.verify(services, client, upload.file, name=upload.name, options=options)
+            return tell(report, upload.file, options.password)
 
-def _verify(services: Services, client: str, upload: Upload) -> Report:
-    options = parse_options(upload.fields.get("options"))
-    return verifying.verify(services, client, upload.file, name=upload.name, options=options)
+        try:
+            body = await common.room(request).run(work)
+        finally:
+            upload.close()
+    return reports.answer(request, body, kind, name=upload.name)

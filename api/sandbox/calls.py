@@ -132,12 +132,13 @@ LARGEST_PICTURE = 4096
 class Portrayed:
     """A signature to be shown: the name of its field, and how many bytes it covers.
 
-    `compare` asks for the pages that have changed since then.
+    `compare` asks for the pages that have changed since then; `pages` are looked at first.
     """
 
     id: str
     end: int | None = None
     compare: bool = False
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class Portray:
     pages: int = 5
     compared: int = 3
     longest: int = 1000
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def portray(document: BinaryIO, *, order: Portray) -> Portrait:
     """The pictures; raises DocumentBroken when PDFium cannot open the document."""
     document.seek(0)
     try:
-        with _opened(document) as pdf:
+        with _opened(document, order.password) as pdf:
             wanted = {one.id for one in order.signatures}
             places, complete = _places(pdf, wanted)
             drawn: list[Picture] = []
@@ -58,8 +58,8 @@ def portray(document: BinaryIO, *, order: Portray) -> Portrait:
 
 
 @contextmanager
-def _opened(file: BinaryIO | _Part) -> Iterator[pypdfium2.PdfDocument]:
-    with pypdfium2.PdfDocument(file) as pdf:
+def _opened(file: BinaryIO | _Part, password: str | None) -> Iterator[pypdfium2.PdfDocument]:
+    with pypdfium2.PdfDocument(file, password=password) as pdf:
         pdf.init_forms()
         yield pdf
 
@@ -193,8 +193,9 @@ def _compare(document: BinaryIO, now: pypdfium2.PdfDocument, one: Portrayed, *, 
     until = time.process_time() + LOOKING
     pages: list[BeforeAfter] = []
     try:
-        with _opened(_Part(document, end=one.end)) as then:
-            for page in range(1, max(len(then), len(now)) + 1):
+        with _opened(_Part(document, end=one.end), order.password) as then:
+            every = range(1, max(len(then), len(now)) + 1)
+            for page in dict.fromkeys((*(page for page in one.pages if page in every), *every)):
                 if time.process_time() > until:
                     yield Compared(one.id, tuple(pages), more=True)
                     return

@@ -25,12 +25,15 @@ MEDIA: dict[str, Form] = {"text/html": "html", "application/pdf": "pdf"}
 CHANGED = ("suspicious", "forbidden")
 
 
-def portrait(worker: DocumentWorker, source: BinaryIO, report: Report) -> Portrait | None:
+def portrait(
+    worker: DocumentWorker, source: BinaryIO, report: Report, *, password: str | None = None
+) -> Portrait | None:
     """Step 2: pictures for this report; None where the document has no pages."""
     if report.document.format != "PDF":
         return None
     try:
-        return worker.portray(source, order=Portray(tuple(_portrayed(one) for one in report.signatures)))
+        shown = tuple(_portrayed(one) for one in report.signatures)
+        return worker.portray(source, order=Portray(shown, password=password))
     except SandboxError:
         return Portrait(0, ())
 
@@ -47,4 +50,6 @@ def made(report: Report, *, form: Form, language: Language, zone: tzinfo, portra
 def _portrayed(one: SignatureReport) -> Portrayed:
     end = next((check.facts.get("covers") for check in one.checks if check.code == "FORMAT"), None)
     covers = end if isinstance(end, int) and end > 0 else None
-    return Portrayed(one.id, end=covers, compare=one.intact and one.changes.kind in CHANGED)
+    changed = one.intact and one.changes.kind in CHANGED
+    pages = tuple(dict.fromkeys(place.page for place in one.changes.places)) if changed else ()
+    return Portrayed(one.id, end=covers, compare=changed, pages=pages)

@@ -57,6 +57,10 @@ policy = "1.3.6.1.4.1.99999.1"
 chain_check = "required"
 revocation_unknown = "warn"
 
+# Whoever opens the page may verify documents there, without an API key and within limits.
+[verification]
+public = true
+
 [fetch]
 allowed = ["127.0.0.1:{pki_port}"]
 private = ["127.0.0.1:{port}", "127.0.0.1:{pki_port}", "127.0.0.1:9"]

@@ -285,14 +285,14 @@ def test_the_page_and_the_problems_speak_both_languages(home: House, document: b
 
 
 def test_verification_answers_json_or_text(home: House, document: bytes):
-    """The report with its summary, or the text for a terminal; other forms are not offered yet."""
+    """The report with its summary, or the text for a terminal; other forms have tests of their own."""
     files = {"document": ("giấy.pdf", document, "application/pdf")}
     report = home.ask("POST", "/v1/verifications", files=files).json()
     assert ("NO_SIGNATURE", "giấy.pdf") == (report["verdict"], report["document"]["name"])
     text = home.ask("POST", "/v1/verifications", files=files, headers={"Accept": "text/plain"}).text
     assert "The document has no signature." in text
-    html = home.ask("POST", "/v1/verifications", files=files, headers={"Accept": "text/html"})
-    assert (406, "not-acceptable") == problem(html)
+    picture = home.ask("POST", "/v1/verifications", files=files, headers={"Accept": "image/png"})
+    assert (406, "not-acceptable") == problem(picture)
     bad = home.ask("POST", "/v1/verifications", files=files, data={"options": '{"at": "yesterday"}'})
     assert (400, "request-invalid") == problem(bad)
 

@@ -1,0 +1,88 @@
+"""Pages for people: verifying in the browser, and what stands there when something went wrong.
+
+Plain files without a build step: `home.html` and `problem.html` (Jinja2, everything escaped), `page.css`, `verify.js`.
+A page runs no script but that file and loads nothing from elsewhere. Routes are in `api.routes.pages`.
+
+    home(language="vi", settings=settings, offered=("application/json", "text/html"))
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+
+from api import locale
+from api.locale import Language
+from api.problems import Problem
+from api.reports import html
+from api.settings import MIB, Settings
+
+CSP = (
+    f"default-src 'none'; script-src 'self'; style-src 'self' {html.style_source()}; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""A report is read and shown inside of the page, so its style and its pictures (`data:`) are allowed."""
+ASSETS = {"page.css": "text/css", "verify.js": "text/javascript"}
+DOWNLOADS = {
+    "text/html": ("HTML", "html"),
+    "application/pdf": ("PDF", "pdf"),
+    "application/json": ("JSON", "json"),
+    "application/xml": ("XML (ETSI TS 119 102-2)", "xml"),
+}
+"""Media types by which reports may be downloaded: what they are called, and how their files end."""
+OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
+
+
+def home(*, language: Language, settings: Settings, offered: tuple[str, ...]) -> str:
+    """The page at `/`; `offered` are the media types in which reports are given."""
+    words = locale.words(language)["page"]
+    public = settings.verification.public
+    limit = settings.verification.public_bytes if public else settings.limits.upload_bytes
+    return (
+        _environment()
+        .get_template("home.html")
+        .render(
+            language=language,
+            other=OTHER[language],
+            words=words,
+            spoken=json.dumps({name: words[name] for name in SPOKEN}, ensure_ascii=False),
+            public=public,
+            limit=words["limit"].format(size=_size(limit)),
+            downloads=[(kind, *DOWNLOADS[kind]) for kind in DOWNLOADS if kind in offered],
+        )
+    )
+
+
+SPOKEN = ("waiting", "uploading", "verifying", "failed", "connection", "read", "download", "report")
+"""What the script says."""
+
+
+def problem(found: Problem, *, language: Language) -> str:
+    """The page of an error, for whoever asked for a page."""
+    words = locale.words(language)["page"]
+    return _environment().get_template("problem.html").render(language=language, words=words, problem=found.body)
+
+
+@cache
+def asset(name: str) -> bytes:
+    """One of the files that pages load, by its name in `ASSETS`, or the style of reports."""
+    return html.style().encode() if name == "report.css" else (files(__package__) / name).read_bytes()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    templates = {name: (files(__package__) / name).read_text("utf-8") for name in ("home.html", "problem.html")}
+    return jinja2.Environment(
+        loader=jinja2.DictLoader(templates),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count // MIB} MB" if count < 1024 * MIB else f"{count // (1024 * MIB)} GB"

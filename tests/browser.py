@@ -1,0 +1,190 @@
+"""A headless Chromium for tests, driven over a pipe by its DevTools protocol: no driver, no library, no port.
+
+    with browser() as tab:
+        tab.open("http://localhost:8080/")
+        tab.give("#document", [Path("a.pdf")])
+        tab.wait("document.querySelector('.good')")
+
+Skips where there is no Chromium (docker/setup.sh test installs Debian's).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE = 60.0
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--remote-debugging-pipe",
+)
+
+
+class Tab:
+    """One page. Every call waits for its answer; events that come meanwhile are kept in `events`."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands, self._answers = commands, answers
+        self._buffer = b""
+        self._number = 0
+        self._session: str | None = None
+        self.events: list[dict[str, Any]] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "DOM", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            data = os.read(self._answers, 1 << 20)
+            if not data:
+                raise RuntimeError("Chromium has ended")
+            self._buffer += data
+        one, _, self._buffer = self._buffer.partition(b"\0")
+        return json.loads(one)
+
+    def open(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+        self.wait(f"document.readyState === 'complete' && location.href !== 'about:blank' || {url!r} === 'about:blank'")
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression; raises RuntimeError when it throws."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(str(answer["exceptionDetails"].get("exception", {}).get("description")))
+        return answer["result"].get("value")
+
+    def wait(self, condition: str) -> None:
+        """Until the expression is true, as JavaScript has it."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.run(f"Boolean({condition})"):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {PATIENCE} s: {condition}")
+            time.sleep(0.05)
+
+    def give(self, selector: str, files: list[Path]) -> None:
+        """Choose files in a file input, as its dialogue does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def drop(self, selector: str, files: list[Path]) -> None:
+        """Drag files over an element and let go."""
+        box = self.run(
+            f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
+
+    def press(self, key: str, code: int) -> None:
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    def look(self, *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> None:
+        """The size of the window, and what its owner likes."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
+        )
+        scheme = "dark" if dark else "light"
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def scripts(self, *, on: bool) -> None:
+        self.call("Emulation.setScriptExecutionDisabled", value=not on)
+
+    def picture(self) -> bytes:
+        """The whole page as PNG."""
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        return base64.b64decode(shot["data"])
+
+    def complaints(self) -> list[str]:
+        """What the page was refused or got wrong: exceptions, violations of its policy, failed requests."""
+        self.run("0")
+        found = []
+        for event in self.events:
+            detail = event.get("params", {})
+            if event["method"] == "Runtime.exceptionThrown":
+                found.append(str(detail["exceptionDetails"].get("text")))
+            elif event["method"] == "Log.entryAdded" and detail["entry"]["level"] == "error":
+                found.append(detail["entry"]["text"])
+        return found
+
+    def asked(self) -> list[str]:
+        """The addresses that pages have asked for."""
+        return [
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
+
+
+@contextmanager
+def browser() -> Iterator[Tab]:
+    """A new browser with a profile of its own, and one tab; skips where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; docker/setup.sh test installs Debian's")
+    command_end, commands = os.pipe()
+    answers, answer_end = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="kyso-chromium-", ignore_cleanup_errors=True) as profile:
+        # The pipe's ends must be descriptors 3 and 4 in the browser.
+        shell = 'exec "$0" "$@" 3<&"$KYSO_IN" 4>&"$KYSO_OUT"'
+        started = subprocess.Popen(
+            ["bash", "-c", shell, CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"],
+            env={**os.environ, "KYSO_IN": str(command_end), "KYSO_OUT": str(answer_end)},
+            pass_fds=(command_end, answer_end),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(command_end)
+        os.close(answer_end)
+        try:
+            yield Tab(commands, answers)
+        finally:
+            os.close(commands)
+            os.close(answers)
+            started.terminate()
+            try:
+                started.wait(10)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
