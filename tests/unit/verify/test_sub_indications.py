@@ -104,7 +104,7 @@ def with_cms(pdf: bytes, change: Callable[[cms.SignedData], None]) -> bytes:
     found = list(re.finditer(rb"/Contents <([0-9a-fA-F]+)>", pdf))[-1]
     info = cms.ContentInfo.load(bytes.fromhex(found.group(1).decode()))
     change(info["content"])
-    written = info.dump(force=True).hex().encode()
+    written = info.dump().hex().encode()
     return pdf[: found.start(1)] + written.ljust(found.end(1) - found.start(1), b"0") + pdf[found.end(1) :]
 
 
