@@ -86,6 +86,12 @@ _DEPTH = 8
 LARGE = 1 << 17
 """Objects of more bytes are looked at by their dictionaries alone: a scanned page is never held in memory."""
 
+_PAGE_CODES = {
+    "page-content": "CONTENT_NOT_READ",
+    "page-entry": "AMBIGUOUS_PARSE",
+    "page-unreadable": "AMBIGUOUS_PARSE",
+    "commented-out": "AMBIGUOUS_PARSE",
+}
 _HIDDEN, _NO_VIEW = 2, 32
 _UNSEEN = (*UNEXPECTED, RecursionError, MemoryError, PdfDecodeLimitError)
 
@@ -135,7 +141,7 @@ def _each(raw: RawObjects, reader: PdfFileReader, *, found: _Found, budget: Budg
             found.add("HIDDEN_CONTENT", "content-not-shown", number)
     large = {one.number: one.dictionary for one in objects if one.end - one.offset > LARGE and one.current}
     for reason, page in pdf_covering.covered(reader, budget=budget.content, large=large, coloured=seen.coloured):
-        found.add("CONTENT_NOT_READ" if reason == "page-content" else "HIDDEN_CONTENT", reason, page)
+        found.add(_PAGE_CODES.get(reason, "HIDDEN_CONTENT"), reason, page)
 
 
 class _Text(NamedTuple):

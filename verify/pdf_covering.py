@@ -42,6 +42,13 @@ _SHOWING = {b"Tj", b"TJ", b"'", b'"'}
 _FILLING = {b"f", b"F", b"f*", b"b", b"b*", b"B", b"B*"}
 _MAX_PAGES = 500
 _MAX_STACK = 256
+_PAGE_ENTRIES = frozenset(("/Contents", "/Resources", "/MediaBox", "/CropBox", "/Annots", "/Rotate", "/Parent"))
+_NEARLY_CONTENT = re.compile(r"/(?:Contents|Resources|MediaBox|CropBox|Annots|Rotate|Parent)")
+"""An entry that only begins as one that decides what a page shows: some readers take it for that (§7.3.5)."""
+
+_COMMENTED_OUT = re.compile(rb"[\r\n][ \t]*%[^\r\n]{0,400}?\)\s*(?:Tj|TJ|')[^\r\n]*")
+"""Text in a comment of a content stream: readers that take other bytes for an end of line show it."""
+
 _MAX_ANNOTATIONS = 500
 _NEAR = 50
 """Fields are compared with the next so many: what lies over another is drawn soon after it, or costs too much."""
@@ -55,8 +62,11 @@ def covered(
     `large` has the dictionaries of objects that are too large to be loaded, by number; `coloured` are the numbers of
     those that state a background, without which an annotation covers nothing.
     """
+    number = 0
     try:
         for number, page in enumerate(_pages(reader), start=1):
+            if any(_NEARLY_CONTENT.match(key) for key in page.keys() - _PAGE_ENTRIES):
+                yield "page-entry", number
             boxes = list(_opaque_fields(page, coloured=coloured))
             if any(_inside(one, other) for at, one in enumerate(boxes) for other in boxes[at + 1 : at + _NEAR]):
                 yield "field-over-field", number
@@ -64,6 +74,8 @@ def covered(
             if content is None:
                 yield "page-content", number
                 return
+            if b"%" in content and _COMMENTED_OUT.search(content):
+                yield "commented-out", number
             if not boxes and not _PAINT.search(content, max(0, content.find(b"ET"))):
                 continue
             budget -= len(content)
@@ -77,7 +89,7 @@ def covered(
             if any(_inside(text, box) for box in boxes for text in drawing.texts):
                 yield "field-over-text", number
     except _UNSEEN:
-        return
+        yield "page-unreadable", number + 1
 
 
 def text_of(appearance: object) -> str:
