@@ -12,6 +12,7 @@ gets a report that says so; it never ends the run. Statuses: 0 every signature p
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,8 +42,8 @@ STATUS: Mapping[Verdict, int] = {
     "UNREADABLE": 4,
 }
 WORST_FIRST = (1, 4, 2, 3, 0)
-AT_A_TIME = 2
-"""Documents in work at once: each may take a whole core and a gigabyte."""
+AT_A_TIME = len(os.sched_getaffinity(0))
+"""Documents in work at once, one a core: each may take a whole core and a gigabyte."""
 
 
 def register(app: typer.Typer) -> None:
