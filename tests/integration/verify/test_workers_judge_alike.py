@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from api.sandbox import calls, start
-from api.sandbox.errors import WorkerRefusal
+from api.sandbox.errors import WorkerDied, WorkerRefusal
+from api.sandbox.pool import Worker
+from api.workflows.documents import DocumentWorker
 from tests.fuzzing import seeds
 from tests.unit.verify.world import DEFAULT, NOW
 from verify import engine
@@ -40,6 +42,29 @@ def test_every_document_is_judged_alike() -> None:
             if there != here(path):
                 differing.append(path.name)
     assert differing == []
+
+
+class DyingWhileDrawing:
+    """A worker whose process ends at the first page that it draws; it gets no further than the real one would."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def call(self, op: str, order: calls.Verify, **rest: object) -> object:
+        if order.pictures == "drawn":
+            raise WorkerDied(reason="PDFium")
+        return self.worker.call(op, order, **rest)
+
+
+def test_a_page_that_ends_its_worker_keeps_nothing_from_being_judged() -> None:
+    """The document is judged without pictures: what came after the first signature is suspicious, and that is said."""
+    path = seeds.HERE / "signed-filled-signed.pdf"
+    with start.private() as sandbox, sandbox.worker("test") as worker, path.open("rb") as file:
+        documents = DocumentWorker(DyingWhileDrawing(worker))
+        report = documents.verify(file, name="a", trust=Trust(), policy="default", at=NOW, fetcher=Offline())
+    first, second = (one.changes for one in report.signatures)
+    assert ("suspicious", "not-drawn time") == (first.kind, first.details[-1])
+    assert second.kind == "none"
 
 
 def here(path: Path) -> object:
