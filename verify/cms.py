@@ -16,24 +16,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from asn1crypto import cms, core, crl, ocsp, parser, x509
-from asn1crypto import pdf as asn1_pdf
+from asn1crypto import cms, core, crl, parser, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from pyhanko.sign.ades import cades_asn1
 
-from verify import algorithms
+from verify import algorithms, cms_attributes
 from verify.asn1 import raw
+from verify.cms_attributes import UNREADABLE
 from verify.errors import VerifyError
 from verify.found import Binding, Evidence, Integrity, SignaturePolicy
 from verify.report import Algorithms
 
-assert asn1_pdf, cades_asn1  # these register the attributes of Adobe and of CAdES with asn1crypto.cms
-
 MAX_CERTIFICATES = 256
 MAX_ELEMENTS = 20_000
 MAX_COUNTERS = 32
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, EOFError)
-"""What asn1crypto raises on hostile input; its lazy parsing lets any access raise."""
 
 
 class CmsUnreadable(VerifyError):
@@ -55,7 +50,7 @@ class Signed:
     value: bytes
     signed_attributes: bytes | None
     """DER of the SET OF, as it must have been digested (RFC 5652 §5.4)."""
-    attributes: dict[str, tuple[Any, ...]]
+    attributes: cms_attributes.Attributes
     repeated: tuple[str, ...]
     """Names of signed attributes that occur twice or have no single value, where one is the rule."""
     signature_timestamps: tuple[bytes, ...]
@@ -120,13 +115,17 @@ class _Outer:
 
 def _signer(signer: cms.SignerInfo, *, outer: _Outer, counter: bool = False) -> Signed:
     # Octets first: asn1crypto encodes again what it has looked into, slowly and not always to the same octets.
-    signed_attributes = der_signed_attributes(signer)
-    attributes, repeated = _attributes(signer)
+    signed_attributes = cms_attributes.der_signed_attributes(signer)
+    attributes, repeated = cms_attributes.signed(signer)
     content_timestamps = tuple(raw(value) for value in attributes.get("content_time_stamp", ()))
-    unsigned = _unsigned(signer)
-    certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=outer.certificates)
+    unsigned = cms_attributes.unsigned(signer)
+    certificate, binding = cms_attributes.signing_certificate(
+        signer, attributes=attributes, certificates=outer.certificates
+    )
     if certificate is None and outer.further:
-        certificate, binding = _signing_certificate(signer, attributes=attributes, certificates=outer.further)
+        certificate, binding = cms_attributes.signing_certificate(
+            signer, attributes=attributes, certificates=outer.further
+        )
     digest = algorithms.digest_name(signer["digest_algorithm"]["algorithm"].dotted)
     counters = [] if counter else [one for value in unsigned.get("counter_signature", ()) for one in _each(value)]
     if len(counters) > MAX_COUNTERS:
@@ -147,9 +146,9 @@ def _signer(signer: cms.SignerInfo, *, outer: _Outer, counter: bool = False) -> 
         archive_timestamps=tuple(raw(v) for v in unsigned.get("archive_time_stamp_v3", ())),
         signer=certificate,
         binding=binding,
-        claimed_time=_signing_time(attributes),
-        evidence=outer.evidence.with_(_archived(attributes)),
-        policy=_policy(attributes),
+        claimed_time=cms_attributes.signing_time(attributes),
+        evidence=outer.evidence.with_(cms_attributes.archived(attributes)),
+        policy=cms_attributes.signature_policy(attributes),
         counter=counter,
         counters=tuple(_signer(one, outer=outer, counter=True) for one in counters),
     )
@@ -263,48 +262,6 @@ def _facts(message: Signed, key_size: int) -> Algorithms:
     return Algorithms(digest=message.digest_algorithm or "unknown", signature=name, key_size=key_size)
 
 
-def der_signed_attributes(signer: cms.SignerInfo) -> bytes | None:
-    """Signed attributes as the SET OF that was digested: DER sorts its elements (X.690 §11.6)."""
-    raw = signer["signed_attrs"].contents
-    if not raw:
-        return None
-    return _tlv(0x31, b"".join(sorted(_elements(raw))))
-
-
-def _elements(raw: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(raw):
-        _, end = parser._parse(raw, len(raw), start)
-        yield raw[start:end]
-        start = end
-
-
-def _tlv(tag: int, body: bytes) -> bytes:
-    if len(body) < 0x80:
-        return bytes((tag, len(body))) + body
-    length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + body
-
-
-def _attributes(signer: cms.SignerInfo) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:
-    found: dict[str, list[Any]] = {}
-    repeated: list[str] = []
-    for attribute in signer["signed_attrs"] or ():
-        name = attribute["type"].native
-        values = list(attribute["values"])
-        if name in found or len(values) != 1:
-            repeated.append(name)
-        found.setdefault(name, []).extend(values)
-    return {name: tuple(values) for name, values in found.items()}, tuple(repeated)
-
-
-def _unsigned(signer: cms.SignerInfo) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, list[Any]] = {}
-    for attribute in signer["unsigned_attrs"] or ():
-        found.setdefault(attribute["type"].native, []).extend(attribute["values"])
-    return {name: tuple(values) for name, values in found.items()}
-
-
 def _certificates(data: cms.SignedData) -> tuple[tuple[bytes, x509.Certificate], ...]:
     chosen = [choice.chosen for choice in data["certificates"] or () if choice.name == "certificate"]
     if len(chosen) > MAX_CERTIFICATES:
@@ -322,71 +279,6 @@ def _loaded(ders: tuple[bytes, ...]) -> Iterator[tuple[bytes, x509.Certificate]]
         yield der, certificate
 
 
-def _policy(attributes: dict[str, tuple[Any, ...]]) -> SignaturePolicy | None:
-    """The signature-policy-identifier attribute (EN 319 122-1 §5.2.9); an implied policy names none."""
-    for value in attributes.get("signature_policy_identifier", ()):
-        try:
-            if value.name != "signature_policy_id":
-                continue
-            chosen = value.chosen
-            digest = chosen["sig_policy_hash"]
-            return SignaturePolicy(
-                identifier=chosen["sig_policy_id"].dotted,
-                digest_algorithm=algorithms.digest_name(digest["digest_algorithm"]["algorithm"].dotted),
-                digest=digest["digest"].native,
-            )
-        except UNREADABLE:
-            return SignaturePolicy("", None, b"")
-    return None
-
-
-def _signing_certificate(
-    signer: cms.SignerInfo,
-    *,
-    attributes: dict[str, tuple[Any, ...]],
-    certificates: tuple[tuple[bytes, x509.Certificate], ...],
-) -> tuple[bytes | None, Binding]:
-    """EN 319 102-1 §5.2.3: the certificate by its digest in the signing-certificate attribute, else by the signer id."""
-    references = _references(attributes)
-    named = next((der for der, certificate in certificates if _names(signer["sid"], certificate)), None)
-    if not references:
-        return named, "absent"
-    by_digest = next((der for der, _ in certificates if _digests_to(der, references[0])), None)
-    if by_digest is not None and (named is None or named == by_digest):
-        return by_digest, "matched"
-    return named, "mismatched"
-
-
-def _references(attributes: dict[str, tuple[Any, ...]]) -> list[tuple[str | None, bytes]]:
-    """(digest name, certificate digest) of ESSCertIDv2 and ESSCertID; the first one is the signer (RFC 5035 §5.4)."""
-    newer = [entry for value in attributes.get("signing_certificate_v2", ()) for entry in value["certs"]]
-    older = [entry for value in attributes.get("signing_certificate", ()) for entry in value["certs"]]
-    return [
-        *((algorithms.digest_name(e["hash_algorithm"]["algorithm"].dotted), e["cert_hash"].native) for e in newer),
-        *(("sha1", e["cert_hash"].native) for e in older),
-    ]
-
-
-def _digests_to(der: bytes, reference: tuple[str | None, bytes]) -> bool:
-    name, digest = reference
-    return name is not None and hmac.compare_digest(hashlib.new(name, der).digest(), digest)
-
-
-def _names(sid: cms.SignerIdentifier, certificate: x509.Certificate) -> bool:
-    if sid.name == "issuer_and_serial_number":
-        wanted = sid.chosen
-        return bool(
-            certificate.serial_number == wanted["serial_number"].native and certificate.issuer == wanted["issuer"]
-        )
-    return bool(certificate.key_identifier == sid.chosen.native)
-
-
-def _signing_time(attributes: dict[str, tuple[Any, ...]]) -> datetime | None:
-    values = attributes.get("signing_time", ())
-    native = values[0].native if values else None
-    return native if isinstance(native, datetime) and native.tzinfo is not None else None
-
-
 def _revocation(data: cms.SignedData) -> Evidence:
     """CRLs and OCSP responses beside the certificates (RFC 5652 §10.2.1, RFC 5940)."""
     crls: list[bytes] = []
@@ -397,13 +289,3 @@ def _revocation(data: cms.SignedData) -> Evidence:
         elif choice.name == "other" and choice.chosen["other_rev_info_format"].native == "ocsp_response":
             ocsps.append(raw(choice.chosen["other_rev_info"]))
     return Evidence(crls=tuple(crls), ocsps=tuple(ocsps))
-
-
-def _archived(attributes: dict[str, tuple[Any, ...]]) -> Evidence:
-    """The same in Adobe's signed attribute (ISO 32000-1 §12.8.3.3.2)."""
-    values = attributes.get("adobe_revocation_info_archival", ())
-    crls = tuple(raw(item) for archive in values for item in archive["crl"] or ())
-    ocsps = tuple(
-        raw(item) for archive in values for item in archive["ocsp"] or () if isinstance(item, ocsp.OCSPResponse)
-    )
-    return Evidence(crls=crls, ocsps=ocsps)

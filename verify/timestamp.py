@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from verify import algorithms
 from verify.asn1 import is_present, raw, same_name
-from verify.cms import der_signed_attributes
+from verify.cms_attributes import der_signed_attributes
 from verify.errors import VerifyError
 
 MAX_SIZE = 1 << 20
@@ -117,7 +117,9 @@ def check(token: TimestampToken) -> None:
     """
     with _unreadable():
         signed_data, signer, info = _open(token.der)
-        tbs = der_signed_attributes(signer) or b""  # signed as a SET OF in DER, however they are written (RFC 5652 §5.4)
+        tbs = (
+            der_signed_attributes(signer) or b""
+        )  # signed as a SET OF in DER, however they are written (RFC 5652 §5.4)
         content = bytes(signed_data["encap_content_info"]["content"])
 
         # 1
