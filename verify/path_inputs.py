@@ -10,7 +10,7 @@ PathInputs(initial_policies=('1.2.3',), explicit_policy=True, inhibit_mapping=Fa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,38})){1,32}")
@@ -59,13 +59,6 @@ def read(table: dict[str, Any]) -> PathInputs:
     )
 
 
-def write(inputs: PathInputs) -> str:
+def table(inputs: PathInputs) -> dict[str, Any]:
     """The table `[paths]` that `read` reads."""
-    oids = ", ".join(f'"{oid}"' for oid in inputs.initial_policies)
-    switches = {
-        "explicit_policy": inputs.explicit_policy,
-        "inhibit_mapping": inputs.inhibit_mapping,
-        "inhibit_any": inputs.inhibit_any,
-    }
-    told = "".join(f"{key} = {str(value).lower()}\n" for key, value in switches.items())
-    return f"[paths]\ninitial_policies = [{oids}]\n{told}intermediates = {inputs.intermediates}\n"
+    return {**asdict(inputs), "initial_policies": list(inputs.initial_policies)}

@@ -88,13 +88,17 @@ class RevocationList:
         issuer, wanted_issuer, found = _directory(self.issuer), _directory(certificate.issuer), None
         for start, content, end in _children(self.entries):
             matches = self.entries.startswith(wanted, content)
-            if not (careful or matches):
+            if not (matches or (careful and self._is_special(content, end))):
                 continue
             entry = crl.RevokedCertificate.load(self.entries[start:end])
             issuer = _issuer_named(entry) or issuer
             if matches and found is None and issuer == wanted_issuer:
                 found = _entry(entry)
         return found
+
+    def _is_special(self, start: int, end: int) -> bool:
+        """Whether an entry may hold something critical, or name an issuer for those that follow."""
+        return self.entries.find(_CRITICAL, start, end) >= 0 or self.entries.find(_CERTIFICATE_ISSUER, start, end) >= 0
 
 
 def read(der: bytes) -> RevocationList:

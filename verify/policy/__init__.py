@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from functools import cache
 from importlib import resources
@@ -90,8 +90,7 @@ class Policy:
         paths = self.paths.asked_further(further)
         if paths == self.paths:
             return self
-        text = f'extends = "{self.name}"\nname = "{self.name}"\n{path_inputs.write(paths)}'
-        return replace(parse(text, find=lambda _: self.text), title=self.title)
+        return parse(reading.write(tomllib.loads(self.text) | {"paths": path_inputs.table(paths)}))
 
     @property
     def suspicious(self) -> str:

@@ -6,16 +6,15 @@ leaf = forge("Signer", issuer=root, serial=-1, extensions=[duplicate, duplicate]
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from asn1crypto import algos, core, crl, keys, x509
 from cryptography import x509 as pyca
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 
 from tests.unit.verify.world import DAY, DEFAULT, NOW
@@ -59,14 +58,12 @@ def spki(key: Key) -> bytes:
 
 
 def identifier(key: Key) -> bytes:
-    return hashlib.sha1(spki(key)).digest()
+    return pyca.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
 
 
 def sign(key: Key, tbs: bytes, digest: hashes.HashAlgorithm) -> bytes:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.sign(tbs, ec.ECDSA(digest))
-    from cryptography.hazmat.primitives.asymmetric import padding
-
     return key.sign(tbs, padding.PKCS1v15(), digest)
 
 
@@ -228,9 +225,7 @@ def response(
     return builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-WITHOUT_REVOCATION = DEFAULT.__class__(
-    **{**vars(DEFAULT), "revocation": dict.fromkeys(("signer", "ca", "timestamp"), "skip")}
-)
+WITHOUT_REVOCATION = replace(DEFAULT, revocation=dict.fromkeys(("signer", "ca", "timestamp"), "skip"))
 """The default policy for tests in which no revocation data exists."""
 
 
