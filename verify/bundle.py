@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from verify import cms
 from verify.errors import TrustUnusable
 
 SUFFIX = ".bundle"
@@ -192,6 +191,9 @@ def _signer(manifest: bytes, signature: bytes, *, name: str) -> str:
     """SHA-256 of the certificate whose key signed the manifest. Raises BundleRefused."""
     if len(signature) > _MAX_SIGNATURE or len(manifest) > _MAX_MANIFEST:
         raise BundleRefused(f"{name}: manifest or signature too long", file=name, reason="too-large")
+    # Whoever holds trust without a bundle, each command and api worker, does without the libraries behind this.
+    from verify import cms  # noqa: PLC0415
+
     try:
         message = cms.read(signature)
     except cms.CmsUnreadable as error:
