@@ -17,6 +17,8 @@ from tests.fuzzing.mutations import Recipe, mutate
 from verify import engine
 
 COUNT = 20_000
+BATCH = 25
+"""Documents that a child reads before another one is forked."""
 
 
 def campaign(count: int, turn: int) -> int:
@@ -26,21 +28,25 @@ def campaign(count: int, turn: int) -> int:
     contents = {path: path.read_bytes() for path in files}
     endings: Counter[str] = Counter()
     slowest, largest, found, began = 0.0, 0, 0, time.monotonic()
-    for number in range(count):
-        as_it_is = turn == 0 and number < len(files)
-        path = files[number] if as_it_is else mutated[number % len(mutated)]
-        recipe = Recipe(()) if as_it_is else Recipe.draw(random.Random(f"{turn}:{number}"))
-        outcome = runner.run(mutate(contents[path], recipe))
-        endings[outcome.ended.split(" < ")[0]] += 1
-        slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.megabytes)
-        if outcome.problem is not None:
-            found += 1
+    for first in range(0, count, BATCH):
+        batch = []
+        for number in range(first, min(first + BATCH, count)):
+            as_it_is = turn == 0 and number < len(files)
+            path = files[number] if as_it_is else mutated[number % len(mutated)]
+            batch.append((path, Recipe(()) if as_it_is else Recipe.draw(random.Random(f"{turn}:{number}"))))
+        outcomes = runner.run_all([mutate(contents[path], recipe) for path, recipe in batch])
+        for (path, recipe), outcome in zip(batch, outcomes, strict=True):
+            endings[outcome.ended.split(" < ")[0]] += 1
+            slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.megabytes)
+            if outcome.problem is not None:
+                found += 1
+                said = {"file": path.name, "recipe": str(recipe), "problem": outcome.problem, "ended": outcome.ended}
+                print(runner.line(**said), flush=True)
+        if first % (20 * BATCH) == 0:
             print(
-                runner.line(file=path.name, recipe=str(recipe), problem=outcome.problem, ended=outcome.ended),
+                f"# {first + len(batch)} of {count} after {time.monotonic() - began:.0f} s, {found} findings",
                 flush=True,
             )
-        if number % 1000 == 999:
-            print(f"# {number + 1} of {count} after {time.monotonic() - began:.0f} s, {found} findings", flush=True)
     print(f"\n{count} mutations of {len(files)} files in {time.monotonic() - began:.0f} s")
     print(f"slowest {slowest:.1f} s of CPU, largest {largest} MB, findings {found}")
     for ended, times in endings.most_common(40):

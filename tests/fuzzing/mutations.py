@@ -71,10 +71,26 @@ class Recipe:
 
 
 def mutate(data: bytes, recipe: Recipe) -> bytes:
-    """The bytes with every edit of the recipe, in order."""
+    """The bytes with every edit of the recipe, in order.
+
+    Three in four keep the length, so that cross-references still lead to objects and the change is read at all.
+    """
     for edit in recipe.edits:
-        data = _apply(data, edit)[:LARGEST]
+        changed = _apply(data, edit)
+        data = _fitted(data, changed) if edit.variant % 4 else changed[:LARGEST]
     return data
+
+
+def _fitted(before: bytes, after: bytes) -> bytes:
+    """`after` in the length of `before`: blanks behind what was changed, or so much of what followed left out."""
+    missing = len(before) - len(after)
+    if missing == 0:
+        return after
+    same = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), len(after))
+    if missing > 0:
+        tail = len(before) - same - missing
+        return after[: len(after) - tail] + b" " * missing + after[len(after) - tail :] if tail > 0 else after
+    return after[: same - missing] + before[same - missing :]
 
 
 def _apply(data: bytes, edit: Edit) -> bytes:  # noqa: PLR0911, PLR0912  one branch for each operation

@@ -22,7 +22,7 @@ from tests.unit.verify.world import DAY, NOW, World, blank_pdf, revocation_list
 
 HERE = Path(__file__).parent / "seeds"
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
-LARGEST = 400_000
+LARGEST = 120_000
 """Bytes of a seed: larger files spend the time on copying."""
 
 
