@@ -85,7 +85,7 @@ def _find(file: BinaryIO, *, reader: PdfFileReader, limits: Limits, password: st
         warnings.append(Warning_("AMBIGUOUS_PARSE", {"reason": "not-strict"}))
     warnings.extend(content.inspect(file, reader, budget=content.JUDGING))
     with refusing(), ExitStack() as opened:
-        dictionaries = list(_dictionaries(reader, limits=limits, warnings=warnings))
+        dictionaries = list(dictionaries_of(reader, limits=limits, warnings=warnings))
         dictionaries.sort(key=lambda d: d.end)
         layout = Layout.of(reader, file=file, size=size)
         names = tuple((one.end, one.field) for one in dictionaries if not one.is_timestamp)
@@ -132,7 +132,7 @@ class _Reading:
         return FoundTimestamp(
             id=one.field,
             type="document",
-            der=_without_padding(one.contents),
+            der=without_padding(one.contents),
             digest_of=self.digest_of(one),
             covers=one.end,
             fault=self.fault(one),
@@ -291,7 +291,7 @@ class _Reading:
         return digest
 
 
-def _dictionaries(reader: PdfFileReader, *, limits: Limits, warnings: list[Warning_]) -> Iterator[_Dictionary]:
+def dictionaries_of(reader: PdfFileReader, *, limits: Limits, warnings: list[Warning_]) -> Iterator[_Dictionary]:
     """One for each signature dictionary that a field of the form has as its value."""
     grouped: dict[
         object, tuple[str, generic.DictionaryObject, generic.Reference | None, list[generic.DictionaryObject]]
@@ -386,7 +386,7 @@ def _date(values: generic.DictionaryObject) -> datetime | None:
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _without_padding(contents: bytes) -> bytes:
+def without_padding(contents: bytes) -> bytes:
     """/Contents is filled up with zero bytes behind the DER."""
     if len(contents) < 2 or contents[1] < 0x80:
         return contents[: 2 + contents[1]] if len(contents) > 1 else contents
