@@ -1,4 +1,4 @@
-"""How a report is answered: as JSON, as a page, as PDF or as plain text, by `Accept`; and who may ask for one.
+"""How a report is answered: as JSON, as ETSI's XML, as a page, as PDF or as plain text, by `Accept`; and who may ask.
 
 Whoever asks for a page also gets its problems as a page.
 """
@@ -18,15 +18,15 @@ from starlette.responses import HTMLResponse, Response
 from api import locale, pages, render
 from api.locale import Language
 from api.problems import Problem
-from api.reports import html, terminal
+from api.reports import etsi, html, terminal
 from api.routes import common
 from api.services import Services
 from api.visitors import Visitors
 from api.workflows import reporting
 from verify.report import Report
 
-JSON, HTML, PDF, TEXT = "application/json", "text/html", "application/pdf", "text/plain"
-OFFERED = (JSON, HTML, PDF, TEXT)
+JSON, XML, HTML, PDF, TEXT = "application/json", "application/xml", "text/html", "application/pdf", "text/plain"
+OFFERED = (JSON, XML, HTML, PDF, TEXT)
 
 
 def kind_of(request: Request) -> str:
@@ -85,6 +85,8 @@ def told(request: Request, kind: str, *, client: str) -> Callable[[Report, Binar
         zone = services.settings.zone
         if kind == JSON:
             return msgspec.json.encode(render.report_json(report, zone=zone))
+        if kind == XML:
+            return etsi.report_xml(report)
         if kind == TEXT:
             return terminal.report_text(report, language=language, zone=zone).encode()
         return _laid_out(services, client, report, source, password, form=reporting.MEDIA[kind], language=language)

@@ -57,6 +57,7 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
                     "warnings": [],
                 }
             },
+            "application/xml": {"example": "<vr:ValidationReport xmlns:vr='http://uri.etsi.org/19102/v1.4.1#'>…"},
             "text/html": {"example": "<!doctype html>…"},
             "application/pdf": {},
             "text/plain": {"example": "Chữ ký số của Nguyễn Văn An hợp lệ; …"},

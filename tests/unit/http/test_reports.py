@@ -73,14 +73,20 @@ def test_a_report_may_do_nothing(home: House, document: bytes):
 
 
 def test_a_signature_has_its_report_in_every_form(home: House, document: bytes):
-    """`…/report` answers JSON, a page or PDF, too."""
+    """`…/report` answers JSON, ETSI's XML, a page or PDF, too."""
     signed = home.ask(
         "POST",
         "/v1/signatures",
         files={"document": ("a.pdf", document, "application/pdf")},
         data={"order": '{"key": "seal"}'},
     ).json()
-    for accept, start in (("application/json", b"{"), ("text/html", b"<!doctype"), ("application/pdf", b"%PDF-")):
+    starts = {
+        "application/json": b"{",
+        "application/xml": b"<?xml",
+        "text/html": b"<!doctype",
+        "application/pdf": b"%PDF-",
+    }
+    for accept, start in starts.items():
         answer = home.ask("GET", f"/v1/signatures/{signed['id']}/report", headers={"Accept": accept})
         assert (200, True) == (answer.status_code, answer.content.lstrip().startswith(start))
 
