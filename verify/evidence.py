@@ -117,7 +117,7 @@ class Revocation:
         settled = self._settle(answers, reference=reference, strict=False)
         if settled is not None:
             return replace(settled, unreachable=unreachable)
-        return Status("unknown", reason=_why_unknown(answers, unreachable), unreachable=unreachable)
+        return Status("unknown", reason=self._why_unknown(answers, unreachable), unreachable=unreachable)
 
     def everything(self, path: Path, *, index: int) -> tuple[Status, ...]:
         """All that is authentic and known by now about `path.certificates[index]`, asking nobody: for the choice that
@@ -130,6 +130,14 @@ class Revocation:
             *self._answers(path, index=index, evidence=known, source="fetched"),
         )
         return tuple(replace(a.status, until=self._limit(a)) for a in answers if a.status.state != "unknown")
+
+    def _why_unknown(self, answers: list[_Answer], unreachable: tuple[str, ...]) -> str:
+        known = [a.status.issued for a in answers if a.status.state != "unknown" and a.status.issued is not None]
+        if known:
+            return "in-the-future" if min(known) > self.now else "stale"
+        if answers:
+            return "status-unknown"
+        return "unreachable" if unreachable else "no-evidence"
 
     def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
         newest_good = max(
@@ -327,14 +335,6 @@ def _revocation_order(answer: _Answer) -> tuple[bool, datetime]:
 def issued_after(status: Status, moment: datetime) -> bool:
     """Whether the evidence is newer than `moment`; responders and lists count in whole seconds."""
     return status.issued is not None and status.issued >= moment.replace(microsecond=0)
-
-
-def _why_unknown(answers: list[_Answer], unreachable: tuple[str, ...]) -> str:
-    if any(answer.status.state != "unknown" for answer in answers):
-        return "stale"
-    if answers:
-        return "status-unknown"
-    return "unreachable" if unreachable else "no-evidence"
 
 
 def _together(answers: list[_Answer]) -> _Answer:

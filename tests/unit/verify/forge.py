@@ -257,3 +257,7 @@ def told(report: engine.CertificateReport) -> str:
         return "passed"
     reasons = [str(check.facts.get("reason") or "") for check in report.checks if check.outcome == "FAILED"]
     return f"{report.sub_indication} {reasons[0] if reasons else ''}".strip()
+
+
+ROOT_AND_LEAF = ((_root := forge("Root", ca=True)), forge("Leaf", issuer=_root))
+"""For tests that need a certificate and somebody who issued it, and nothing more."""

@@ -84,7 +84,7 @@ class TestResponses:
         assert told(by(response(LEAF, issuer=CA, issued=NOW - 4 * DAY, until=None))) == "TRY_LATER stale"
 
     def test_from_the_future(self) -> None:
-        assert told(by(response(LEAF, issuer=CA, issued=NOW + DAY, until=NOW + 2 * DAY))) == "TRY_LATER stale"
+        assert told(by(response(LEAF, issuer=CA, issued=NOW + DAY, until=NOW + 2 * DAY))) == "TRY_LATER in-the-future"
 
     def test_bytes_that_are_no_response(self) -> None:
         answer = response(LEAF, issuer=CA)
