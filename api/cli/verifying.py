@@ -96,7 +96,7 @@ def verify(
     with (
         appliance.documents(settings) as documents,
         ThreadPoolExecutor(AT_A_TIME) as pool,
-        console.progress(len(files), t("kiểm tra", "verifying")) as bar,
+        console.progress(1 if reports.speaks else len(files), t("kiểm tra", "verifying")) as bar,
     ):
         # Let go of one by one: reports with pictures are large.
         pending = deque(pool.submit(_judge, path, documents, question, pictures=reports.for_pages) for path in files)
@@ -110,6 +110,7 @@ def verify(
         finally:
             for one in pending:
                 one.cancel()
+    reports.close()
     raise typer.Exit(worst(statuses))
 
 

@@ -87,6 +87,9 @@ def explain(value: str, *, language: Language) -> str:
         code, _, more = rest.partition(" ")
         words = table.get(code)
         text = rest if words is None else f"{words} ({more})" if more else words
+        number = before.removeprefix("revision ")
+        if number != before:
+            before = table["revision"].format(number=number)
         told.append(f"{before}{colon}{text}")
     return ", ".join(told)
 

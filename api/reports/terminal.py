@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -18,11 +18,14 @@ from api import locale, render
 from api.locale import Language
 from api.reports import content
 from api.reports.text import clean, moment
-from verify.report import Report, SignatureReport
+from verify.report import Report, SignatureReport, Verdict
 
 SYMBOLS = {"good": "✓", "bad": "✗", "unsure": "?", "plain": "–"}
 STYLES = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
 STRONG = {tone: f"bold {style}".strip() for tone, style in STYLES.items()}
+
+
+WORST_FIRST: tuple[Verdict, ...] = ("TOTAL_FAILED", "UNREADABLE", "INDETERMINATE", "NO_SIGNATURE", "TOTAL_PASSED")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,23 @@ def lines(report: Report, *, language: Language, zone: tzinfo) -> Iterator[tuple
     yield (Piece(f"  {words['validated_at']}: {at} · {words['policy']}: {policy}", "dim"),)
 
 
+def tally(verdicts: Sequence[Verdict], *, language: Language) -> tuple[Piece, ...]:
+    """One line on many documents: how many of each verdict, the worst first."""
+    words = locale.words(language)
+    counted = Counter(verdicts)
+    parts = [
+        Piece(
+            f"{SYMBOLS[content.TONES.get(one, 'plain')]} {counted[one]} {words['verdicts'][one].lower()}",
+            STRONG[content.TONES.get(one, "plain")],
+        )
+        for one in WORST_FIRST
+        if counted[one]
+    ]
+    before, after = words["report"]["tally"].format(count=len(verdicts), parts="\0").split("\0")
+    joined = [piece for part in parts for piece in (Piece(", "), part)][1:]
+    return Piece(before, "bold"), *joined, Piece(after)
+
+
 def _signature(
     one: SignatureReport, report: Report, *, labels: dict[str, str], language: Language
 ) -> Iterator[tuple[Piece, ...]]:
@@ -77,12 +97,13 @@ def _signature(
         Piece(heading, "bold"),
         Piece(f" – {tables['verdicts'][one.indication].lower()}", STYLES[tone]),
     )
-    codes = one.indication + (f" / {one.sub_indication}" if one.sub_indication else "")
+    codes = clean(one.indication + (f" / {one.sub_indication}" if one.sub_indication else ""))
+    level = clean(one.level or one.format)
     if one.indication == "TOTAL_PASSED":
-        yield (Piece(f"    {codes}, {one.level or one.format}", "dim"),)
+        yield (Piece(f"    {codes}, {level}", "dim"),)
     else:
         reason = render.reason(one, language=language)
-        yield Piece(f"    {reason[:1].upper()}{reason[1:]}. "), Piece(f"({codes}, {one.level or one.format})", "dim")
+        yield Piece(f"    {reason[:1].upper()}{reason[1:]}. "), Piece(f"({codes}, {level})", "dim")
         code = render.reason_code(one)
         yield (Piece(f"    {tables['advice'].get(code) or tables['advice']['GENERIC']}"),)
     told = [*content.lines_of(one, now=report.validated_at, language=language)][1:]

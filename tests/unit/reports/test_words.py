@@ -78,6 +78,14 @@ def test_every_check_of_the_verifier_has_a_title_and_a_sentence(language):
     assert all(table[code].get("title") and len(table[code]) > 1 for code in codes)
 
 
+@pytest.mark.parametrize("language", locale.LANGUAGES)
+def test_every_kind_of_change_has_words(language):
+    """What was added to a page, changed on it or taken from it."""
+    codes = {f"{noun}-{verb}" for noun in ("field", "annotation") for verb in ("added", "changed", "removed")}
+    codes |= {"signature-added", "page-added", "page-removed", "page-differs", "content-covered", "not-drawn"}
+    assert set() == codes - set(locale.words(language)["details"])
+
+
 def test_both_languages_have_the_same_words():
     """What is said in one can be said in the other."""
 
