@@ -14,6 +14,7 @@ arguments, in the order given here.
 | `timestamp` | `Timestamp` | – | `Timestamped` |
 | `render` | `Render` | document | `Rendered` |
 | `portray` | `Portray` | document | `Portrait` |
+| `dissect` | `Dissect` | document | `verify.dissected.Dissected` |
 """
 
 from __future__ import annotations
@@ -195,3 +196,13 @@ class Portrait:
     pictures: tuple[Picture, ...]
     compared: tuple[Compared, ...] = ()
     complete: bool = True
+
+
+@dataclass(frozen=True)
+class Dissect:
+    """`pairs` are certificates with their issuers'; `ocsps` and `crls` what may speak of them (all DER)."""
+
+    pairs: tuple[tuple[bytes, bytes], ...]
+    ocsps: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+    password: str | None = field(default=None, repr=False)

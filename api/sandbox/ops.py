@@ -18,7 +18,8 @@ from signer import pipeline
 from signer import timestamp as timestamps
 from signer.extending import Grounds
 from signer.model import Extended, Prepared, Signed
-from verify import engine
+from verify import dissection, engine
+from verify.dissected import Dissected
 from verify.document import Limits
 from verify.errors import PolicyUnusable
 from verify.fetcher import Fetcher
@@ -116,6 +117,12 @@ def portray(args: calls.Portray, files: Files, _: Fetcher) -> calls.Portrait:
     return portraits.portray(document, order=args)
 
 
+def dissect(args: calls.Dissect, files: Files, _: Fetcher) -> Dissected:
+    (document,) = files
+    cuts = dissection.cuts(document, limits=Limits(), password=args.password)
+    return Dissected(cuts, *dissection.speaks(args.ocsps, args.crls, pairs=args.pairs))
+
+
 TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b")),
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
@@ -126,6 +133,7 @@ TABLE: Mapping[str, Operation] = {
     "timestamp": Operation(timestamp, calls.Timestamp),
     "render": Operation(render, calls.Render, ("rb",)),
     "portray": Operation(portray, calls.Portray, ("rb",)),
+    "dissect": Operation(dissect, calls.Dissect, ("rb",)),
 }
 
 

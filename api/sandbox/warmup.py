@@ -29,7 +29,8 @@ from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
 from signer.model import Anchor, FieldPlan, Place, SignatureValue, SignOrder, Stamp
-from verify import engine
+from verify import dissection, engine
+from verify.document import Limits
 from verify.fetcher import FetchFailed, FetchRequest
 from verify.policy import Policy
 from verify.trust import Trust
@@ -97,6 +98,8 @@ def run(policy: Policy) -> None:
     engine.judge_certificate(
         signer.der, chain=(), trust=trust, policy=policy, at=now, fetcher=answers, purpose="signing"
     )
+    dissection.cuts(BytesIO(document), limits=Limits())
+    dissection.speaks(trust.ocsps, trust.crls, pairs=((signer.der, root.der),))
     rendering.render(BytesIO(document), page=1, longest=64)
     shown = tuple(Portrayed(one.id, end=len(document), compare=True) for one in report.signatures)
     portraits.portray(BytesIO(document), order=Portray(shown, longest=64))

@@ -16,6 +16,7 @@ from api.sandbox import calls
 from api.sandbox.errors import WorkerDied
 from api.sandbox.pool import Sandbox, Worker
 from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
+from verify.dissected import Dissected
 from verify.fetcher import Fetcher, Offline
 from verify.report import Check, Report, Warning_
 from verify.trust import Trust
@@ -115,6 +116,9 @@ class DocumentWorker:
 
     def portray(self, source: BinaryIO, *, order: calls.Portray) -> calls.Portrait:
         return self.worker.call("portray", order, files=(source.fileno(),), fetcher=Offline(), result=calls.Portrait)
+
+    def dissect(self, source: BinaryIO, *, order: calls.Dissect) -> Dissected:
+        return self.worker.call("dissect", order, files=(source.fileno(),), fetcher=Offline(), result=Dissected)
 
     def judge_certificate(
         self,

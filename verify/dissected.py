@@ -1,0 +1,32 @@
+"""What `verify.dissection` says, as light values: for those who ask a worker and need no library that reads documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One signature or document timestamp: `id` as in the report; what it covers (the four numbers of the byte range);
+    its CMS (DER) without padding, empty beyond a limit."""
+
+    id: str
+    byte_range: tuple[int, int, int, int]
+    cms: bytes
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Piece `item` of the evidence speaks of the certificate of pair `pair`; both count from 0."""
+
+    item: int
+    pair: int
+
+
+@dataclass(frozen=True)
+class Dissected:
+    """What other programs need in order to check a document's signatures."""
+
+    cuts: tuple[Cut, ...] = ()
+    ocsps: tuple[Spoken, ...] = ()
+    crls: tuple[Spoken, ...] = ()
