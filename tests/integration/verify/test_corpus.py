@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
 
+from tests import attack_table
 from tests.integration.verify.agreement import Table, entries, judge
 from verify.report import Report
 
@@ -76,39 +76,40 @@ def test_nothing_passes_without_trust(corpus: Path) -> None:
         assert report is None or report.verdict != "TOTAL_PASSED", entry["file"]
 
 
-def _attacks(corpus: Path) -> list[dict[str, Any]]:
-    content = json.loads((corpus / "attacks.json").read_text())
-    return next(value for value in content.values() if isinstance(value, list))
+def test_places_agree_with_the_published_ones(corpus: Path) -> None:
+    """Where the publisher names pages that look different, came or went, the report names the same."""
+    asked = 0
+    for entry in entries(corpus):
+        report = judged(corpus / entry["file"])[0]
+        places = [place for one in report.signatures for place in one.changes.places] if report else []
+        for name, codes in (
+            ("visual_difference", {"page-differs"}),
+            ("page_difference", {"page-added", "page-removed"}),
+        ):
+            if name in entry["expected"]:
+                asked += 1
+                assert {place.page for place in places if place.what in codes} == {*entry["expected"][name]}
+        if entry["expected"].get("visual_modification") is False:
+            assert not [place for place in places if place.what == "page-differs"], entry["file"]
+    assert asked
 
 
 def test_attacks_are_caught_and_controls_are_not(corpus: Path) -> None:
-    """What changed after signing is modified or not intact; harmless controls mostly are neither."""
-    accepted, controls, sound = [], 0, 0
-    for entry in _attacks(corpus):
-        expected: str = entry["expected"]
-        if not expected.startswith(("REJECT", "ACCEPT")):
-            continue
-        report, _ = judged(corpus / entry["file"])
-        clean = report is not None and all(
-            signature.intact and not signature.changes.modified and signature.changes.kind != "suspicious"
-            for signature in report.signatures
-        )
+    """No attack passes as unchanged, at least 92 of 100 harmless controls do, nearly all of the rest is warned of; each
+    file ends in a report or a refusal, within 30 seconds and 512 MB (`python -m tests.attack_table` prints more)."""
+    accepted, controls, others = [], [], []
+    for entry in attack_table.entries(corpus):
+        expected, result = entry["expected"], attack_table.judged(corpus / entry["file"])
+        assert result.verdict, entry["file"]
+        assert result.seconds < 30, entry["file"]
+        assert result.megabytes < 512, entry["file"]
+        is_met = attack_table.is_met(expected, result)
         if expected.startswith("REJECT"):
-            if clean and report is not None and report.signatures:
-                accepted.append(entry["file"])
+            accepted += [] if is_met else [entry["file"]]
         else:
-            controls += 1
-            sound += clean
-    print(f"\nharmless controls accepted: {sound}/{controls}; attacks accepted: {accepted}")
+            (controls if expected.startswith("ACCEPT") else others).append(is_met)
+    print(f"\nharmless controls accepted: {sum(controls)}/{len(controls)}; attacks accepted: {accepted}")
+    print(f"other expectations met: {sum(others)}/{len(others)}")
     assert accepted == []
-    assert sound >= 0.9 * controls
-
-
-def test_hostile_files_end_soon(corpus: Path) -> None:
-    """Every hostile file ends in a report or a refusal within bounded time."""
-    slowest = ("", 0.0)
-    for entry in _attacks(corpus):
-        _, seconds = judged(corpus / entry["file"])
-        slowest = max(slowest, (entry["file"], seconds), key=lambda item: item[1])
-        assert seconds < SECONDS, entry["file"]
-    print(f"\nslowest: {slowest[0]} {slowest[1]:.1f} s")
+    assert sum(controls) >= 0.92 * len(controls)
+    assert sum(others) >= 0.9 * len(others)
