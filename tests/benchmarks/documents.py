@@ -45,6 +45,7 @@ def measure(token: Token, folder: Path) -> dict[str, object]:
 def _medians(contenders: dict[str, Callable[[], None]]) -> dict[str, float]:
     for work in contenders.values():
         work()
+    signing.settle()
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(ROUNDS):
         for name, work in contenders.items():
