@@ -111,7 +111,8 @@ class _Sliding:
         for index in range(1, len(self.path.certificates)):
             certificate = self.path.certificates[index]
             is_leaf = index == len(self.path.certificates) - 1
-            chosen, failure = self._evidence(index, control=control, is_leaf=is_leaf)
+            known = self._known(index, is_leaf=is_leaf)
+            chosen, failure = self._evidence(known, index=index, control=control, is_leaf=is_leaf)
             if failure is not None:
                 return self._ended(failure, certificate, control=control, evidence=evidence)
             if chosen is not None:
@@ -120,7 +121,7 @@ class _Sliding:
                     control = min(control, self._up_to(chosen, control=control, is_leaf=is_leaf))
                 except Unlisted:
                     return self._ended("CRYPTO_CONSTRAINTS_FAILURE", certificate, control=control, evidence=evidence)
-            revoked = self._revoked(index)
+            revoked = _revoked(known or ())
             control = min(moment for moment in (control, revoked, certificate.not_valid_after) if moment is not None)
         if anchor.since is not None and control < anchor.since:
             return self._ended("NO_CERTIFICATE_CHAIN_FOUND", self.path.anchor, control=control, evidence=evidence)
@@ -128,12 +129,19 @@ class _Sliding:
         passed = (Check("PAST_CERTIFICATE", CERTIFICATE, "PASSED", dict(facts)),)
         return PastCertificate(control, None, passed, self.path, evidence)
 
-    def _evidence(self, index: int, *, control: datetime, is_leaf: bool) -> tuple[Status | None, str | None]:
+    def _known(self, index: int, *, is_leaf: bool) -> tuple[Status, ...] | None:
+        """All that is said of a certificate; None when nothing need be."""
+        if self.certificates.mode(self.role, is_leaf=is_leaf) == "skip" or needs_none(self.path.certificates[index]):
+            return None
+        return self.certificates.revocation.everything(self.path, index=index)
+
+    def _evidence(
+        self, known: tuple[Status, ...] | None, *, index: int, control: datetime, is_leaf: bool
+    ) -> tuple[Status | None, str | None]:
         """2a. (what was said last, None when nothing need be said; the sub-indication when nothing suits)."""
         proofs = self.certificates.proofs
-        if self.certificates.mode(self.role, is_leaf=is_leaf) == "skip" or needs_none(self.path.certificates[index]):
+        if known is None:
             return None, None
-        known = self.certificates.revocation.everything(self.path, index=index)
         proven = proofs.time(raw(self.path.certificates[index])) <= control
         # Lists need not name certificates that have ended: what is issued later says "revoked" or nothing.
         end = self.path.certificates[index].not_valid_after
@@ -151,12 +159,6 @@ class _Sliding:
         if not in_bounds:
             return None, "REVOCATION_OUT_OF_BOUNDS_NO_POE"
         return max(in_bounds, key=lambda one: one.issued or control), None
-
-    def _revoked(self, index: int) -> datetime | None:
-        """2b. The earliest revocation that anything says, proven or not: what is false in it could only deny."""
-        known = self.certificates.revocation.everything(self.path, index=index)
-        revoked = [one for one in known if one.state == "revoked" and not _lifted(one, known)]
-        return min((moment for one in revoked if (moment := one.revoked_at or one.issued)), default=None)
 
     def _lacking(self, known: Sequence[Status], index: int) -> str:
         """§5.6.2.4 step 1: evidence is there, and proven only for after the end of whoever issued it; or not at all."""
@@ -224,6 +226,12 @@ def past_signature(
     if left is None and broken is not None:
         left, facts["reason"] = broken.sub_indication, broken.reason
     return left, Check("PAST_SIGNATURE", SIGNATURE, "PASSED" if left is None else "FAILED", facts)
+
+
+def _revoked(known: Sequence[Status]) -> datetime | None:
+    """§5.6.2.2 step 2b: the earliest revocation that anything says, proven or not: what is false in it only denies."""
+    revoked = [one for one in known if one.state == "revoked" and not _lifted(one, known)]
+    return min((moment for one in revoked if (moment := one.revoked_at or one.issued)), default=None)
 
 
 def _lifted(revoked: Status, others: Sequence[Status]) -> bool:

@@ -129,18 +129,25 @@ class _Reading:
     dictionaries: tuple[_Dictionary, ...]
 
     def timestamp(self, one: _Dictionary) -> FoundTimestamp:
+        fault = self.fault(one)
         return FoundTimestamp(
             id=one.field,
             type="document",
             der=without_padding(one.contents),
             digest_of=self.digest_of(one),
-            covers=one.end,
-            fault=self.fault(one),
+            covers=self.covers(one, fault=fault),
+            fault=fault,
         )
+
+    def covers(self, one: _Dictionary, *, fault: str | None) -> int:
+        """The end of the byte range. Where that is none, the dictionary may claim any place in the file: then only what
+        covers the whole file covers it, so that nobody gets the age of an archive by saying that he stands in it."""
+        return one.end if fault is None else self.size
 
     def signatures(self, one: _Dictionary) -> Iterator[FoundSignature]:
         """The signature of a dictionary, and whoever signed its value. Raises CmsUnreadable."""
         fault = self.fault(one)
+        covers = self.covers(one, fault=fault)
         message = cms.read(one.contents, known=self.store.evidence.certificates)
         digest_of = self.digest_of(one)
         if fault is not None:
@@ -159,7 +166,7 @@ class _Reading:
             signer=message.signer,
             binding=message.binding,
             changes=changes,
-            covers=one.end,
+            covers=covers,
             profile=profile.level,
             scope="FULL",
             claimed_time=message.claimed_time or _date(one.values),
@@ -167,8 +174,8 @@ class _Reading:
             carried=message.evidence,
             contents=one.contents,
             archived_at=self.store.archived_at(message.signer, known=message.evidence.certificates),
-            kept_at=self.store.kept_at(message.signer, behind=one.end),
-            timestamps=tuple(_attached(one.field, message, digest_of=digest_of, covers=one.end)),
+            kept_at=self.store.kept_at(message.signer, behind=covers),
+            timestamps=tuple(_attached(one.field, message, digest_of=digest_of, covers=covers)),
             constraints=profile.missing,
             facts={"sub_filter": one.sub_filter, "field": one.field, "signers": message.signers, "covers": one.end},
             value=message.value,
@@ -176,9 +183,11 @@ class _Reading:
             signature_policy=message.policy,
         )
         for number, counter in enumerate(message.counters):
-            yield self.counter_signature(one, counter, number=number, value=message.value)
+            yield self.counter_signature(one, counter, number=number, value=message.value, covers=covers)
 
-    def counter_signature(self, one: _Dictionary, message: cms.Signed, *, number: int, value: bytes) -> FoundSignature:
+    def counter_signature(
+        self, one: _Dictionary, message: cms.Signed, *, number: int, value: bytes, covers: int
+    ) -> FoundSignature:
         """A signature over the value of another one (RFC 5652 §11.4), judged by itself: it says nothing of the page."""
 
         def digest_of(name: str) -> bytes:
@@ -192,14 +201,14 @@ class _Reading:
             signer=message.signer,
             binding=message.binding,
             changes=Changes(),
-            covers=one.end,
+            covers=covers,
             profile=None,
             parent=one.field,
             scope="PARTIAL",
             claimed_time=message.claimed_time,
             evidence=self.store.evidence.with_(message.evidence),
             carried=message.evidence,
-            timestamps=tuple(_attached(name, message, digest_of=digest_of, covers=one.end)),
+            timestamps=tuple(_attached(name, message, digest_of=digest_of, covers=covers)),
             facts={"field": one.field, "counter": number},
             value=message.value,
             tbs=cms.to_be_signed(message),

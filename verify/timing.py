@@ -57,7 +57,8 @@ class Timestamps:
     certificates: Certificates
     policy: Policy
     now: datetime
-    _known: dict[str, JudgedTimestamp] = field(default_factory=dict)
+    _known: dict[int, JudgedTimestamp] = field(default_factory=dict)
+    """By the identity of what was found: names are the document's, and two may be one."""
 
     def judge_all(self, stamps: Iterable[FoundTimestamp]) -> None:
         """Judges them in the order in which they can rest on each other: who covers more is newer, then who says so."""
@@ -70,9 +71,9 @@ class Timestamps:
 
     def judge(self, found: FoundTimestamp) -> JudgedTimestamp:
         """1. Format. 2. The token is intact. 3. It is about these bytes. 4. to 7. as `_trusted` says."""
-        if found.id not in self._known:
-            self._known[found.id] = self._judge(found)
-        return self._known[found.id]
+        if id(found) not in self._known:
+            self._known[id(found)] = self._judge(found)
+        return self._known[id(found)]
 
     def _judge(self, found: FoundTimestamp) -> JudgedTimestamp:
         # 1

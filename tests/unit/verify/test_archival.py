@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from tests.unit.verify.test_sub_indications import rules, with_byte_range
@@ -250,3 +251,47 @@ class TestMaterial:
         assert {material.object, *material.revocation} <= set(stamp.material.covers)
         by = {objects[one].poe.by for one in material.revocation}
         assert by == {stamp.id}
+
+
+def with_dictionary(pdf: bytes, *, contents: bytes, byte_range: tuple[int, ...], name: str) -> bytes:
+    """A revision with one more signature field, whose dictionary says what it is told to."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    value = generic.DictionaryObject(
+        {
+            generic.pdf_name("/Type"): generic.pdf_name("/Sig"),
+            generic.pdf_name("/Filter"): generic.pdf_name("/Adobe.PPKLite"),
+            generic.pdf_name("/SubFilter"): generic.pdf_name("/ETSI.CAdES.detached"),
+            generic.pdf_name("/Contents"): generic.ByteStringObject(contents),
+            generic.pdf_name("/ByteRange"): generic.ArrayObject(map(generic.NumberObject, byte_range)),
+        }
+    )
+    field = generic.DictionaryObject(
+        {
+            generic.pdf_name("/FT"): generic.pdf_name("/Sig"),
+            generic.pdf_name("/T"): generic.pdf_string(name),
+            generic.pdf_name("/V"): writer.add_object(value),
+        }
+    )
+    form = writer.root["/AcroForm"]
+    form["/Fields"].append(writer.add_object(field))
+    writer.update_container(form["/Fields"])
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+class TestPretendsToBeOld:
+    """A signature made today does not get the age of an archive by a dictionary that only claims to stand in it."""
+
+    def test_second_dictionary_with_a_byte_range_inside_the_archive(self, archive: Archive) -> None:
+        """The same CMS once more, under a byte range that ends before the archive timestamp: no proof for the first."""
+        thief = certificate("Thief", issuer=archive.issuing, end=NOW - 3 * YEAR)
+        pdf = archive.sign(archive.sealed(), signer=thief, field_name="Signature2")
+        contents = bytes.fromhex(re.findall(rb"/Contents <([0-9a-fA-F]+)>", pdf)[-1].decode())
+        for byte_range in ((0, 10, 20, 30), (0, 100, 50, 10), (0, 10, 20, 10**9), (0, 10)):
+            forged = with_dictionary(pdf, contents=contents, byte_range=byte_range, name="Old")
+            report = judge(forged, archive.trusted())
+            stolen = next(one for one in report.signatures if one.id == "Signature2")
+            assert stolen.best_signature_time == NOW, byte_range
+            assert stolen.indication != "TOTAL_PASSED"
+            assert stolen.material.object not in report.timestamps[0].material.covers
