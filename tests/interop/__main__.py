@@ -4,18 +4,19 @@
     python -m tests.interop --java     DSS, PDFBox and veraPDF as well; without Java or Maven it says so, with status 0
 
 Status 1 if a cell is red. `--keep FOLDER` leaves the signed files there. Each table can be had alone: the matrix is
-`tests.interop.matrix`, the others are `ten_signers`, `permissions`, `pdfa` and `corpus`.
+`tests.interop.matrix`, the others are `extensions`, `ten_signers`, `permissions`, `pdfa` and `corpus`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.interop import corpus, matrix, pdfa, permissions, ten_signers
+from tests.interop import corpus, extensions, matrix, pdfa, permissions, ten_signers
 from tests.interop.commands import Setting, main
 
 TABLES = {
     "Level × algorithm × path": matrix.table,
+    "Lifted to a higher level": extensions.table,
     "Ten signers in turn": ten_signers.table,
     "What former signers forbid": permissions.table,
     "PDF/A by veraPDF": pdfa.table,

@@ -133,7 +133,8 @@ def openssl_ts(path: Path, desk: Desk) -> Said:
 
 def pyhanko(path: Path, desk: Desk) -> Said:
     """pyHanko with our anchor and revocation data required: from /DSS where there is one, else from the desk; never
-    from a network. Differences between revisions count; at B-LTA its AdES validation has to pass as well."""
+    from a network. Differences between revisions count; at B-LTA its AdES validation has to pass as well (it knows none
+    whose time is proven by a document timestamp alone, which EN 319 142-1 §6.3 allows)."""
     with path.open("rb") as file:
         reader = PdfFileReader(file, strict=False)
         context = _context(reader, desk)
@@ -146,7 +147,9 @@ def pyhanko(path: Path, desk: Desk) -> Said:
             status = asyncio.run(async_validate_pdf_timestamp(one, context))
             if not (status.intact and status.valid and status.trusted):
                 faults.append(f"{one.field_name}: {status.summary()}")
-        is_archived = bool(reader.embedded_timestamp_signatures) and "/DSS" in reader.root
+        is_archived = (
+            bool(reader.embedded_timestamp_signatures) and "/DSS" in reader.root and _has_own_timestamp(reader)
+        )
     return Said.of(faults or (_archive_faults(path, desk) if is_archived else []), words="LTA" if is_archived else "")
 
 
@@ -179,6 +182,10 @@ def _context(reader: PdfFileReader, desk: Desk) -> ValidationContext:
             ocsps=[ocsp.OCSPResponse.load(one.read_bytes()) for one in sorted(desk.evidence.glob("*.ocsp"))],
             crls=[crl.CertificateList.load(one.read_bytes()) for one in sorted(desk.evidence.glob("*.crl"))],
         )
+
+
+def _has_own_timestamp(reader: PdfFileReader) -> bool:
+    return any(True for one in reader.embedded_regular_signatures[-1:] for _ in _signature_timestamps(one))
 
 
 def _signature_timestamps(signature: EmbeddedPdfSignature) -> Iterator[tuple[Path, Path]]:

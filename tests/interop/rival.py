@@ -57,7 +57,8 @@ def write_keys(house: House, path: Path) -> Path:
     """Key and certificate of the desk as PKCS #12, for a signer in Java."""
     hand, made = house.desk[ALGORITHMS[0].kind]
     password = BestAvailableEncryption(b"kyso")
-    path.write_bytes(pkcs12.serialize_key_and_certificates(b"rival", hand.key, made.certificate, None, password))
+    above = [house.pki.issuing.certificate]
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"rival", hand.key, made.certificate, above, password))
     return path
 
 

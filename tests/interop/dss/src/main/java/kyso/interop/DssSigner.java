@@ -17,6 +17,7 @@ import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.Signature;
 import java.security.cert.X509Certificate;
+import java.util.Arrays;
 import java.util.List;
 
 /** EU DSS as a signer, to see which documents it can sign: B-B, with the key of a PKCS #12 file. */
@@ -37,12 +38,14 @@ final class DssSigner implements Reader {
             store.load(file, PASSWORD);
         }
         String alias = store.aliases().nextElement();
-        var certificate = new CertificateToken((X509Certificate) store.getCertificate(alias));
+        List<CertificateToken> chain = Arrays.stream(store.getCertificateChain(alias))
+                .map(one -> new CertificateToken((X509Certificate) one))
+                .toList();
         PAdESSignatureParameters parameters = new PAdESSignatureParameters();
         parameters.setSignatureLevel(SignatureLevel.PAdES_BASELINE_B);
         parameters.setDigestAlgorithm(DigestAlgorithm.SHA256);
-        parameters.setSigningCertificate(certificate);
-        parameters.setCertificateChain(certificate);
+        parameters.setSigningCertificate(chain.get(0));
+        parameters.setCertificateChain(chain);
         PAdESService service = new PAdESService(new CommonCertificateVerifier(true));
         DSSDocument source = new FileDocument(document.toFile());
         Signature signer = Signature.getInstance("SHA256withRSA");
