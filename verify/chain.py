@@ -189,7 +189,7 @@ def _check(path: Path, *, policy: Policy, role: Role) -> datetime | None:
         rfc5280.validate(path.certificates, inputs=policy.paths)
     except rfc5280.PathInvalid as error:
         raise PathRejected(
-            "CERTIFICATE_CHAIN_GENERAL_FAILURE", f"rfc5280 {error.rule}", subject=_subject(error.certificate)
+            "CERTIFICATE_CHAIN_GENERAL_FAILURE", error.rule, subject=_subject(error.certificate)
         ) from error
     except UNEXPECTED as error:
         raise PathRejected(
