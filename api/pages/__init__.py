@@ -30,7 +30,7 @@ DOWNLOADS = {
     "text/html": ("HTML", "html"),
     "application/pdf": ("PDF", "pdf"),
     "application/json": ("JSON", "json"),
-    "application/xml": ("XML (ETSI TS 119 102-2)", "xml"),
+    "application/xml": ("XML (ETSI)", "xml"),
 }
 """Media types by which reports may be downloaded: what they are called, and how their files end."""
 OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
