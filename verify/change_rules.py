@@ -93,7 +93,7 @@ class MetadataRule(MetadataUpdateRule):
     is asked, which a locked-down worker cannot, and a parser is more than is needed here."""
 
     def __init__(self) -> None:
-        super().__init__(check_xml_syntax=False)
+        super().__init__(check_xml_syntax=False)  # type: ignore[no-untyped-call]  # pyHanko leaves it untyped
 
     def apply(self, old: HistoricalResolver, new: HistoricalResolver) -> Iterable[ReferenceUpdate]:
         for view in (old, new):

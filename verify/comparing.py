@@ -17,6 +17,8 @@ _PAPER = bytes(1 if level > 184 else 0 for level in range(256))
 _GREEN = 1
 _SPECKS = 12
 """Fewer hidden pixels of ink are no word."""
+_FILLED = 0.6
+"""So much of the paper between marks must be dark before they are said to be blackened; strokes through text stay less."""
 _SHARE = 0.3
 """So much of the ink under a new annotation must be gone before it is said to hide it; seals lie over signatures."""
 
@@ -46,19 +48,31 @@ def differing(before: Picture, after: Picture, *, allowed: Iterable[Box]) -> Box
 
 
 def hides(before: Picture, after: Picture, *, under: Box) -> bool:
-    """Whether dark marks that stood under a rectangle are gone: something opaque lies over them."""
+    """Whether dark marks that stood under a rectangle cannot be read any more: something light lies over them, or what
+    lay between them is dark as well."""
     if (before.width, before.height) != (after.width, after.height):
         return True
     left, right, top, bottom = after.area(under, margin=0)
     line = len(after.pixels) // after.height
-    ink = hidden = 0
+    ink = gone = between = filled = 0
     for at in range(top, bottom):
         span = slice(at * line + left * BYTES + _GREEN, at * line + right * BYTES, BYTES)
-        marks = int.from_bytes(before.pixels[span].translate(_INK), "little")
-        paper = int.from_bytes(after.pixels[span].translate(_PAPER), "little")
-        ink += marks.bit_count()
-        hidden += (marks & paper).bit_count()
-    return hidden >= _SPECKS and hidden >= _SHARE * ink
+        was, is_ = before.pixels[span], after.pixels[span]
+        marks = was.translate(_INK)
+        first, last = marks.find(1), marks.rfind(1) + 1
+        if first < 0:
+            continue
+        ink += marks.count(1)
+        gone += _both(marks, is_.translate(_PAPER))
+        gaps = was[first:last].translate(_PAPER)
+        between += gaps.count(1)
+        filled += _both(gaps, is_[first:last].translate(_INK))
+    return (gone >= _SPECKS and gone >= _SHARE * ink) or (filled >= _SPECKS and filled >= _FILLED * between)
+
+
+def _both(one: bytes, other: bytes) -> int:
+    """How many places hold a one in both."""
+    return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).bit_count()
 
 
 def _row(picture: Picture, at: int, line: int) -> bytes:

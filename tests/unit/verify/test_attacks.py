@@ -367,6 +367,12 @@ def opaque_comment_over_the_text(writer: IncrementalPdfFileWriter) -> None:
     write(writer, page_of(writer, 1), Annots=[note])
 
 
+def black_bar(writer: IncrementalPdfFileWriter) -> None:
+    look = writer.add_object(form_xobject(b"0 g 0 0 595 842 re f"))
+    bar = writer.add_object(entry(Type="/Annot", Subtype="/Square", F=4, Rect=[72, 590, 300, 614], AP={"N": look}))
+    write(writer, page_of(writer, 1), Annots=[bar])
+
+
 def comment_with_action(writer: IncrementalPdfFileWriter) -> None:
     note = writer.add_object(
         entry(Type="/Annot", Subtype="/Link", Rect=[0, 0, 595, 842], A={"S": "/Launch", "F": "calc.exe"})
@@ -387,7 +393,7 @@ ALWAYS: tuple[Edit, ...] = (
     crop_by_inheritance, magnify, open_action, named_script, field_script, page_action, attachment, collection,
     xfa_added, text_field_added, field_renamed, field_retyped, signature_box_moved,
     signature_redrawn, signature_dictionary_spoofed, signature_copied_into_a_large_field, unsigned_field_over_the_text,
-    unsigned_field_over_a_field, opaque_comment_over_the_text, comment_with_action, field_out_of_the_form,
+    unsigned_field_over_a_field, opaque_comment_over_the_text, black_bar, comment_with_action, field_out_of_the_form,
 )  # fmt: skip
 
 

@@ -176,3 +176,12 @@ def test_hiding_is_ink_that_is_gone() -> None:
     assert comparing.hides(_picture(text), _picture(set()), under=(0, 0, 20, 20))
     assert not comparing.hides(_picture(text), _picture(text | set(range(180, 220))), under=(0, 0, 20, 20))
     assert not comparing.hides(_picture(set()), _picture(text), under=(0, 0, 20, 20))
+
+
+def test_hiding_is_text_blackened() -> None:
+    """A bar over a word leaves nothing to be read; a line through it does."""
+    word = {row * 20 + column for row in range(5, 15) for column in range(2, 18, 3)}
+    bar = {row * 20 + column for row in range(4, 16) for column in range(20)}
+    line = {row * 20 + column for row in (9, 10) for column in range(20)}
+    assert comparing.hides(_picture(word), _picture(word | bar), under=(0, 0, 20, 20))
+    assert not comparing.hides(_picture(word), _picture(word | line), under=(0, 0, 20, 20))
