@@ -104,8 +104,9 @@ def _open(source: BinaryIO, order: SignOrder) -> Reader:
     reader = pdf.open_reader(source, limits=Limits(), password=order.password)
     with pdf.refusing():
         pages = pdf.get(reader.root, "/Pages")
-        if pdf.get(pages, "/Type") != "/Pages":
+        if pdf.get(pages, "/Type") != "/Pages" and not isinstance(pdf.get(pages, "/Kids"), generic.ArrayObject):
             raise DocumentBroken("the document has no pages", reason="pages")
+        reader.find_page_container(0)  # type: ignore[no-untyped-call]  # pyHanko's
     return reader
 
 

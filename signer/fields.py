@@ -12,6 +12,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
 
 from pyhanko.pdf_utils import generic
@@ -31,6 +32,8 @@ from verify.pdf_reader import Reader
 _EDGE = 0.5
 """Points by which a box may overlap the page's edge: coordinates are often rounded."""
 
+_WHERE_NONE_IS_SAID = (0, 0, 612, 792)
+"""The page that readers show where a file forgets its /MediaBox."""
 _PAGE_TREE_DEPTH = 100
 _LONGEST_NAME = 127
 _INHERITED = ("/FT", "/Ff", "/V", "/DA", "/Q", "/MaxLen", "/Opt")
@@ -187,9 +190,9 @@ def require_place(writer: IncrementalPdfFileWriter, place: Place, **facts: str) 
     if not all(map(math.isfinite, place.box)) or left >= right or bottom >= top:
         raise PlaceOutsidePage("the box is empty or upside down", page=place.page, **facts)
     page = page_of(writer, place.page)
-    visible = inherited(page, "/CropBox") or inherited(page, "/MediaBox")
+    visible = inherited(page, "/CropBox") or inherited(page, "/MediaBox") or _WHERE_NONE_IS_SAID
     try:
-        x1, y1, x2, y2 = (float(edge) for edge in visible)
+        x1, y1, x2, y2 = (float(visible[edge]) for edge in range(len(visible)))
     except (TypeError, ValueError) as error:
         raise PlaceOutsidePage("the page has no size", page=place.page, **facts) from error
     if (
@@ -228,7 +231,7 @@ def inherited(node: object, key: str) -> Any:
 def turn_of(page: object) -> int:
     """Quarter turns of a page, in degrees; odd values count as none."""
     turn = inherited(page, "/Rotate")
-    degrees = int(turn) % 360 if isinstance(turn, int) else 0
+    degrees = int(turn) % 360 if isinstance(turn, int | Decimal) else 0
     return degrees if degrees in (0, 90, 180, 270) else 0
 
 
@@ -269,6 +272,9 @@ def add(writer: IncrementalPdfFileWriter, field: SignatureFormField) -> generic.
     fields = _form(writer)["/Fields"]
     fields.append(reference)
     writer.update_container(fields)
+    page = get(field, "/P")
+    if not isinstance(get(page, "/Annots"), generic.ArrayObject):
+        page.pop("/Annots", None)  # null, or a reference to nothing: both mean that there are none (§7.3.9, §7.3.10)
     field.register_widget_annotation(writer, reference)
     return reference
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import secrets
 import threading
 from operator import itemgetter
 from typing import Any, BinaryIO
@@ -27,6 +28,16 @@ from signer.errors import SignerError
 from verify import pdf
 
 _PATCHING = threading.Lock()
+
+
+def _without_exponent(number: generic.FloatObject) -> str:
+    """Never as `1E-7`, which is no number in a PDF (ISO 32000-1 §7.3.3); whole numbers without a point."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") or "0" if number == number.to_integral() and "." in text else text
+
+
+# Objects write themselves, and pyHanko has no seam for it.
+generic.FloatObject.__repr__ = _without_exponent  # type: ignore[method-assign]  # this is the method that is wrong
 _number = itemgetter(0)
 
 
@@ -44,6 +55,13 @@ class RevisionWriter(IncrementalPdfFileWriter):
         if pdf.has_mac(prev):
             raise DocumentHasMac
         super().__init__(stream, prev=prev)
+
+    @classmethod
+    def _handle_id(cls, prev: PdfFileReader) -> generic.ArrayObject:
+        """The first part as it was, the second anew (ISO 32000-1 §14.4); also where there was but one, or none."""
+        known = [_octets(part) for part in prev.trailer["/ID"]] if "/ID" in prev.trailer else []
+        parts = (known[0] if known else secrets.token_bytes(16), secrets.token_bytes(16))
+        return generic.ArrayObject(generic.ByteStringObject(part) for part in parts)
 
     def appended(self, size: int) -> Appended:
         """The update for a file of `size` bytes."""

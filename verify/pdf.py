@@ -34,6 +34,10 @@ Tolerance = Literal["harmless", "lenient", "loose"]
 """`harmless`: strict, but for hybrid-reference files; what is signed must read the same everywhere.
 `lenient`: strict where possible, else what readers forgive; for judging, where a warning says so. `loose`: forgive."""
 
+_RETIRED = 5
+"""Revision of the standard security handler that never became part of ISO 32000-2 (deprecated there, Table 21): weaker
+than the one before and after it, and pyHanko does not know it."""
+
 UNEXPECTED = (
     PdfError,
     ValueError,
@@ -159,6 +163,8 @@ def _check(reader: Reader, *, password: str | None, limits: Limits) -> None:
 def _decrypt(reader: Reader, password: str | None) -> None:
     """Many encrypted files open with the empty user password; then nothing is asked for. What the user password does
     not allow (ISO 32000-1 Table 22) is noted in `reader.permissions`; the owner password allows everything."""
+    if get(reader.trailer["/Encrypt"], "/R") == _RETIRED:
+        raise DocumentEncrypted("encrypted as Acrobat 9 did, by revision 5", reason="encryption-not-supported")
     try:
         result = reader.decrypt(password or "")
     except (*UNEXPECTED, RecursionError) as error:

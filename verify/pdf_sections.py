@@ -39,6 +39,7 @@ _WORTHWHILE = 200
 _SMALL = 1 << 13
 _USED = ord("n")
 _MAX_GENERATION = 0xFFFF
+"""§7.5.4. Object 0, which is always free, may say what it likes: MuPDF has it say 65536."""
 _SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
 _TRAILER = re.compile(rb"\s*trailer\s*")
 _SMALL_TABLE = re.compile(
@@ -260,7 +261,7 @@ def _entries(table: bytes) -> tuple[XRefSectionData | None, int]:
         highest = max(highest, number + len(rows) // _ROW - 1)
         for at in range(0, len(rows), _ROW):
             generation = int(rows[at + 11 : at + 16])
-            if generation > _MAX_GENERATION:
+            if generation > _MAX_GENERATION and number:
                 return None, 0
             if number and rows[at + 17] == _USED:
                 data.standard_xrefs[number] = generation, int(rows[at : at + 10])
@@ -313,7 +314,7 @@ class Table(XRefSectionData):
         marks = rows[17::_ROW]
         for row in {found.start() for found in re.finditer(b"f", marks)} | _with_generation(rows):
             generation = int(rows[row * _ROW + 11 : row * _ROW + 16])
-            if generation > _MAX_GENERATION:
+            if generation > _MAX_GENERATION and first + row:
                 return None
             if first + row:
                 (freed if marks[row] == ord("f") else higher)[first + row] = generation
