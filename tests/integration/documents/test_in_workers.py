@@ -9,11 +9,13 @@ import pytest
 from api.sandbox import start
 from api.sandbox.errors import WorkerRefusal
 from api.sandbox.pool import SandboxLimits
+from signer.model import FieldPlan, Place
 from tests import documents
 from tests.documents import pdf
 from tests.integration.sandbox.test_operations import judge, sign
 from tests.pki import Authority, Signer
 from tests.unit.documents.test_content import SUSPECT
+from tests.unit.documents.test_integrity_codes import coded
 from tests.unit.documents.test_repair import DAMAGES
 from verify.fetcher import Offline
 
@@ -73,3 +75,15 @@ def test_content(kind: str, sandbox, root, signer, tmp_path: Path) -> None:
     source = documents.changed(tmp_path / "a.pdf", pdf(tmp_path / "plain.pdf"), change)
     assert code in sign(sandbox, source, tmp_path / "out.pdf", signer, fetcher=Offline()).warnings
     assert code in {one.code for one in judge(sandbox, tmp_path / "out.pdf", root).warnings}
+
+
+def test_archives_and_integrity_codes(sandbox, root, signer, tmp_path: Path) -> None:
+    """The font for an archive's fields is at hand there, and so is what checks an integrity code."""
+    boxes = (FieldPlan("so", kind="text", place=Place(1, (50, 700, 150, 720))),)
+    archive, out = documents.pdfa(tmp_path / "a.pdf", part=2), tmp_path / "out.pdf"
+    sign(sandbox, archive, out, signer, fetcher=Offline(), fields=boxes)
+    assert b"/KysoSerif" in out.read_bytes()
+    assert [one.intact for one in judge(sandbox, out, root).signatures] == [True]
+    with pytest.raises(WorkerRefusal) as refused:
+        sign(sandbox, coded(tmp_path / "coded.pdf"), out, signer, fetcher=Offline(), password="user")
+    assert refused.value.code == "document-mac"

@@ -18,29 +18,30 @@ from verify.errors import DocumentBroken
 pytestmark = pytest.mark.pades
 
 
-@pytest.fixture
-def coded(tmp_path: Path) -> Path:
-    path = tmp_path / "coded.pdf"
-    with documents.pdf(tmp_path / "plain.pdf").open("rb") as source, path.open("w+b") as target:
+def coded(path: Path) -> Path:
+    """A document with such a code, under the passwords `owner` and `user`."""
+    with documents.pdf(path.with_suffix(".plain.pdf")).open("rb") as source, path.open("w+b") as target:
         writer = copy_into_new_writer(PdfFileReader(source))
         writer.encrypt(owner_pass="owner", user_pass="user", pdf_mac=True)
         writer.write(target)
     return path
 
 
-def test_it_is_refused_before_anything_is_signed(hand: Hand, coded: Path, tmp_path: Path) -> None:
-    """A signature would make the code wrong: `document-mac`, whoever's password it is."""
+def test_it_is_refused_before_anything_is_signed(hand: Hand, tmp_path: Path) -> None:
+    """A signature would make the code wrong: `document-mac`, whosever password it is."""
+    source = coded(tmp_path / "coded.pdf")
     for password in ("owner", "user"):
         with pytest.raises(DocumentHasMac):
-            hand.prepare(coded, tmp_path / "out.pdf", password=password)
+            hand.prepare(source, tmp_path / "out.pdf", password=password)
 
 
-def test_it_is_read(coded: Path) -> None:
+def test_it_is_read(tmp_path: Path) -> None:
     """Reading one is no trouble; one that was altered without its password is broken, not locked."""
-    with coded.open("rb") as file:
+    source = coded(tmp_path / "coded.pdf")
+    with source.open("rb") as file:
         assert pdf.has_mac(pdf.open_reader(file, limits=Limits(), password="user"))
-    data = coded.read_bytes()
-    coded.write_bytes(data.replace(b"/MediaBox", b"/MediaBoy", 1))
-    with coded.open("rb") as file, pytest.raises(DocumentBroken) as caught:
+    data = source.read_bytes()
+    source.write_bytes(data.replace(b"/MediaBox", b"/MediaBoy", 1))
+    with source.open("rb") as file, pytest.raises(DocumentBroken) as caught:
         pdf.open_reader(file, limits=Limits(), password="user")
     assert "mac" == caught.value.facts["reason"]
