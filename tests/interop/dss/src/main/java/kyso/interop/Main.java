@@ -15,11 +15,11 @@ import java.util.concurrent.TimeoutException;
 /**
  * Reads lines `reader TAB document TAB folder-or-nothing` from standard input and answers each finding with a
  * line `reader TAB document TAB id TAB verdict TAB words`. The arguments are trust anchors (PEM files); none trusts
- * nobody. A document that makes a reader throw, or take longer than a minute, is answered too.
+ * nobody. A document that makes a reader throw, or take longer than four minutes, is answered too.
  */
 public final class Main {
 
-    private static final int PATIENCE = 60;
+    private static final int PATIENCE = 240;
 
     private Main() {}
 
