@@ -102,8 +102,8 @@ def test_whatever_dies_is_started_again_and_the_end_is_orderly(supervised, home)
     service answers as before; SIGTERM ends all and leaves neither a process nor the permit secret."""
     running = supervised()
     ready = running.wait_for("ready")
-    assert "api-2" not in running.pids()
-    running.wait_for("started", process="api-2")
+    second = running.wait_for("started", process="api-2")
+    assert running.lines.index(ready) < running.lines.index(second)
     assert set(running.pids()) == NAMES
     secret = run_dir(home) / "permit.secret"
     assert (len(secret.read_bytes()), secret.stat().st_mode & 0o777) == (32, 0o600)

@@ -33,7 +33,7 @@ async def application(_scope, receive, send) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server with small bounds of time."""
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(protocol, "SILENCE", 0.3)
+    monkeypatch.setattr(protocol, "SILENCE", 1.5)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(application, http=protocol.Bounded, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
@@ -47,7 +47,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def answer(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
     """All that the server says until it closes, or has answered and waits."""
     said = b""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=3)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
@@ -83,4 +83,4 @@ def test_a_body_that_stands_still_ends_the_connection(port: int):
     """A sender that stops is let go; one that is slow is not."""
     head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
     assert b"" == answer(port, head, b"abc")
-    assert answer(port, head, *[b"a"] * 10, pause=0.1).startswith(b"HTTP/1.1 200 OK")
+    assert answer(port, head, *[b"a"] * 10, pause=0.2).startswith(b"HTTP/1.1 200 OK")
