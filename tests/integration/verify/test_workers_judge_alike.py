@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import random
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from api.sandbox.errors import WorkerDied, WorkerRefusal
 from api.sandbox.pool import Worker
 from api.workflows.documents import DocumentWorker
 from tests.fuzzing import seeds
+from tests.fuzzing.mutations import Recipe, mutate
 from tests.unit.verify.world import DEFAULT, NOW
 from verify import engine
 from verify.errors import VerifyError
@@ -21,7 +25,7 @@ from verify.trust import Trust
 
 pytestmark = pytest.mark.judging
 
-LARGEST = 120_000
+LARGEST = 60_000
 """Bytes of a file: what reading needs does not depend on how much there is to read."""
 
 
@@ -42,6 +46,20 @@ def test_every_document_is_judged_alike() -> None:
             if there != here(path):
                 differing.append(path.name)
     assert differing == []
+
+
+def test_mutated_documents_end_in_a_report_or_a_code() -> None:
+    """No mutation of our documents ends a worker, nor an operation in an error that nobody meant."""
+    ours = seeds.ours()
+    with start.private() as sandbox:
+        for number in range(40):
+            recipe = Recipe.draw(random.Random(f"worker:{number}"))
+            with tempfile.TemporaryFile() as file, sandbox.worker("test") as worker:
+                file.write(mutate(ours[number % len(ours)].read_bytes(), recipe))
+                file.flush()
+                order = calls.Verify("a.pdf", Trust(), "default", NOW)
+                with suppress(WorkerRefusal):
+                    worker.call("verify", order, files=[file.fileno()], fetcher=Offline(), result=Report)
 
 
 class DyingWhileDrawing:
