@@ -117,7 +117,8 @@ class Certificates:
         self.issuers = Issuers(self.fetcher)
         given = Evidence(self.trust.intermediates, self.trust.crls, self.trust.ocsps)
         self.proofs = Proofs(self.now)
-        self.revocation = Revocation(self.evidence.with_(given), self.fetcher, self.policy, self.now)
+        # What was supplied stands first: nothing in a document crowds it out of what is looked at.
+        self.revocation = Revocation(given.with_(self.evidence), self.fetcher, self.policy, self.now)
 
     def judge(
         self,
@@ -258,9 +259,10 @@ class Certificates:
 
     def issuer_until(self, status: Status, path: Path, *, index: int) -> datetime | None:
         """Until when the certificate holds whose key signed the evidence; None: an anchor's, which its own period ends."""
-        issuer = _responder(status.evidence) or (path.certificates[index - 1] if index > 1 else None)
-        end: datetime | None = issuer.not_valid_after if issuer is not None else None
-        return end
+        ends = list(_responders(status.evidence))
+        if not ends and index > 1:
+            ends.append(path.certificates[index - 1].not_valid_after)
+        return min(ends, default=None)
 
     def wants_fresh(self, role: Role, *, is_leaf: bool) -> bool:
         return ("ca" if not is_leaf else "timestamp" if role == "timestamp" else "signer") in self.policy.fresh_evidence
@@ -372,8 +374,9 @@ class Certificates:
         return (Problem(code, "expired", end),)
 
 
-def _responder(evidence: Evidence) -> x509.Certificate | None:
-    """The certificate in an OCSP response whose key signed it; None when that is the CA's own, or it is a list."""
+def _responders(evidence: Evidence) -> Iterator[datetime]:
+    """The ends of certificates by which an OCSP response may have been signed, none when that is the CA's own. Of
+    several the earliest counts: anybody can add one that ends later."""
     for der in evidence.ocsps:
         try:
             identity = ocsp.OCSPResponse.load(der)["response_bytes"]["response"].parsed["tbs_response_data"][
@@ -382,10 +385,9 @@ def _responder(evidence: Evidence) -> x509.Certificate | None:
             for one in map(x509.Certificate.load, evidence.certificates):
                 by_key = identity.name == "by_key" and identity.native == one.public_key.sha1
                 if by_key or (identity.name == "by_name" and same_name(identity.chosen, one.subject)):
-                    return one
+                    yield one.not_valid_after
         except UNEXPECTED:
             continue
-    return None
 
 
 def _gravity(problem: Problem) -> int:

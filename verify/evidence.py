@@ -12,65 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from asn1crypto import x509
 
-from verify import revocation_lists, revocation_responses
 from verify.chain import Path
 from verify.errors import TrustUnusable
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 from verify.found import Evidence
-from verify.issuance import UNEXPECTED, fingerprint
+from verify.issuance import fingerprint
 from verify.policy import Policy
-from verify.remembered import Remembered
+from verify.revocation_answers import Answer, Source, Status, answers
 from verify.revocation_authority import Authority, Speaker
-from verify.revocation_lists import ALL_REASONS, REMOVED, ListUnusable, RevocationList
-from verify.revocation_responses import Response, ResponseUnusable
 from verify.revocation_sources import addresses_crl, addresses_ocsp, ocsp_request
 from verify.trust import unarmour
 
-State = Literal["good", "revoked", "unknown"]
-Source = Literal["document", "fetched"]
-
-MAX_CHECKED = 24
-"""Pieces of evidence looked at for one certificate."""
+__all__ = ["Revocation", "Status", "issued_after", "needs_none"]
 
 MAX_ADDRESSES = 4
-LARGEST_REMEMBERED = 256 * 1024
 _NO_REVOCATION_AVAILABLE = "2.5.29.56"
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is known about one certificate. `issued` is thisUpdate; `reason` is a code for the report."""
-
-    state: State
-    reason: str = ""
-    issued: datetime | None = None
-    revoked_at: datetime | None = None
-    kind: Literal["ocsp", "crl", ""] = ""
-    source: Source | Literal[""] = ""
-    on_hold: bool = False
-    unreachable: tuple[str, ...] = ()
-    """Addresses that were asked and did not answer."""
-    evidence: Evidence = field(default_factory=Evidence)
-    """What says so: the OCSP response with the certificates in it, or the lists. Empty where nothing was needed."""
-    until: datetime | None = None
-    """Up to when the evidence counts as recent by the policy: nextUpdate, or an age."""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One piece of evidence that speaks about the certificate and is authentic."""
-
-    status: Status
-    until: datetime | None
-    """nextUpdate."""
-
-
-_LISTS = Remembered["RevocationList | ListUnusable"](limit=128)
-_RESPONSES = Remembered["Response | ResponseUnusable"](limit=128)
 
 
 @dataclass
@@ -131,7 +90,7 @@ class Revocation:
         )
         return tuple(replace(a.status, until=self._limit(a)) for a in answers if a.status.state != "unknown")
 
-    def _why_unknown(self, answers: list[_Answer], unreachable: tuple[str, ...]) -> str:
+    def _why_unknown(self, answers: list[Answer], unreachable: tuple[str, ...]) -> str:
         known = [a.status.issued for a in answers if a.status.state != "unknown" and a.status.issued is not None]
         if known:
             return "in-the-future" if min(known) > self.now else "stale"
@@ -139,7 +98,7 @@ class Revocation:
             return "status-unknown"
         return "unreachable" if unreachable else "no-evidence"
 
-    def _settle(self, answers: list[_Answer], *, reference: datetime, strict: bool) -> Status | None:
+    def _settle(self, answers: list[Answer], *, reference: datetime, strict: bool) -> Status | None:
         newest_good = max(
             (a.status.issued for a in answers if a.status.state == "good" and a.status.issued), default=None
         )
@@ -158,7 +117,7 @@ class Revocation:
         newest = max(usable, key=lambda a: a.status.issued or self.now, default=None)
         return newest.status if newest is not None else None
 
-    def _recent(self, answer: _Answer, *, reference: datetime, strict: bool) -> bool:
+    def _recent(self, answer: Answer, *, reference: datetime, strict: bool) -> bool:
         """EN 319 102-1 §5.2.5. `strict`: only what asking a server could not improve."""
         issued = answer.status.issued
         skew = timedelta(seconds=self.policy.clock_skew_seconds)
@@ -169,7 +128,7 @@ class Revocation:
             return issued >= reference
         return (self.now if strict else reference) <= limit + skew
 
-    def _limit(self, answer: _Answer) -> datetime | None:
+    def _limit(self, answer: Answer) -> datetime | None:
         """Up to when it is recent, by the policy (EN 319 102-1 §5.2.5)."""
         issued = answer.status.issued
         if issued is None:
@@ -178,88 +137,11 @@ class Revocation:
             return issued + timedelta(hours=self.policy.max_age_hours)
         return answer.until or issued + timedelta(hours=self.policy.fallback_age_hours)
 
-    def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[_Answer]:
-        """What of the evidence speaks about the certificate and is authentic."""
+    def _answers(self, path: Path, *, index: int, evidence: Evidence, source: Source) -> Iterator[Answer]:
         authority = Authority(self.policy, path, index, (*self.evidence.certificates, *evidence.certificates))
-        checked = 0
-        for der in evidence.ocsps:
-            response = _response(der)
-            single = (
-                revocation_responses.about(response, authority.certificate, issuer=authority.issuer)
-                if response
-                else None
-            )
-            if response is None or single is None:
-                continue
-            checked += 1
-            if checked > MAX_CHECKED:
-                break
-            speaker = authority.responder(response)
-            if speaker is not None and self._stands(speaker, by=response.produced):
-                certificates = tuple(dict.fromkeys((*response.certificates, *speaker.certificates)))
-                status = Status(
-                    single.state,
-                    reason=single.reason if single.state != "unknown" else "status-unknown",
-                    issued=single.issued,
-                    revoked_at=single.revoked_at,
-                    kind="ocsp",
-                    source=source,
-                    on_hold=single.reason == "certificate_hold",
-                    evidence=Evidence(certificates, ocsps=(der,)),
-                )
-                yield _Answer(status, single.until)
-        yield from self._by_lists(authority, evidence=evidence, source=source)
+        return answers(authority, evidence, source=source, stands=self._stands)
 
-    def _by_lists(self, authority: Authority, *, evidence: Evidence, source: Source) -> Iterator[_Answer]:
-        """RFC 5280 §6.3.3: each complete list with its delta; lists that cover the reasons only together, together."""
-        numbered = "crl-number" not in self.policy.waived
-        lists = [
-            one for one in map(_list, dict.fromkeys(evidence.crls)) if one and not (numbered and one.number is None)
-        ]
-        relevant = [(one, reasons) for one in lists if (reasons := _covered(one, authority.certificate))]
-        relevant.sort(key=lambda pair: pair[0].issued, reverse=True)
-        deltas = [one for one, _ in relevant if one.base is not None]
-        partial: list[tuple[frozenset[str], _Answer]] = []
-        for listed, reasons in [pair for pair in relevant if pair[0].base is None][:MAX_CHECKED]:
-            answer = self._by_list(listed, deltas, authority=authority, source=source)
-            if answer is None:
-                continue
-            if answer.status.state == "revoked" or reasons == ALL_REASONS:
-                yield answer
-            else:
-                partial.append((reasons, answer))
-        if partial and frozenset().union(*(reasons for reasons, _ in partial)) == ALL_REASONS:
-            yield _together([answer for _, answer in partial])
-
-    def _by_list(
-        self, listed: RevocationList, deltas: list[RevocationList], *, authority: Authority, source: Source
-    ) -> _Answer | None:
-        speaker = authority.list_issuer(listed)
-        if speaker is None or not self._stands(speaker, by=listed.issued):
-            return None
-        applied = [listed]
-        for delta in deltas:
-            if revocation_lists.continues(delta, listed) and authority.signed(delta, by=speaker):
-                applied.insert(0, delta)
-                break
-        try:
-            entry = next(filter(None, (one.find(authority.certificate) for one in applied)), None)
-        except ListUnusable:
-            return None
-        ends = [one.until for one in applied if one.until is not None]
-        status = Status(
-            "good" if entry is None or entry.reason == REMOVED else "revoked",
-            issued=applied[0].issued,
-            kind="crl",
-            source=source,
-            evidence=Evidence(speaker.certificates, crls=tuple(one.der for one in applied)),
-        )
-        if entry is not None and status.state == "revoked":
-            held = entry.reason == "certificate_hold"
-            status = replace(status, reason=entry.reason, revoked_at=entry.revoked_at, on_hold=held)
-        return _Answer(status, min(ends, default=None))
-
-    def _stands(self, speaker: Speaker, *, by: datetime) -> bool:
+    def _stands(self, speaker: Speaker, by: datetime) -> bool:
         """Whether who signed evidence was itself in force then and is not revoked; the CAs of the path are anyway."""
         for path, index in speaker.unproven:
             certificate = path.certificates[index]
@@ -291,7 +173,7 @@ class Revocation:
                 continue
             ocsps.append(answer)
             found = Evidence(ocsps=tuple(ocsps))
-            if any(self._answers(path, index=index, evidence=found, source="fetched")):
+            if any(map(self._settles, self._answers(path, index=index, evidence=found, source="fetched"))):
                 return found, ()
         crls: list[bytes] = []
         for url in list(addresses_crl(certificate))[:MAX_ADDRESSES]:
@@ -304,6 +186,11 @@ class Revocation:
             except TrustUnusable:
                 unreachable.append(url)
         return Evidence(ocsps=tuple(ocsps), crls=tuple(crls)), tuple(unreachable)
+
+    def _settles(self, answer: Answer) -> bool:
+        """Whether no list need be asked for after this response."""
+        good = answer.status.state == "good" and self._recent(answer, reference=self.now, strict=True)
+        return good or answer.status.state == "revoked"
 
     def _ask(self, request: FetchRequest) -> bytes | None:
         if request not in self._fetched:
@@ -328,54 +215,10 @@ def _lists(body: bytes) -> tuple[bytes, ...]:
         return ()
 
 
-def _revocation_order(answer: _Answer) -> tuple[bool, datetime]:
+def _revocation_order(answer: Answer) -> tuple[bool, datetime]:
     return answer.status.on_hold, answer.status.revoked_at or datetime.max.replace(tzinfo=UTC)
 
 
 def issued_after(status: Status, moment: datetime) -> bool:
     """Whether the evidence is newer than `moment`; responders and lists count in whole seconds."""
     return status.issued is not None and status.issued >= moment.replace(microsecond=0)
-
-
-def _together(answers: list[_Answer]) -> _Answer:
-    """Several lists that all say good, each for some reasons: as old as the oldest."""
-    oldest = min(
-        (answer.status for answer in answers), key=lambda status: status.issued or datetime.max.replace(tzinfo=UTC)
-    )
-    evidence = Evidence()
-    for answer in answers:
-        evidence = evidence.with_(answer.status.evidence)
-    ends = [answer.until for answer in answers if answer.until is not None]
-    return _Answer(replace(oldest, evidence=evidence), min(ends, default=None))
-
-
-def _covered(listed: RevocationList, certificate: x509.Certificate) -> frozenset[str]:
-    try:
-        return revocation_lists.covered(listed, certificate)
-    except UNEXPECTED:
-        return frozenset()
-
-
-def _list(der: bytes) -> RevocationList | None:
-    """A list, read once where it is small; None when it is none that can be used."""
-    found = _read_list(der) if len(der) > LARGEST_REMEMBERED else _LISTS.get((der,), lambda: _read_list(der))
-    return found if isinstance(found, RevocationList) else None
-
-
-def _read_list(der: bytes) -> RevocationList | ListUnusable:
-    try:
-        return revocation_lists.read(der)
-    except ListUnusable as error:
-        return error
-
-
-def _response(der: bytes) -> Response | None:
-    found = _RESPONSES.get((der,), lambda: _read_response(der))
-    return found if isinstance(found, Response) else None
-
-
-def _read_response(der: bytes) -> Response | ResponseUnusable:
-    try:
-        return revocation_responses.read(der)
-    except ResponseUnusable as error:
-        return error

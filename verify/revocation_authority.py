@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain as following
+from itertools import islice
 from typing import Any
 
 from asn1crypto import core, x509
@@ -27,7 +28,10 @@ from verify.revocation_lists import RevocationList, signed_parts
 from verify.revocation_responses import Response, may_respond, needs_no_check
 from verify.trust import Trust
 
-MOST_CANDIDATES = 16
+MOST_CANDIDATES = 64
+"""Certificates outside the path that are looked at for the issuer of one list."""
+MOST_RESPONDERS = 4
+"""Certificates that one response may mean by its responder."""
 LARGEST_REMEMBERED = 256 * 1024
 _SIGNED = Remembered[bool](limit=512)
 
@@ -97,9 +101,9 @@ class Authority:
         try:
             if response.names(self.issuer) and self._responded(response, key=self._keys[self.index - 1]):
                 return Speaker(self.issuer)
-            for der in dict.fromkeys((*response.certificates, *self.helpers)):
-                other = load(der)
-                if other is not None and response.names(other) and self._appointed(other, response):
+            known = filter(None, map(load, dict.fromkeys((*response.certificates, *self.helpers))))
+            for other in islice(filter(response.names, known), MOST_RESPONDERS):
+                if self._appointed(other, response):
                     sub = (Path((*self.path.certificates[: self.index], other)), self.index)
                     return Speaker(other, () if needs_no_check(other) else (sub,), must_be_known=False)
         except UNEXPECTED:
@@ -125,7 +129,7 @@ class Authority:
             if der in members or (other := load(der)) is None:
                 continue
             count += 1
-            if count > MOST_CANDIDATES * 4:
+            if count > MOST_CANDIDATES:
                 return
             yield other
 

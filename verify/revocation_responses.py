@@ -46,9 +46,12 @@ class Response:
     def names(self, certificate: x509.Certificate) -> bool:
         """Whether the responder says that it is this one, by name or by the SHA-1 of its key."""
         identity = self.basic["tbs_response_data"]["responder_id"]
-        if identity.name == "by_key":
-            return bool(identity.native == hashlib.sha1(key_bits(certificate)).digest())  # noqa: S324 - an identifier
-        return bool(identity.chosen.hashable == certificate.subject.hashable)
+        try:
+            if identity.name == "by_key":
+                return bool(identity.native == hashlib.sha1(key_bits(certificate)).digest())  # noqa: S324
+            return bool(identity.chosen.hashable == certificate.subject.hashable)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            return False
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,11 @@ from tests.unit.verify.forge import (
 )
 from tests.unit.verify.world import DAY, DEFAULT, NOW, Network
 from verify import revocation_lists
+from verify.chain import Path
 from verify.engine import CertificateReport
-from verify.fetcher import FetchRequest
+from verify.evidence import Revocation
+from verify.fetcher import FetchRequest, Offline
+from verify.found import Evidence
 
 pytestmark = pytest.mark.judging
 
@@ -269,6 +272,16 @@ class TestAsking:
     def test_a_list_where_the_responder_is_away(self) -> None:
         assert told(self.ask(Network({self.LIST: listing(CA)}))) == "passed"
 
+    def test_a_list_where_the_responder_does_not_know(self) -> None:
+        """An answer that settles nothing is no reason not to ask on; nor is one that is too old."""
+        leaf = forge("Leaf", issuer=CA, serial=4711)
+        unknown = response(leaf, issuer=CA, status=UNKNOWN)
+        old = response(leaf, issuer=CA, issued=NOW - 9 * DAY, until=NOW - 8 * DAY)
+        for answer in (unknown, old):
+            assert told(self.ask(Network({self.OCSP: answer, self.LIST: listing(CA)}))) == "passed"
+            revoking = listing(CA, revoked=[4711])
+            assert told(self.ask(Network({self.OCSP: answer, self.LIST: revoking}))).startswith("REVOKED_NO_POE")
+
     def test_a_list_as_pem(self) -> None:
         """Met in the field."""
         assert told(self.ask(Network({self.LIST: pem.armor("X509 CRL", listing(CA))}))) == "passed"
@@ -299,6 +312,20 @@ class TestAsking:
         network = Network({self.LIST: listing(CA)})
         assert told(judged(stranger, root=ROOT, policy=DEFAULT, fetcher=network)).startswith("NO_CERTIFICATE_CHAIN")
         assert FetchRequest("crl", self.LIST) not in network.asked
+
+
+def test_nothing_crowds_out_what_was_supplied() -> None:
+    """A document may bring any number of lists and responses; one that revokes, from the trust store, is seen first."""
+    stranger = forge("Stranger", ca=True)
+    fakes = [listing(CA, signer=stranger, number=number, issued=NOW) for number in range(60)]
+    answers = [response(LEAF, issuer=CA, responder=stranger, issued=NOW - number * DAY) for number in range(60)]
+    revoking = listing(CA, revoked=[LEAF.serial], issued=NOW - 5 * DAY)
+    good = response(LEAF, issuer=CA)
+    path = Path(tuple(x509.Certificate.load(one.der) for one in (ROOT, CA, LEAF)))
+    brought = Evidence(crls=tuple(fakes * 20), ocsps=(*answers, good))
+    supplied = Evidence(crls=(revoking,)).with_(brought)
+    status = Revocation(supplied, Offline(), DEFAULT, NOW).of(path, index=2, reference=NOW)
+    assert status.state == "revoked"
 
 
 def test_evidence_is_weighed_by_its_own_age() -> None:
