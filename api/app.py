@@ -24,7 +24,19 @@ from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
-from api.routes import audit, documentation, extensions, health, keys, pages, signatures, trust, tsa, verifications
+from api.routes import (
+    audit,
+    documentation,
+    evidence,
+    extensions,
+    health,
+    keys,
+    pages,
+    signatures,
+    trust,
+    tsa,
+    verifications,
+)
 from api.services import Services
 from api.visitors import Visitors
 
@@ -61,7 +73,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.side_room = Room("side", threads=SIDE_THREADS)
     chosen = services.settings.verification
     app.state.visitors = Visitors(per_minute=chosen.public_per_minute, at_a_time=chosen.public_at_a_time)
-    for module in (signatures, extensions, verifications, tsa, keys, trust, audit, health, pages):
+    for module in (signatures, evidence, extensions, verifications, tsa, keys, trust, audit, health, pages):
         app.include_router(module.router)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):

@@ -48,6 +48,8 @@ STATUS: Mapping[str, int] = {
     "timestamp-unreadable": 422,
     "page-not-found": 422,
     "verify-error": 422,
+    "evidence-unusable": 422,
+    "evidence-too-large": 422,
     "stale-document": 409,
     "upload-too-large": 413,
     "name-invalid": 422,

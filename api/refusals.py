@@ -107,3 +107,17 @@ class InternalError(ApiError):
 
     code = "internal-error"
     actor = "developer"
+
+
+class EvidenceUnusable(ApiError):
+    """The ZIP of evidence is not whole, was changed, or is no evidence."""
+
+    code = "evidence-unusable"
+    actor = "caller"
+
+
+class EvidenceTooLarge(ApiError):
+    """What the judgement rested on is too large for a ZIP of evidence."""
+
+    code = "evidence-too-large"
+    actor = "caller"

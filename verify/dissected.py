@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class Spoken:
-    """Piece `item` of the evidence speaks of the certificate of pair `pair`; both count from 0."""
+    """Piece `item` of the evidence speaks of the certificate of pair `pair`; both count from 0. `at` is when it was made
+    (an answer) or issued (a list), `status` what an answer says."""
 
     item: int
     pair: int
+    at: datetime
+    status: str = ""
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,8 @@ def speaks(
     """Which answers and which lists are about which pairs. What cannot be read speaks of nobody."""
     known = [(number, *loaded) for number, pair in enumerate(pairs) if (loaded := _load(pair)) is not None]
     return (
-        tuple(Spoken(item, pair) for item, der in enumerate(ocsps) for pair in _asked_about(der, known)),
-        tuple(Spoken(item, pair) for item, der in enumerate(crls) for pair in _listed_by(der, known)),
+        tuple(spoken for item, der in enumerate(ocsps) for spoken in _asked_about(item, der, known)),
+        tuple(spoken for item, der in enumerate(crls) for spoken in _listed_by(item, der, known)),
     )
 
 
@@ -68,35 +68,37 @@ def _load(pair: Pair) -> tuple[x509.Certificate, x509.Certificate] | None:
         return None
 
 
-def _asked_about(der: bytes, known: _Known) -> Iterator[int]:
+def _asked_about(item: int, der: bytes, known: _Known) -> Iterator[Spoken]:
     """RFC 6960 §4.1.1: an answer names a certificate by digests of its issuer's name and key, and by serial number."""
     try:
-        answers = ocsp.OCSPResponse.load(der).response_data["responses"]
+        said = ocsp.OCSPResponse.load(der).response_data
+        made = said["produced_at"].native
         named = []
-        for one in answers:
+        for one in said["responses"]:
             identity = one["cert_id"]
             method = identity["hash_algorithm"]["algorithm"].native
             name, key = identity["issuer_name_hash"].native, identity["issuer_key_hash"].native
-            named.append((method, name, key, identity["serial_number"].native))
+            named.append((method, name, key, identity["serial_number"].native, one["cert_status"].name))
         for number, certificate, issuer in known:
-            for method, name, key, serial in named:
+            for method, name, key, serial, status in named:
                 if (
                     serial == certificate.serial_number
                     and name == hashlib.new(method, raw(certificate.issuer), usedforsecurity=False).digest()
                     and key == hashlib.new(method, key_bits(issuer), usedforsecurity=False).digest()
                 ):
-                    yield number
+                    yield Spoken(item, number, made, status)
                     break
     except UNEXPECTED:
         return
 
 
-def _listed_by(der: bytes, known: _Known) -> Iterator[int]:
+def _listed_by(item: int, der: bytes, known: _Known) -> Iterator[Spoken]:
     """RFC 5280 §5.1.2.3: a list is by the issuer that it names; indirect ones are told of nobody here."""
     try:
-        issuer = crl.CertificateList.load(der)["tbs_cert_list"]["issuer"]
+        said = crl.CertificateList.load(der)["tbs_cert_list"]
+        issued = said["this_update"].native
         for number, _, above in known:
-            if same_name(issuer, above.subject):
-                yield number
+            if same_name(said["issuer"], above.subject):
+                yield Spoken(item, number, issued)
     except UNEXPECTED:
         return

@@ -3,6 +3,8 @@
     kyso verify out.pdf --trust var/demo/ca.pem
     kyso verify *.pdf --format json > reports.jsonl
     kyso verify out.pdf --format pdf -o report.pdf
+    kyso verify out.pdf --evidence out.zip
+    kyso verify out.zip --offline
 
 Each document is read in a worker, several at a time, and reported in the order given. A document that cannot be read
 gets a report that says so; it never ends the run. Statuses: 0 every signature passed, 1 one failed, 2 indeterminate,
@@ -16,7 +18,8 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -24,10 +27,13 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, passwords, policies, reporting
+from api.cli import appliance, carrying, console, passwords, policies, reporting
 from api.cli.console import Lang, t
 from api.cli.reporting import Judged
+from api.evidence.collecting import Recorder
+from api.evidence.reading import is_evidence, open_
 from api.workflows.documents import Documents
+from api.workflows.evidence import Made, Terms, judge
 from api.workflows.reporting import portrait as draw
 from verify.fetcher import Fetcher
 from verify.policy import Policy
@@ -59,6 +65,10 @@ class _Question:
     at: datetime
     fetcher: Fetcher
     password: str | None = field(default=None, repr=False)
+    terms: Terms = field(default_factory=Terms)
+    """What of this counts for a ZIP of evidence."""
+    evidence: Path | None = None
+    """Where the evidence of a judgement goes."""
 
 
 def verify(
@@ -79,18 +89,30 @@ def verify(
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
     form: reporting.Form = "text",
     output: reporting.Output = None,
+    evidence: carrying.Out = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     settings = kyso_settings.load()
+    carrying.check(files, evidence)
+    # A ZIP of evidence brings what --offline leaves out: nobody is told then that this machine trusts nobody.
+    brought = offline and not trust and carrying.only(files)
     question = _Question(
         at=appliance.time_of(at, zone=settings.zone),
-        trust=appliance.trust(settings, trust or []),
+        trust=Trust() if brought else appliance.trust(settings, trust or []),
         policy=policies.chosen(settings, policy),
         fetcher=appliance.fetcher(settings, offline=offline),
         password=passwords.given(ask=password, file=password_file),
+        evidence=evidence,
     )
+    terms = Terms(
+        trust=question.trust if trust or not offline else None,
+        policy=question.policy if policy or not offline else None,
+        at=question.at if at or not offline else None,
+        fetcher=None if offline else question.fetcher,
+    )
+    question = replace(question, terms=terms)
     reports = reporting.Reports(form, output, settings.zone, files)
     statuses = []
     with (
@@ -128,16 +150,25 @@ def _judge(path: Path, documents: Documents, question: _Question, *, pictures: b
         return Judged(_unreadable(path, None, question, code="file-not-read", reason=error.strerror or str(error)))
     with file:
         try:
-            with documents.open("cli") as worker:
+            with ExitStack() as opened, documents.open("cli") as worker:
+                if is_evidence(file):
+                    brought = opened.enter_context(open_(file))
+                    report = judge(worker, brought, terms=question.terms, password=question.password)
+                    shown = brought.document
+                    return Judged(report, draw(worker, shown, report, password=question.password) if pictures else None)
+                recorder = Recorder(question.fetcher)
                 report = worker.verify(
                     file,
                     name=path.name,
                     trust=question.trust,
                     policy=question.policy.shipped,
                     at=question.at,
-                    fetcher=question.fetcher,
+                    fetcher=recorder,
                     password=question.password,
                 )
+                if question.evidence is not None:
+                    made = Made(report, question.trust, recorder.answers)
+                    carrying.write(question.evidence, worker, file, made, password=question.password)
                 return Judged(report, draw(worker, file, report, password=question.password) if pictures else None)
         except Exception as error:
             of_the_call = getattr(error, "code", None) in console.NAMED_IN_THE_CALL

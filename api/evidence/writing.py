@@ -1,0 +1,120 @@
+"""Writes a ZIP of evidence: the same report gives the same octets.
+
+write(out, document, told=Told(report, collected, dissected, …))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import BinaryIO
+
+import msgspec
+
+from api import render
+from api.evidence import howto as howtos
+from api.evidence import manifest as manifests
+from api.evidence.collecting import Collected
+from api.evidence.manifest import (
+    DOCUMENT,
+    FORMAT,
+    HOWTO,
+    LEDGER,
+    MANIFEST,
+    POLICY,
+    SUMS,
+    DocumentPart,
+    Manifest,
+    SignaturePart,
+)
+from api.locale import LANGUAGES
+from api.refusals import EvidenceTooLarge
+from api.reports import content, etsi, html
+from api.sandbox.calls import Portrait
+from verify import zips
+from verify.dissected import Dissected
+from verify.report import Report
+from verify.zips import ZipRefused
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that goes into a ZIP beside the document. `ledger` is the file of that name, where there is one."""
+
+    report: Report
+    collected: Collected
+    dissected: Dissected
+    zone: tzinfo
+    portrait: Portrait | None = None
+    ledger: bytes | None = None
+
+
+def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
+    """The ZIP, with the document from an open file. Raises EvidenceTooLarge."""
+    report, name = told.report, DOCUMENT[told.report.document.format or "PDF"]
+    parts, signed = _signatures(told)
+    ledger = {LEDGER: told.ledger} if told.ledger is not None else {}
+    files = {**dict(_pages(told, parts, signed)), **told.collected.files, **signed, **ledger}
+    digests = {name: report.document.sha256, **{file: hashlib.sha256(data).hexdigest() for file, data in files.items()}}
+    encoded = Manifest(
+        format=FORMAT,
+        validated_at=report.validated_at.astimezone(told.zone),
+        policy=report.policy,
+        verdict=report.verdict,
+        document=DocumentPart(name, report.document.name[:300], report.document.sha256),
+        signatures=parts,
+        objects=tuple(told.collected.objects),
+        trust=told.collected.trust,
+        fetched=tuple(told.collected.fetched),
+        files=digests,
+    ).encoded()
+    sums = manifests.sums({MANIFEST: hashlib.sha256(encoded).hexdigest(), **digests})
+    content_: list[tuple[str, bytes | BinaryIO]] = [(MANIFEST, encoded), (SUMS, sums), (name, document)]
+    try:
+        zips.write(out, (*content_, *files.items()))
+    except ZipRefused as error:
+        raise EvidenceTooLarge(f"no ZIP: {error}", reason=error.reason) from error
+
+
+def _signatures(told: Told) -> tuple[tuple[SignaturePart, ...], dict[str, bytes]]:
+    """Of each signature its value, and its CMS where one stands in the document by itself."""
+    values = {one.id: one.data for one in told.report.objects if one.kind == "signature"}
+    cuts = {cut.id: cut for cut in told.dissected.cuts}
+    parts: list[SignaturePart] = []
+    files: dict[str, bytes] = {}
+    for number, one in enumerate(told.report.signatures, 1):
+        cut, value = cuts.get(one.id), values.get(one.material.object, b"")
+        of_value = f"signatures/{number}.value" if value else None
+        of_cms = f"signatures/{number}.p7s" if cut is not None and cut.cms and one.parent is None else None
+        if of_value is not None:
+            files[of_value] = value
+        if of_cms is not None and cut is not None:
+            files[of_cms] = cut.cms
+        parts.append(SignaturePart(one.id[:300], of_value, of_cms, cut.byte_range if of_cms and cut else None))
+    return tuple(parts), files
+
+
+def _pages(told: Told, parts: tuple[SignaturePart, ...], signed: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """What people read, and the same for programs."""
+    report = told.report
+    sizes = {name: len(data) for name, data in (*told.collected.files.items(), *signed.items())}
+    guide = howtos.howto(
+        report, told.collected, told.dissected, parts=parts, sizes=sizes, ledger=told.ledger is not None
+    )
+    for language in LANGUAGES:
+        yield HOWTO[language], howtos.page(guide, language=language)
+    shape = msgspec.json.encode(render.report_json(report, zone=told.zone))
+    yield "report.json", msgspec.json.format(shape, indent=2) + b"\n"
+    yield "report.xml", etsi.report_xml(report)
+    for language in LANGUAGES:
+        page = html.page(content.told(report, language=language, zone=told.zone, portrait=told.portrait))
+        yield f"report.{language}.html", page.encode()
+    yield POLICY, (report.policy_details.text if report.policy_details is not None else "").encode()
+
+
+def pairs(told: Collected, report: Report) -> tuple[tuple[bytes, bytes], ...]:
+    """The certificates of `howtos.pairs_of`; nothing for what is not in the ZIP."""
+    found: Mapping[str, bytes] = told.data
+    return tuple((found.get(one, b""), found.get(issuer, b"")) for one, issuer in howtos.pairs_of(report))

@@ -1,0 +1,56 @@
+"""`GET /v1/signatures/{id}/evidence`: a ZIP that an auditor can check offline, also without Kyso."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from fastapi import APIRouter
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from api.routes import common
+from api.routes.common import PROBLEMS
+from api.workflows import carrying
+
+router = APIRouter(prefix="/v1/signatures", tags=["signatures"])
+
+ZIP = "application/zip"
+
+
+@router.get(
+    "/{identity}/evidence",
+    summary="Everything that the judgement of the signed document rests on, to be checked offline",
+    responses={
+        200: {
+            "content": {ZIP: {}},
+            "description": "A ZIP: the document, the reports, certificates, OCSP answers, lists, timestamps, the policy, "
+            "the ledger's lines with proofs, and pages that say how to check it with openssl and pdfsig. "
+            "`kyso verify FILE.zip --offline` judges it anew.",
+        },
+        **PROBLEMS,
+    },
+)
+async def evidence(request: Request, identity: str) -> Response:
+    caller = await common.caller(request, "verify")
+    common.accepted(request, (ZIP,))
+    services = common.services(request)
+
+    def work() -> Path:
+        with tempfile.NamedTemporaryFile(dir=services.settings.tmp, suffix=".zip", delete=False) as file:
+            path = Path(file.name)
+            try:
+                carrying.write(services, caller, identity, cast(BinaryIO, file))
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return path
+
+    path = await common.room(request).run(work)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{identity}.evidence.zip"',
+    }
+    return FileResponse(path, 200, headers, ZIP, background=BackgroundTask(path.unlink, missing_ok=True))
