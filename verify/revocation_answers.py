@@ -17,6 +17,7 @@ from typing import Literal
 from asn1crypto import x509
 
 from verify import revocation_lists, revocation_responses
+from verify.asn1 import raw
 from verify.found import Evidence
 from verify.issuance import UNEXPECTED
 from verify.remembered import Remembered
@@ -81,7 +82,8 @@ def _by_responses(authority: Authority, evidence: Evidence, *, source: Source, s
         speaker = authority.responder(response)
         if speaker is None or not stands(speaker, response.produced):
             continue
-        certificates = tuple(dict.fromkeys((*response.certificates, *speaker.certificates)))
+        own = () if speaker.certificate is authority.issuer else (raw(speaker.certificate),)
+        certificates = tuple(dict.fromkeys((*response.certificates, *speaker.certificates, *own)))
         status = Status(
             single.state,
             reason=single.reason if single.state != "unknown" else "status-unknown",
