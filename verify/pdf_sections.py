@@ -1,6 +1,6 @@
 """Reads cross-reference tables quickly: those whose lines are all of the form that ISO 32000-1 §7.5.4 prescribes.
 
-A short table is taken by one regular expression, a long one is kept as bytes and looked up by line, and the trailer of
+A short table is taken by one regular expression, a long one is kept as bytes (`verify.pdf_tables`), and the trailer of
 a revision that another one followed is parsed only when somebody asks for an entry. Whatever is irregular, and every
 cross-reference stream, goes to pyHanko, which knows what to forgive.
 
@@ -29,19 +29,11 @@ from pyhanko.pdf_utils.xref import (
 )
 
 from verify.pdf_parser import parse
-
-_ROW = 20
-"""Bytes of one line of a cross-reference table (ISO 32000-1 §7.5.4)."""
-
-_WORTHWHILE = 200
-"""Lines from which on keeping a table as bytes is quicker than reading it."""
+from verify.pdf_tables import MAX_GENERATION, ROW, SUBSECTION, WORTHWHILE, Table
 
 _SMALL = 1 << 13
 _USED = ord("n")
-_MAX_GENERATION = 0xFFFF
 """§7.5.4. Object 0, which is always free, may say what it likes: MuPDF has it say 65536."""
-_SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10}) ?(?:\r\n|\r|\n)")
-_TRAILER = re.compile(rb"\s*trailer\s*")
 _SMALL_TABLE = re.compile(
     rb"\s{0,8}((?:\d{1,10} \d{1,3} ?(?:\r\n|\r|\n)(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++\s{0,8})++)trailer\s{0,8}"
 )
@@ -130,8 +122,8 @@ class Builder(XRefBuilder):
         start = self.stream.tell()
         text = self.stream.read(_SMALL)
         self.stream.seek(start)
-        head = _SUBSECTION.match(text)
-        if head is not None and int(head[2]) >= _WORTHWHILE:
+        head = SUBSECTION.match(text)
+        if head is not None and int(head[2]) >= WORTHWHILE:
             table = Table.read(self.stream)
             if table is not None:
                 return table, table.highest
@@ -164,7 +156,7 @@ class CrossReferences(XRefCache):
         self._unlisted: list[int] = []
         for revision, section in enumerate(sections):
             data = section.xref_data
-            if type(data) is not XRefSectionData or data.hybrid is not None or len(data.standard_xrefs) > _WORTHWHILE:
+            if type(data) is not XRefSectionData or data.hybrid is not None or len(data.standard_xrefs) > WORTHWHILE:
                 self._unlisted.append(revision)
                 continue
             for numbers in (data.standard_xrefs, data.xrefs_in_objstm, data.freed):
@@ -256,12 +248,12 @@ def _entries(table: bytes) -> tuple[XRefSectionData | None, int]:
     data, highest = XRefSectionData(), 0
     for subsection in _SMALL_SUBSECTION.finditer(table):
         number, rows = int(subsection[1]), subsection[3]
-        if len(rows) != int(subsection[2]) * _ROW:
+        if len(rows) != int(subsection[2]) * ROW:
             return None, 0
-        highest = max(highest, number + len(rows) // _ROW - 1)
-        for at in range(0, len(rows), _ROW):
+        highest = max(highest, number + len(rows) // ROW - 1)
+        for at in range(0, len(rows), ROW):
             generation = int(rows[at + 11 : at + 16])
-            if generation > _MAX_GENERATION and number:
+            if generation > MAX_GENERATION and number:
                 return None, 0
             if number and rows[at + 17] == _USED:
                 data.standard_xrefs[number] = generation, int(rows[at : at + 10])
@@ -271,99 +263,3 @@ def _entries(table: bytes) -> tuple[XRefSectionData | None, int]:
                 data.explicit_refs_in_revision.add((number, generation - 1))
             number += 1
     return data, highest
-
-
-class Table(XRefSectionData):
-    """A cross-reference table of one subsection, kept as bytes: lines are read when they are asked for."""
-
-    def __init__(self, first: int, rows: bytes, *, freed: dict[int, int], higher: dict[int, int]) -> None:
-        # XRefSectionData.__init__ is left out: it would make empty dictionaries of what is computed on demand here.
-        self._first = first
-        self._rows = rows
-        self._higher = higher
-        self.freed = freed
-        self.xrefs_in_objstm = {}
-        self.obj_streams_used = set()
-        self.hybrid = None
-        self.highest = first + len(rows) // _ROW - 1
-
-    @classmethod
-    def read(cls, stream: BinaryIO) -> Table | None:
-        """The table at the stream's position, which then stands behind `trailer`; None when it is not worthwhile, and
-        the position is the same."""
-        start = stream.tell()
-        table = cls._read(stream, start)
-        if table is None:
-            stream.seek(start)
-        return table
-
-    @classmethod
-    def _read(cls, stream: BinaryIO, start: int) -> Table | None:
-        head = _SUBSECTION.match(stream.read(64))
-        if head is None or int(head[2]) < _WORTHWHILE:
-            return None
-        stream.seek(start + head.end())
-        first, rows = int(head[1]), stream.read(int(head[2]) * _ROW)
-        end = stream.tell()
-        trailer = _TRAILER.match(stream.read(64))
-        if trailer is None or len(rows) != int(head[2]) * _ROW or not _is_regular(rows):
-            return None
-        stream.seek(end + trailer.end())
-        freed: dict[int, int] = {}
-        higher: dict[int, int] = {}
-        marks = rows[17::_ROW]
-        for row in {found.start() for found in re.finditer(b"f", marks)} | _with_generation(rows):
-            generation = int(rows[row * _ROW + 11 : row * _ROW + 16])
-            if generation > _MAX_GENERATION and first + row:
-                return None
-            if first + row:
-                (freed if marks[row] == ord("f") else higher)[first + row] = generation
-        return cls(first, rows, freed=freed, higher=higher)
-
-    @cached_property
-    def standard_xrefs(self) -> dict[int, tuple[int, int]]:  # type: ignore[override]  # computed when asked for
-        higher, rows, first = self._higher, self._rows, self._first
-        return {
-            number: (higher.get(number, 0), int(rows[at : at + 10]))
-            for number, at in zip(range(first, self.highest + 1), range(0, len(rows), _ROW), strict=True)
-            if number and number not in self.freed
-        }
-
-    @cached_property
-    def explicit_refs_in_revision(self) -> set[tuple[int, int]]:  # type: ignore[override]  # computed when asked for
-        used = {(number, generation) for number, (generation, _) in self.standard_xrefs.items()}
-        return used | {(number, generation - 1) for number, generation in self.freed.items()}
-
-    def try_resolve(self, ref: generic.Reference | generic.IndirectObject) -> int | None:
-        number = ref.idnum
-        if not number or not self._first <= number <= self.highest:
-            raise KeyError(ref)
-        if number in self.freed:
-            if ref.generation == self.freed[number] - 1:
-                return None
-            raise KeyError(ref)
-        if ref.generation != self._higher.get(number, 0):
-            raise KeyError(ref)
-        at = (number - self._first) * _ROW
-        return int(self._rows[at : at + 10])
-
-    def higher_generation_refs(self) -> Iterator[tuple[int, int]]:
-        yield from self._higher.items()
-
-
-def _is_regular(rows: bytes) -> bool:
-    """Whether every line is `nnnnnnnnnn ggggg n` with an end of line of two bytes, looked at column by column."""
-    count = len(rows) // _ROW
-    marks = rows[17::_ROW]
-    return (
-        rows[10::_ROW] == rows[16::_ROW] == b" " * count
-        and marks.count(b"n") + marks.count(b"f") == count
-        and all(rows[column::_ROW].isdigit() for column in (*range(10), *range(11, 16)))
-        and not rows[18::_ROW].translate(None, b" \r")
-        and not rows[19::_ROW].translate(None, b"\r\n")
-    )
-
-
-def _with_generation(rows: bytes) -> set[int]:
-    """Lines whose generation is not zero."""
-    return {found.start() for column in range(11, 16) for found in re.finditer(b"[1-9]", rows[column::_ROW])}
