@@ -129,7 +129,7 @@ def get(values: Any, key: str) -> Any:
         return None
     try:
         return values[key]
-    except UNEXPECTED:
+    except (*UNEXPECTED, RecursionError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.unit.verify.test_attacks import page_of, updated, write
 from tests.unit.verify.world import blank_pdf
 from verify import content
 from verify.document import Limits
-from verify.pdf import open_reader
+from verify.pdf import get, open_reader
 
 pytestmark = pytest.mark.judging
 
@@ -37,3 +38,21 @@ def test_text_in_a_comment() -> None:
     shown = b"BT /F1 12 Tf (one) Tj ET\n% BT /F1 12 Tf (two) Tj ET\n"
     assert "commented-out" in reasons(blank_pdf(text=shown))
     assert "commented-out" not in reasons(blank_pdf(text=b"% page one (of two)\nBT (100% Tj) Tj ET\n"))
+
+
+def test_objects_that_nest_too_deep() -> None:
+    """A page tree that no parser can follow is no page tree, and nothing is raised."""
+    pdf = blank_pdf()
+    pages = re.search(rb"/Pages (\d+) 0 R", pdf)
+    assert pages is not None
+    revision = b"%s 0 obj\n<</Type/Pages/Count 1/Kids %s>>\nendobj\n" % (pages[1], b"[" * 5_000)
+    table = b"xref\n%s 1\n%010d 00000 n \n" % (pages[1], len(pdf))
+    trailer = b"trailer\n<</Size 9/Root %s/Prev %s>>\nstartxref\n%d\n%%%%EOF\n" % (
+        re.findall(rb"/Root (\d+ 0 R)", pdf)[-1],
+        re.findall(rb"startxref\s+(\d+)", pdf)[-1],
+        len(pdf) + len(revision),
+    )
+    file = io.BytesIO(pdf + revision + table + trailer)
+    reader = open_reader(file, limits=Limits(), tolerance="lenient")
+    assert get(get(reader.root, "/Pages"), "/Kids") is None
+    content.inspect(file, reader, budget=content.SIGNING)
