@@ -1,7 +1,7 @@
 """ZIP files of our own making, written always alike and read by a reader that has nothing to unpack.
 
 Entries are stored, never compressed; local headers, contents and directory follow each other without a gap, so that each
-octet of the file belongs to exactly one part of it. That leaves no room for bombs, overlapping or hidden entries, or for
+octet of the file belongs to exactly one part of it, and every octet of a header is the only one it may be. That leaves no room for bombs, overlapping or hidden entries, or for
 two readers to see different files. Reading costs one pass over the directory, whose size is bounded. Nothing is ever
 written to a disk under a name from the file; links and folders are refused.
 
@@ -85,16 +85,9 @@ def write(out: BinaryIO, files: Iterable[tuple[str, bytes | BinaryIO]]) -> None:
         crc = 0
         for piece in _pieces(content, size=size):
             crc = zlib.crc32(piece, crc)
-        encoded = name.encode("ascii")
-        header = _LOCAL.pack(LOCAL, _VERSION, 0, 0, *_UNDATED, crc, size, size, len(encoded), 0) + encoded
-        mode = (_REGULAR | 0o644) << 16
-        directory.append(
-            _CENTRAL.pack(
-                *(CENTRAL, _MADE_BY_UNIX | _VERSION, _VERSION, 0, 0, *_UNDATED, crc, size, size, len(encoded)),
-                *(0, 0, 0, 0, mode, offset),
-            )
-            + encoded
-        )
+        entry = Entry(name, offset + _LOCAL.size + len(name), size, crc)
+        header = _local(entry)
+        directory.append(_central(entry))
         if offset + len(header) + size > LARGEST:
             raise ZipRefused("too-large")
         out.write(header)
@@ -113,8 +106,8 @@ def entries(file: BinaryIO) -> tuple[Entry, ...]:
     """The files in it, in order. Raises ZipRefused.
 
     1. The end record is the last 22 octets; the directory lies right before it and is of a bounded size.
-    2. Each directory entry says: a stored, plain file with a harmless name that no other has.
-    3. Its local header says the same and stands right behind the file before; the last one ends where the directory begins.
+    2. Each directory entry is of a stored, plain file with a harmless name that no other has, written as `write` does.
+    3. Its local header is too, and stands right behind the file before; the last one ends where the directory begins.
     """
     # 1
     size = size_of(file)
@@ -139,8 +132,10 @@ def entries(file: BinaryIO) -> tuple[Entry, ...]:
         offset = entry.offset + entry.size
         if offset > start:
             raise ZipRefused("zip")
-        file.seek(entry.offset - _LOCAL.size - len(entry.name))
-        _check_local(file.read(_LOCAL.size + len(entry.name)), entry)
+        header = _local(entry)
+        file.seek(entry.offset - len(header))
+        if file.read(len(header)) != header:
+            raise ZipRefused("zip", entry.name)
         found[entry.name] = entry
     if at != length or offset != start:
         raise ZipRefused("zip")
@@ -171,36 +166,35 @@ def _entry(directory: bytes, at: int, *, offset: int) -> tuple[Entry, int]:
     """The directory's entry that stands `at`, and where the next one stands. The file begins at `offset`."""
     if at + _CENTRAL.size > len(directory):
         raise ZipRefused("zip")
-    (magic, made_by, _, flags, method, _, _, crc, packed, size, length, extra, comment, disk, _, mode, begins) = (
-        _CENTRAL.unpack_from(directory, at)
-    )
-    at += _CENTRAL.size
-    if magic != CENTRAL or extra or comment or disk or length > _LONGEST_NAME or at + length > len(directory):
+    (_, _, _, flags, method, _, _, crc, packed, size, length, _, _, _, _, mode, _) = _CENTRAL.unpack_from(directory, at)
+    end = at + _CENTRAL.size + length
+    if length > _LONGEST_NAME or end > len(directory):
         raise ZipRefused("zip")
-    try:
-        name = directory[at : at + length].decode("ascii")
-    except UnicodeDecodeError:
-        raise ZipRefused("file-name") from None
+    name = directory[at + _CENTRAL.size : end].decode("ascii", "replace")
     if not NAME.fullmatch(name):
         raise ZipRefused("file-name", name)
     if method or flags or packed != size:
         raise ZipRefused("packed", name)
-    kind = mode >> 16 & _KINDS
-    if made_by >> 8 == _MADE_BY_UNIX >> 8 and kind not in (0, _REGULAR):
+    if mode >> 16 & _KINDS not in (0, _REGULAR):
         raise ZipRefused("link", name)
-    if begins != offset:
-        raise ZipRefused("zip")
-    return Entry(name, offset + _LOCAL.size + length, size, crc), at + length
+    entry = Entry(name, offset + _LOCAL.size + length, size, crc)
+    if directory[at:end] != _central(entry):
+        raise ZipRefused("zip", name)
+    return entry, end
 
 
-def _check_local(header: bytes, entry: Entry) -> None:
-    if len(header) != _LOCAL.size + len(entry.name):
-        raise ZipRefused("zip")
-    magic, _, flags, method, _, _, crc, packed, size, length, extra = _LOCAL.unpack_from(header)
-    said = (magic, flags, method, crc, packed, size, length, extra, header[_LOCAL.size :])
-    expected = (LOCAL, 0, 0, entry.crc, entry.size, entry.size, len(entry.name), 0, entry.name.encode())
-    if said != expected:
-        raise ZipRefused("zip", entry.name)
+def _local(entry: Entry) -> bytes:
+    """The header before a file: there is one way to write it, so that comparing is checking."""
+    size, name = entry.size, entry.name.encode("ascii")
+    return _LOCAL.pack(LOCAL, _VERSION, 0, 0, *_UNDATED, entry.crc, size, size, len(name), 0) + name
+
+
+def _central(entry: Entry) -> bytes:
+    """The same for the directory."""
+    size, name = entry.size, entry.name.encode("ascii")
+    begins = entry.offset - _LOCAL.size - len(name)
+    said = (CENTRAL, _MADE_BY_UNIX | _VERSION, _VERSION, 0, 0, *_UNDATED, entry.crc, size, size, len(name))
+    return _CENTRAL.pack(*said, 0, 0, 0, 0, (_REGULAR | 0o644) << 16, begins) + name
 
 
 def _pieces(content: bytes | BinaryIO, *, size: int) -> Iterable[bytes | memoryview]:
