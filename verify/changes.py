@@ -24,7 +24,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import ModificationLevel, SuspiciousModification
 from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 
-from verify import change_rules
+from verify import change_rules, object_streams
 from verify.document import Limits
 from verify.errors import DocumentTooComplex
 from verify.pdf import UNEXPECTED
@@ -240,6 +240,7 @@ class History:
         hidden: set[str] = set()
         old, new = self._view(number - 1), self._view(number)
         try:
+            object_streams.refuse_rewritten(old, new)
             result = change_rules.policy(hidden).apply(
                 old=old,
                 new=new,
