@@ -24,7 +24,6 @@ class Policies:
     def __init__(self, folder: Path, trusted: Path) -> None:
         self._folder = folder
         self._trusted = trusted
-        self._loaded: tuple[tuple[object, ...], dict[str, Policy]] = ((), {})
         self._known: tuple[tuple[object, ...], dict[str, str]] = ((), {})
 
     def names(self) -> tuple[str, ...]:
@@ -68,10 +67,6 @@ class Policies:
             known = ", ".join(self.names())
             raise PolicyUnusable(f"no policy is called {name[:40]}; there are: {known}", policy=name[:40])
         return bundled[name]
-
-    def _marks(self) -> tuple[object, ...]:
-        files = (*self._folder.glob("*.toml"), *self._trusted.glob(f"*{bundle.SUFFIX}"))
-        return tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(files))
 
     def _bundled(self) -> dict[str, str]:
         """Those of an installed bundle. One that cannot be read is told where trust is asked for, and brings none."""

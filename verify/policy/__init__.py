@@ -122,6 +122,7 @@ def load(name: str) -> Policy:
     return parse(packaged(name), name=name)
 
 
+@cache
 def names() -> tuple[str, ...]:
     """The policies there are beside this module."""
     return tuple(sorted(file.name[:-5] for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")))
