@@ -50,6 +50,7 @@ class HowTo:
     anchors: tuple[tuple[str, str], ...]
     """File and name of each anchor that a path ends at."""
     blocks: tuple[Block, ...]
+    certificates: bool
     ledger: bool
 
 
@@ -67,7 +68,9 @@ def howto(
     writer = _Writer(report, collected, parts, sizes)
     used = {one.file: one.name or one.title for one in collected.trust.anchors if one.used}
     blocks = (*writer.signatures(), *writer.document_timestamps(dissected), *writer.revocation(dissected))
-    return HowTo(report, document, tuple((file, clean(name)) for file, name in used.items()), blocks, ledger)
+    anchors = tuple((file, clean(name)) for file, name in used.items())
+    certificates = any(one.kind == "certificate" for one in collected.objects)
+    return HowTo(report, document, anchors, blocks, certificates, ledger)
 
 
 def pairs_of(report: Report) -> tuple[tuple[str, str], ...]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from api.locale import LANGUAGES
-from tests.evidence_support import Carried, carry, commands, run
+from tests.evidence_support import Carried, carry, commands, judged, run
 from tests.longterm_support import World
 from tests.unit.evidence.conftest import signed
+from tests.unit.verify import world as small
+from tests.unit.verify.world import NOW
 from verify.trust import Trust
 
 pytestmark = pytest.mark.judging
@@ -58,6 +60,25 @@ def test_a_part_that_was_exchanged_is_found(part: str, fetched: Carried, tmp_pat
     assert any(part in one for one in failed if "sha256sum" not in one), failed
 
 
+def test_several_signatures_and_none_at_all(tmp_path: Path):
+    """Each signature has its own cut of the document; lists that the operator had are as good as fetched ones; a document
+    without signatures has evidence of just that."""
+    pki = small.World()
+    twice = pki.sign(small.blank_pdf(), stamped=NOW)
+    twice = pki.sign(twice, field_name="Signature2", signer=small.certificate("Trần B", issuer=pki.issuing))
+    carried = carry(twice, trust=pki.trust(), at=NOW)
+    folder = carried.unpacked(tmp_path / "twice")
+    told = commands((folder / PAGES["en"]).read_text())
+    assert 2 == len({one for one in told if "openssl cms" in one})
+    assert [] == [one for one in told if run(one, folder)]
+    assert carried.report.verdict == judged(carried.zip).verdict == "TOTAL_PASSED"
+
+    carried = carry(small.blank_pdf(), trust=pki.trust(), at=NOW)
+    folder = carried.unpacked(tmp_path / "none")
+    assert [] == [one for one in commands((folder / PAGES["vi"]).read_text()) if run(one, folder)]
+    assert carried.report.verdict == judged(carried.zip).verdict == "NO_SIGNATURE"
+
+
 def test_a_probabilistic_signature_is_checked_by_openssl_alone(world: World, plain: Path, tmp_path: Path):
     """RSASSA-PSS: pdfsig's library does not know it, so the page does not ask it."""
     carried = carry(signed(world, plain, "B-T", "rsa2048", "rsassa_pss_sha256"), trust=world.trust(), at=world.at)
@@ -83,8 +104,6 @@ def test_what_is_not_trusted_or_broken_is_told_so(world: World, stamped: bytes, 
 
 def test_a_name_cannot_smuggle_a_command_into_the_page(world: World, plain: Path, tmp_path: Path):
     """Names come from certificates and documents: none opens a block of commands or a line of its own."""
-    from tests.unit.verify import world as small
-
     hand = world.hand("p256")
     hostile = small.certificate("x\n```sh\ntouch pwned\n```\n", issuer=world.issuing, ocsp_url="http://ocsp.demo/")
     hand.signer = hostile
