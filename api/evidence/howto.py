@@ -101,11 +101,13 @@ class _Writer:
             else:
                 passed = one.indication == "TOTAL_PASSED"
                 content = f"work/signature-{number}.content"
+                chain = f"work/signature-{number}.pem"
                 commands = (
+                    *self._chain(one.material, chain),
                     *_cut(part.byte_range, content),
                     _same_cms(part.byte_range, part.cms, size=self.sizes[part.cms]),
-                    self._cms(one, part.cms, content),
-                    *(self._path(one.material, at=self._time(one)) if passed else ()),
+                    self._cms(one, part.cms, content, chain),
+                    *(self._path(one.material, chain, at=self._time(one)) if passed else ()),
                 )
                 yield Block("signature" if passed else "signature_not_passed", commands, facts)
             for stamp in one.timestamps:
@@ -150,25 +152,32 @@ class _Writer:
     ) -> Block:
         assert stamp.time is not None
         token, anchor = self.collected.file_of[stamp.material.object], self._anchor(stamp.material)
-        check = f"openssl ts -verify -token_in -in {token} -data {data} -CAfile {anchor} -untrusted {OTHERS}"
+        chain = f"work/{token.replace('/', '-')}.pem"
+        check = f"openssl ts -verify -token_in -in {token} -data {data} -CAfile {anchor} -untrusted {chain}"
         timed = f"{check} -partial_chain -attime {_epoch(stamp.time)}"
-        commands = (*before, timed, *self._path(stamp.material, at=stamp.time))
+        made = self._chain(stamp.material, chain)
+        commands = (*made, *before, timed, *self._path(stamp.material, chain, at=stamp.time))
         return Block(kind, commands, {**facts, "time": moment(stamp.time), "tsa": clean(stamp.tsa or "")})
 
-    def _cms(self, one: SignatureReport, cms: str, content: str) -> str:
+    def _chain(self, material: Material, out: str) -> tuple[str, ...]:
+        """The certificates of this path alone: openssl takes the first of those with one issuer and serial number."""
+        held = [self.collected.file_of[one] for one in material.path if one in self.collected.file_of]
+        return (f"cat {' '.join(held) or '/dev/null'} > {out}",)
+
+    def _cms(self, one: SignatureReport, cms: str, content: str, chain: str) -> str:
         anchor = self._anchor(one.material)
-        command = f"openssl cms -verify -binary -inform DER -in {cms} -content {content} -certfile {OTHERS}"
+        command = f"openssl cms -verify -binary -inform DER -in {cms} -content {content} -certfile {chain}"
         if one.indication != "TOTAL_PASSED" or anchor is None:
             return f"{command} -noverify -out /dev/null"
         profile = "-cades " if one.format == "PAdES" else ""  # it looks for the certificates that the attribute names
         at = _epoch(self._time(one))
         return f"{command} {profile}-CAfile {anchor} {ALONE} -purpose any -attime {at} -out /dev/null"
 
-    def _path(self, material: Material, *, at: datetime) -> tuple[str, ...]:
+    def _path(self, material: Material, chain: str, *, at: datetime) -> tuple[str, ...]:
         anchor, leaf = self._anchor(material), self.collected.file_of.get(material.path[0] if material.path else "")
         if anchor is None or leaf is None:
             return ()
-        return (f"openssl verify {ALONE} -attime {_epoch(at)} -untrusted {OTHERS} -CAfile {anchor} {leaf}",)
+        return (f"openssl verify {ALONE} -attime {_epoch(at)} -untrusted {chain} -CAfile {anchor} {leaf}",)
 
     def _time(self, one: SignatureReport) -> datetime:
         return one.best_signature_time or self.report.validated_at
