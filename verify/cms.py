@@ -259,7 +259,10 @@ def _content_digest(message: Signed, *, digest_of: Callable[[str], bytes]) -> by
 
 def _facts(message: Signed, key_size: int) -> Algorithms:
     name = message.signature.name if message.signature else message.signature_oid
-    return Algorithms(digest=message.digest_algorithm or "unknown", signature=name, key_size=key_size)
+    digest = message.digest_algorithm or "unknown"
+    if message.content is not None and not message.counter and digest != "md5":
+        digest = "sha1"  # whatever digest is taken of it: the content is the document's SHA-1 (`_content_digest`)
+    return Algorithms(digest=digest, signature=name, key_size=key_size)
 
 
 def _certificates(data: cms.SignedData) -> tuple[tuple[bytes, x509.Certificate], ...]:

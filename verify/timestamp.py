@@ -56,7 +56,8 @@ class TimestampToken:
     """What a token says; `check` says whether to believe that its authority said so.
 
     `der` is the ContentInfo. `imprint_algorithm` and `digest_algorithm` are names of hashlib; the first is the digest
-    of what was stamped, the second that of the token's own signature. `tsa` is the DER of the signer's certificate, None
+    of what was stamped, the second that of the token's content; `signature_digest`, that of the signature value, is
+    None where the mechanism is not known. `tsa` is the DER of the signer's certificate, None
     when the token does not carry it. `accuracy` None means that the authority makes no promise.
     """
 
@@ -72,6 +73,7 @@ class TimestampToken:
     certificates: tuple[bytes, ...]
     tsa_name: str | None
     digest_algorithm: str
+    signature_digest: str | None = None
 
 
 def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
@@ -89,6 +91,7 @@ def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
         imprint = info["message_imprint"]
         tsa = _find_signer(signer, (*own, *known))
         named = info["tsa"].chosen if is_present(info["tsa"]) else None
+        mechanism = _mechanism(signer)
         return TimestampToken(
             der=der,
             time=time.astimezone(UTC),
@@ -102,6 +105,7 @@ def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
             certificates=own,
             tsa_name=_name(x509.Certificate.load(tsa).subject if tsa else named),
             digest_algorithm=signer["digest_algorithm"]["algorithm"].native,
+            signature_digest=mechanism.digest if mechanism else None,
         )
 
 
@@ -304,11 +308,14 @@ def _is_name(name: x509.GeneralName, issuer: x509.Name) -> bool:
     return name.name == "directory_name" and same_name(name.chosen, issuer)
 
 
+def _mechanism(signer: cms.SignerInfo) -> algorithms.Mechanism | None:
+    digest = signer["digest_algorithm"]["algorithm"].native
+    return algorithms.mechanism(signer["signature_algorithm"], digest=digest)
+
+
 def _check_value(signer: cms.SignerInfo, certificate: bytes, *, tbs: bytes) -> None:
     """Verify the signature value over `tbs`, the signed attributes, with the certificate's key."""
-    mechanism = algorithms.mechanism(
-        signer["signature_algorithm"], digest=signer["digest_algorithm"]["algorithm"].native
-    )
+    mechanism = _mechanism(signer)
     key = algorithms.public_key(raw(x509.Certificate.load(certificate).public_key))
     if mechanism is None or mechanism.digest not in DIGESTS or key is None:
         raise TimestampInvalid("algorithm", "the signature is of a kind that is not known")

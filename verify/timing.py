@@ -136,8 +136,9 @@ class Timestamps:
         )
 
     def _algorithms(self, token: TimestampToken, *, checks: list[Check]) -> Iterator[Problem]:
-        """The digests of the imprint and of the token's own signature."""
-        for name in dict.fromkeys((token.imprint_algorithm, token.digest_algorithm)):
+        """The digests of the imprint, of the token's content and of its signature value, which may be three."""
+        used = (token.imprint_algorithm, token.digest_algorithm, token.signature_digest or token.digest_algorithm)
+        for name in dict.fromkeys(used):
             try:
                 end = self.policy.digest_until(name)
             except Unlisted:
