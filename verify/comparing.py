@@ -6,6 +6,7 @@ differing(before, *places)         # the box around all differences, None when t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from verify.pictures import BYTES, Box, Picture
@@ -21,6 +22,8 @@ _FILLED = 0.6
 """So much of the paper between marks must be dark before they are said to be blackened; strokes through text stay less."""
 _SHARE = 0.3
 """So much of the ink under a new annotation must be gone before it is said to hide it; seals lie over signatures."""
+_WIDE, _TALL = 24, 16
+"""Pixels of a place in which three or four letters of ordinary text stand."""
 
 
 def differing(before: Picture, after: Picture, *, allowed: Iterable[Box]) -> Box | None:
@@ -67,7 +70,33 @@ def hides(before: Picture, after: Picture, *, under: Box) -> bool:
         gaps = was[first:last].translate(_PAPER)
         between += gaps.count(1)
         filled += _both(gaps, is_[first:last].translate(_INK))
-    return (gone >= _SPECKS and gone >= _SHARE * ink) or (filled >= _SPECKS and filled >= _FILLED * between)
+    if filled >= _SPECKS and filled >= _FILLED * between:
+        return True
+    if gone < _SPECKS:
+        return False
+    return gone >= _SHARE * ink or _hides_a_word(before, after, area=(left, right, top, bottom))
+
+
+def _hides_a_word(before: Picture, after: Picture, *, area: tuple[int, int, int, int]) -> bool:
+    """The same share within one place of the size of a few letters: a box around a whole page has enough ink left when
+    the amount in it is another."""
+    left, right, top, bottom = area
+    line = len(after.pixels) // after.height
+    for upper in range(top, bottom, _TALL):
+        ink, gone = Counter[int](), Counter[int]()
+        for at in range(upper, min(upper + _TALL, bottom)):
+            span = slice(at * line + left * BYTES + _GREEN, at * line + right * BYTES, BYTES)
+            marks = before.pixels[span].translate(_INK)
+            lost = after.pixels[span].translate(_PAPER)
+            if not _both(marks, lost):
+                lost = bytes(len(lost))
+            for first in range(0, len(marks), _WIDE):
+                part = marks[first : first + _WIDE]
+                ink[first] += part.count(1)
+                gone[first] += _both(part, lost[first : first + _WIDE])
+        if any(gone[first] >= _SPECKS and gone[first] >= _SHARE * ink[first] for first in gone):
+            return True
+    return False
 
 
 def _both(one: bytes, other: bytes) -> int:

@@ -53,6 +53,8 @@ class _Annotation:
     what: str
     before: Box | None
     after: Box | None
+    is_stamped: bool = False
+    """Whether it shows a document timestamp that came later: nobody answers for that picture."""
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -120,14 +122,14 @@ class Sight:
             seen.differs = seen.differs or number + 1
             seen.note(ChangePlace(number + 1, box, "page-differs", after))
         for annotation in touched:
-            if annotation.before is None and annotation.after is not None:
+            if annotation.after is not None and (annotation.before is None or annotation.is_stamped):
                 if annotation.what == "field-added" and self._lies_on_field(annotation.after, before):
                     covering = True
                 else:
                     covering = comparing.hides(one, other, under=annotation.after)
                 if covering:
                     seen.note(ChangePlace(number + 1, annotation.after, "content-covered", after))
-                    if annotation.what != "signature-added":  # whoever signs answers for the picture
+                    if annotation.what != "signature-added" or annotation.is_stamped:  # who signs answers for it
                         seen.covered = seen.covered or number + 1
 
     def _lies_on_field(self, box: Box, place: tuple[int, int]) -> bool:
@@ -152,13 +154,14 @@ class Sight:
         before, after = (self._on_page(revision, page).get(key) for revision in (signed, last))
         kind = get(after if after is not None else before, "/Subtype")
         noun = "field" if kind == "/Widget" else "annotation"
-        if kind == "/Widget" and self._is_signing(after, signed):
+        signing = self._signing(after, signed) if kind == "/Widget" else None
+        if signing is not None:
             what = "signature-added"
         elif before is None:
             what = f"{noun}-added"
         else:
             what = f"{noun}-changed" if after is not None else f"{noun}-removed"
-        return _Annotation(what, _box(before), _box(after))
+        return _Annotation(what, _box(before), _box(after), is_stamped=signing is not None and _is_timestamp(signing))
 
     def _on_page(self, revision: int, page: Key) -> Mapping[Key, generic.DictionaryObject]:
         """The annotations of a page in a revision, by their objects."""
@@ -173,22 +176,23 @@ class Sight:
             self._annotations[revision, page] = found
         return self._annotations[revision, page]
 
-    def _is_signing(self, widget: generic.DictionaryObject | None, signed: int) -> bool:
-        """Whether its field is a signature whose dictionary came after the signed revision."""
+    def _signing(self, widget: generic.DictionaryObject | None, signed: int) -> object | None:
+        """The value of its field if that is a signature whose dictionary came after the signed revision."""
         node: object = widget
         kind: object = None
         for _ in range(_DEPTH):
             if not isinstance(node, generic.DictionaryObject):
-                return False
+                return None
             kind = kind or get(node, "/FT")
             if "/V" in node:
                 raw = node.raw_get("/V")
                 if kind is None:
                     kind = get(get(node, "/Parent"), "/FT")
                 is_new = not isinstance(raw, generic.IndirectObject) or self._came_after(raw.reference, signed)
-                return kind == "/Sig" and is_new
+                value: object = get(node, "/V")
+                return value if kind == "/Sig" and is_new else None
             node = get(node, "/Parent")
-        return False
+        return None
 
     def _came_after(self, reference: Reference, signed: int) -> bool:
         try:
@@ -225,6 +229,11 @@ def _leaves(view: HistoricalResolver) -> Iterator[Key]:
             todo.extend(kids.raw_get(at) for at in reversed(range(len(kids))))
         else:
             yield key
+
+
+def _is_timestamp(value: object) -> bool:
+    """As `pdf_signatures` tells document timestamps, whether or not they are any good."""
+    return bool(get(value, "/SubFilter") == "/ETSI.RFC3161" or get(value, "/Type") == "/DocTimeStamp")
 
 
 def _box(annotation: generic.DictionaryObject | None) -> Box | None:
