@@ -23,6 +23,7 @@ LOOK_AHEAD = 4096
 _WHITE = b"\x00\t\n\x0c\r "
 _EOF = re.compile(rb"%%EOF(\r\n|\r|\n)?")
 _STARTXREF = b"startxref"
+_BEGIN = re.compile(rb"startxref\s+(\d{1,12})\s")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Revision:
 
 @dataclass(frozen=True)
 class Layout:
-    """The revisions from oldest to newest. A linearised file has two sections that make one revision."""
+    """The revisions from oldest to newest. A linearised file has two sections that make one revision.
+
+    Any other section that stands before the one it goes on from was there before that was written: it may bring back
+    what nobody saw. It ends behind the file, so that no byte range holds it, and one that goes so far cuts it.
+    """
 
     revisions: tuple[Revision, ...]
     size: int
@@ -45,14 +50,23 @@ class Layout:
     def of(cls, reader: PdfFileReader, *, file: BinaryIO, size: int) -> Layout:
         shift = getattr(reader.stream, "offset", 0)
         found: list[Revision] = []
+        begin: int | None = None
         for number in range(reader.xrefs.total_revisions):
-            section_end = reader.xrefs.get_xref_container_info(number).end_location + shift
+            section = reader.xrefs.get_xref_container_info(number)
+            section_end = section.end_location + shift
             file.seek(section_end)
-            marker = _EOF.search(file.read(LOOK_AHEAD))
+            behind = file.read(LOOK_AHEAD)
+            marker = _EOF.search(behind)
             marker_end = section_end + (marker.start() + 5 if marker else 0)
             end = section_end + (marker.end() if marker else 0)
-            if found and end < found[-1].end:  # the first-page section of a linearised file stands before the main one
+            if not found or end >= found[-1].end:
+                begin = _begin(behind[: marker.start() if marker else 0])
+            elif (
+                begin == section.declared_startxref
+            ):  # the first-page section of a linearised file: readers start there
                 section_end, marker_end, end = found[-1].section_end, found[-1].marker_end, found[-1].end
+            else:
+                marker_end = end = size + 1
             found.append(Revision(section_end, marker_end, end))
         return cls(tuple(found), size)
 
@@ -83,6 +97,12 @@ class Layout:
         if later and _count(file, _STARTXREF, start=end, end=last) != distinct:
             return "bytes-between-revisions"
         return None
+
+
+def _begin(closing: bytes) -> int | None:
+    """Where readers begin that find this end of a file."""
+    found = _BEGIN.search(closing)
+    return int(found[1]) if found else None
 
 
 def _is_white(file: BinaryIO, *, start: int, end: int) -> bool:
