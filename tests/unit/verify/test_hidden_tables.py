@@ -52,10 +52,10 @@ def signed_with_hidden_table(world: World) -> tuple[bytes, int]:
 
 def continued(signed: bytes, previous: int) -> bytes:
     """One more revision with an object that nobody refers to, going on from the table at `previous`."""
-    number = 29
+    number = 30
     body = signed + b"\n%d 0 obj\n<</Producer (x)>>\nendobj\n" % number
     place = body.rindex(b"%d 0 obj" % number)
-    table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size 30/Root 1 0 R/Prev %d>>\n" % (number, place, previous)
+    table = b"xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size 31/Root 1 0 R/Prev %d>>\n" % (number, place, previous)
     return body + table + b"startxref\n%d\n%%%%EOF\n" % len(body)
 
 
