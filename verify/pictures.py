@@ -116,7 +116,7 @@ class Pictures:
     def __init__(self, file: BinaryIO, *, password: str | None, seconds: float) -> None:
         self._file, self._password, self._left = file, password, seconds
         self._documents: OrderedDict[int, Any] = OrderedDict()
-        self._kept: OrderedDict[tuple[int, int], Picture] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, bool], Picture] = OrderedDict()
         self.drawn = 0
 
     def __enter__(self) -> Self:
@@ -134,13 +134,14 @@ class Pictures:
         """How many pages the revision that ends there has. Raises NotDrawn."""
         return len(self._document(end))
 
-    def draw(self, *, end: int, page: int) -> Picture:
-        """The page (from 0) as the revision that ends at `end` shows it, with its annotations. Raises NotDrawn."""
-        key = (end, page)
+    def draw(self, *, end: int, page: int, annotated: bool = True) -> Picture:
+        """The page (from 0) as the revision that ends at `end` shows it, with its annotations or without any. Raises
+        NotDrawn."""
+        key = (end, page, annotated)
         if key not in self._kept:
             started = time.process_time()
             try:
-                picture = self._draw(self._document(end), page, until=started + self._left)
+                picture = self._draw(self._document(end), page, annotated=annotated, until=started + self._left)
             finally:
                 self._left -= time.process_time() - started
             self.drawn += 1
@@ -164,7 +165,7 @@ class Pictures:
         self._documents.move_to_end(end)
         return self._documents[end]
 
-    def _draw(self, document: Any, number: int, *, until: float) -> Picture:
+    def _draw(self, document: Any, number: int, *, annotated: bool, until: float) -> Picture:
         raw, library = load().raw, load()
         if time.process_time() > until:
             raise NotDrawn("time")
@@ -183,8 +184,8 @@ class Pictures:
                 raise NotDrawn("memory")
             try:
                 raw.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, 0xFFFFFFFF)
-                _render(raw, bitmap, page.raw, width, height, until=until)
-                if document.formenv:
+                _render(raw, bitmap, page.raw, width, height, flags=raw.FPDF_ANNOT if annotated else 0, until=until)
+                if annotated and document.formenv:
                     raw.FPDF_FFLDraw(document.formenv, bitmap, page.raw, 0, 0, width, height, 0, raw.FPDF_ANNOT)
                 stride = raw.FPDFBitmap_GetStride(bitmap)
                 pixels = ctypes.string_at(raw.FPDFBitmap_GetBuffer(bitmap), stride * height)
@@ -195,13 +196,13 @@ class Pictures:
             page.close()
 
 
-def _render(raw: Any, bitmap: Any, page: Any, width: int, height: int, *, until: float) -> None:
+def _render(raw: Any, bitmap: Any, page: Any, width: int, height: int, *, flags: int, until: float) -> None:
     """PDFium asks between two objects of a page whether it should stop."""
     pause = raw.IFSDK_PAUSE()
     pause.version = 1
     is_late = type(pause.NeedToPauseNow)(lambda _: int(time.process_time() > until))
     pause.NeedToPauseNow = is_late
-    state = raw.FPDF_RenderPageBitmap_Start(bitmap, page, 0, 0, width, height, 0, raw.FPDF_ANNOT, ctypes.byref(pause))
+    state = raw.FPDF_RenderPageBitmap_Start(bitmap, page, 0, 0, width, height, 0, flags, ctypes.byref(pause))
     raw.FPDF_RenderPage_Close(page)
     if state != raw.FPDF_RENDER_DONE:
         raise NotDrawn("time" if state == raw.FPDF_RENDER_TOBECONTINUED else "failed")

@@ -113,6 +113,8 @@ class Sight:
                     raise NotDrawn("page-count")  # noqa: TRY301  one handler for all reasons
             one = self._pictures.draw(end=self._ends[before[0]], page=before[1])
             other = self._pictures.draw(end=self._ends[now[0]], page=number)
+            changed = any(annotation.what == "annotation-changed" for annotation in touched)
+            bare = self._pictures.draw(end=self._ends[before[0]], page=before[1], annotated=False) if changed else one
         except NotDrawn as error:
             seen.not_drawn = seen.not_drawn or str(error)
             return
@@ -122,11 +124,15 @@ class Sight:
             seen.differs = seen.differs or number + 1
             seen.note(ChangePlace(number + 1, box, "page-differs", after))
         for annotation in touched:
-            if annotation.after is not None and (annotation.before is None or annotation.is_stamped):
-                if annotation.what == "field-added" and self._lies_on_field(annotation.after, before):
+            if annotation.after is not None:
+                if annotation.what == "annotation-changed":  # its own former ink may go, what hid the page may stay
+                    covering = comparing.hides(bare, other, under=annotation.after)
+                    covering = covering and not comparing.hides(bare, one, under=annotation.after)
+                elif annotation.what == "field-added" and self._lies_on_field(annotation.after, before):
                     covering = True
                 else:
-                    covering = comparing.hides(one, other, under=annotation.after)
+                    is_new = annotation.before is None or annotation.is_stamped
+                    covering = is_new and comparing.hides(one, other, under=annotation.after)
                 if covering:
                     seen.note(ChangePlace(number + 1, annotation.after, "content-covered", after))
                     if annotation.what != "signature-added" or annotation.is_stamped:  # who signs answers for it

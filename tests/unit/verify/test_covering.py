@@ -98,3 +98,35 @@ def test_frames_around_text_hide_nothing(world: World, signed: bytes) -> None:
         one = judge(pdf, world)
         assert one is not None
         assert (one.indication, one.changes.kind) == ("TOTAL_PASSED", "allowed")
+
+
+@pytest.mark.parametrize("box", [(400, 700, 420, 720), AROUND], ids=["moved", "empty-before"])
+def test_a_comment_that_was_signed_does_not_grow_over_the_text(world: World, box: tuple[int, ...]) -> None:
+    """A comment that was there may change; what it hides now and did not hide when it was signed is hidden."""
+    writer, out = PdfFileWriter(stream_xrefs=False), io.BytesIO()
+    font = writer.add_object(entry(Type="/Font", Subtype="/Type1", BaseFont="/Helvetica"))
+    contents = writer.add_object(generic.StreamObject(stream_data=SIGNED_TEXT))
+    page = writer.insert_page(PageObject(contents=contents, media_box=LETTER, resources=entry(Font={"F1": font})))
+    append_signature_field(writer, SigFieldSpec("Một", on_page=0, box=(50, 20, 250, 80)))
+    note = writer.add_object(
+        entry(Type="/Annot", Subtype="/Stamp", Rect=list(box), F=4, AP=look(writer, b" ", box), T="A")
+    )
+    writer.register_annotation(page.reference, note)
+    writer.write(out)
+    pdf = world.sign(out.getvalue(), field_name="Một", stamped=NOW - DAY)
+
+    def changed(data: bytes) -> bytes:
+        def edit(writer: IncrementalPdfFileWriter) -> None:
+            one = next(one for one in page_annotations(writer) if one["/Subtype"] == "/Stamp")
+            one[pdf_name("/Rect")] = generic.ArrayObject(map(generic.NumberObject, AROUND))
+            one[pdf_name("/AP")] = look(writer, data, AROUND)
+            writer.update_container(one)
+
+        return updated(pdf, edit)
+
+    verdicts = [judge(changed(data), world) for data in (FRAME, OTHER_AMOUNT)]
+    assert [one.indication if one else None for one in verdicts] == ["TOTAL_PASSED", "INDETERMINATE"]
+
+
+def page_annotations(writer: IncrementalPdfFileWriter) -> list[generic.DictionaryObject]:
+    return [one.get_object() for one in writer.root["/Pages"]["/Kids"][0]["/Annots"]]
