@@ -74,8 +74,10 @@ def is_met(expected: str, result: Result) -> bool:
 
 
 def judged(path: Path) -> Result:
-    """The result of one file, in a child. A child that dies has no verdict."""
+    """The result of one file, in a child; its memory is what it takes beyond what it inherits. A child that dies has no
+    verdict."""
     reading, writing = os.pipe()
+    inherited = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -90,7 +92,8 @@ def judged(path: Path) -> Result:
     usage = os.wait4(child, 0)[2]
     verdict, intact, changed, warnings = json.loads(said) if said else ("", (), (), ())
     seconds = usage.ru_utime + usage.ru_stime
-    return Result(verdict, tuple(intact), tuple(changed), tuple(warnings), seconds, usage.ru_maxrss // 1024)
+    megabytes = (usage.ru_maxrss * 1024 - inherited) >> 20
+    return Result(verdict, tuple(intact), tuple(changed), tuple(warnings), seconds, megabytes)
 
 
 def _judge(path: Path) -> tuple[str, list[bool], list[bool], list[str]]:

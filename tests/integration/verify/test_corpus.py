@@ -96,13 +96,13 @@ def test_places_agree_with_the_published_ones(corpus: Path) -> None:
 
 def test_attacks_are_caught_and_controls_are_not(corpus: Path) -> None:
     """No attack passes as unchanged, at least 92 of 100 harmless controls do, nearly all of the rest is warned of; each
-    file ends in a report or a refusal, within 30 seconds and 512 MB (`python -m tests.attack_table` prints more)."""
+    file ends in a report or a refusal, within 30 seconds and 400 MB (`python -m tests.attack_table` prints more)."""
     accepted, controls, others = [], [], []
     for entry in attack_table.entries(corpus):
         expected, result = entry["expected"], attack_table.judged(corpus / entry["file"])
         assert result.verdict, entry["file"]
         assert result.seconds < 30, entry["file"]
-        assert result.megabytes < 512, entry["file"]
+        assert result.megabytes < 400, entry["file"]
         is_met = attack_table.is_met(expected, result)
         if expected.startswith("REJECT"):
             accepted += [] if is_met else [entry["file"]]
