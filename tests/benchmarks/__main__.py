@@ -50,8 +50,7 @@ def bench_judging(folder: Path) -> dict[str, object]:
 
 def bench_http(folder: Path) -> dict[str, object]:
     """Signatures a second through HTTP, load generator included, as a share of the module's raw rate."""
-    (folder / "raw").mkdir()
-    raw = softhsm.make(folder / "raw").rate()
+    raw = softhsm.raw_rate()
     document = pdf(folder / "http.pdf", ballast=100_000).read_bytes()
     with appliance.running(folder / "home") as served:
         api_key = (served.home / "demo" / "client.key").read_text().strip()
