@@ -10,6 +10,9 @@ from asn1crypto import x509
 
 from verify.policy import Policy
 
+SERVICES = frozenset({"time_stamping", "ocsp_signing"})
+"""Purposes of keys that answer whoever asks. A certificate for nothing else signs no documents, unless a policy says."""
+
 
 def has_key_usage(certificate: x509.Certificate, *, policy: Policy) -> bool:
     """Whether it has one of the uses that the policy names; a policy that names none asks for none."""
@@ -18,9 +21,11 @@ def has_key_usage(certificate: x509.Certificate, *, policy: Policy) -> bool:
 
 
 def has_extended_key_usage(certificate: x509.Certificate, *, policy: Policy) -> bool:
-    """The same for purposes, by name or object identifier."""
+    """The same for purposes, by name or object identifier; where none is named, any but those of services alone."""
     purposes = certificate.extended_key_usage_value
-    if purposes is None or not policy.signer_extended_key_usage:
+    if purposes is None:
         return True
-    stated = {purpose.native for purpose in purposes} | {purpose.dotted for purpose in purposes}
-    return bool(stated & set(policy.signer_extended_key_usage))
+    names = {purpose.native for purpose in purposes}
+    if not policy.signer_extended_key_usage:
+        return not names <= SERVICES
+    return bool((names | {purpose.dotted for purpose in purposes}) & set(policy.signer_extended_key_usage))

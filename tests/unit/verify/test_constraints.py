@@ -91,7 +91,9 @@ class TestUsages:
         """A key that is not made for signing is refused by default, and pointed out where KeyUsage is optional."""
         world = World()
         world.signer = certificate("For lists", issuer=world.issuing, ocsp_signing=True)
-        only_repudiation = '[certificates]\nsigner_key_usage = ["non_repudiation"]\n'
+        only_repudiation = (
+            '[certificates]\nsigner_key_usage = ["non_repudiation"]\nsigner_extended_key_usage = ["ocsp_signing"]\n'
+        )
         refused = only(judge(world.sign(blank_pdf()), world.trust(), only_repudiation))
         assert refused.sub_indication == "CHAIN_CONSTRAINTS_FAILURE"
         noted = only(
@@ -111,6 +113,15 @@ class TestUsages:
         world.signer = certificate("For answers", issuer=world.issuing, ocsp_signing=True)
         signature = only(judge(world.sign(blank_pdf()), world.trust(), rules))
         assert (signature.indication == "TOTAL_PASSED") is passes
+
+    @pytest.mark.parametrize("service", ["timestamping", "ocsp_signing"])
+    def test_a_certificate_for_a_service_alone_signs_no_documents(self, service: str) -> None:
+        """Who issues timestamps or answers about revocation is no signer, though the policy names no purposes."""
+        world = World()
+        world.signer = certificate("Service", issuer=world.issuing, **{service: True})
+        signature = only(judge(world.sign(blank_pdf()), world.trust(), ""))
+        assert (signature.indication, signature.sub_indication) == ("INDETERMINATE", "CHAIN_CONSTRAINTS_FAILURE")
+        assert outcome(signature, "EXTENDED_KEY_USAGE") == "FAILED"
 
 
 class TestVietnam:
