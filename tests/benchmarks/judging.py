@@ -180,7 +180,7 @@ def _run(folder: Path, files: list[Path], *, cores: list[int]) -> float:
     )
     reports = done.stdout.splitlines() if len(files) > 1 else [done.stdout]
     names = [json.loads(report)["document"]["name"] for report in reports]
-    assert names == [file.name for file in files], done.stderr
+    assert names == [file.name for file in files], (done.returncode, names, done.stderr)
     return time.perf_counter() - begin
 
 
