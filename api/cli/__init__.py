@@ -109,9 +109,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return console.INTERRUPTED
     except BrokenPipeError:
-        # Who read our output went away, as `head` does: that is no failure, and nobody is left to tell.
+        # Who read our output went away, as `head` does: nobody is left to tell. It is the status that a shell gives to
+        # SIGPIPE, not 0: whatever the cause, a verdict that was never told must not look like one that passed.
         sys.stdout = None
-        return console.DONE
+        return console.CUT_OFF
     except Exception as error:  # noqa: BLE001 - the last stop: each error becomes a line and a status
         return console.failed(error)
     return result if isinstance(result, int) else console.DONE

@@ -34,6 +34,7 @@ REFUSED = 65
 NOT_AVAILABLE = 69
 NOT_PERMITTED = 77
 INTERRUPTED = 130
+CUT_OFF = 141
 
 _NOT_PERMITTED_CODES = frozenset({"not-permitted", "not-authenticated"})
 _ABOUT_THE_ORDER = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from api import cli
@@ -59,3 +61,14 @@ def test_help_speaks_both_languages(language, words, tmp_path):
 def test_of_several_files_the_worst_decides(statuses, status):
     """The order is 1, 4, 2, 3, 0: a failed signature outweighs a file that cannot be read."""
     assert status == verifying.worst(statuses)
+
+
+def test_a_verdict_that_nobody_could_read_is_no_success(monkeypatch):
+    """A broken pipe in mid-run ends with the status of SIGPIPE: 0 would say that every signature passed."""
+
+    def cut_off(_arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "_application", cut_off)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # the command lets go of it
+    assert 141 == cli.run(["verify", "a.pdf"])
