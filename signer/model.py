@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from signer.xades.plan import XmlLayout, XmlPlan
+
 Level = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
 """EN 319 142-1 §6, lowest first; each holds what the one before it holds."""
-Format = Literal["PAdES"]
+Format = Literal["PAdES", "XAdES"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,9 @@ class SignOrder:
     """Opens an encrypted document; None tries the empty user password."""
     repair: bool = False
     """A broken document without a signature is mended first, and what is signed is the mended file (REPAIRED)."""
+    xml: XmlPlan | None = None
+    """How a XAdES signature is made; None takes every default. What is a PDF's alone (from `field` to `repair`) must
+    then be absent."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,9 @@ class Prepared:
     of the document; the value of /Contents lies at [`gap_start`, `gap_end`) of the whole, delimiters included.
     `document_digest` is the digest over the byte range. `nonce` is for the timestamp request, so that a repeated
     completion asks the same question. `warnings` are codes (verify.report).
+
+    Of a XAdES signature `tbs` is the canonical SignedInfo, `xml` says where things go, `document_digest` is that of the
+    first Reference, and `field` the Id of the signature.
     """
 
     order: SignOrder
@@ -125,6 +133,7 @@ class Prepared:
     field: str
     nonce: int
     warnings: tuple[str, ...] = ()
+    xml: XmlLayout | None = None
 
 
 @dataclass(frozen=True)
