@@ -46,8 +46,8 @@ def append_within(connection: sa.Connection, kind: Kind, facts: Mapping[str, Any
     line = encode(number, at=at, kind=kind, facts_json=text)
     leaf = leaf_hash(line.encode())
     frontier = head.add(leaf)
-    NEW_LINE.run(connection, {"number": number, "line": line, "leaf_hash": leaf, "kind": kind, **columns(facts)})
-    NEW_HEAD.run(connection, {"new_size": number, "new_frontier": frontier.to_bytes()})
+    NEW_LINE.change(connection, {"number": number, "line": line, "leaf_hash": leaf, "kind": kind, **columns(facts)})
+    NEW_HEAD.change(connection, {"new_size": number, "new_frontier": frontier.to_bytes()})
     return number
 
 
@@ -148,11 +148,12 @@ class Ledger:
 
 
 def _head(connection: sa.Connection, *, chosen: Statement = HEAD) -> Frontier:
-    row = chosen.run(connection).one_or_none()
-    if row is None:
+    rows = chosen.rows(connection)
+    if not rows:
         raise LedgerBroken("the ledger has no head")
+    ((size, frontier),) = rows
     try:
-        return Frontier.from_bytes(row.size, row.frontier)
+        return Frontier.from_bytes(size, frontier)
     except ValueError as error:
         raise LedgerBroken(f"the ledger's head: {error}") from None
 

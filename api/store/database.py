@@ -79,6 +79,7 @@ class Database:
     def read(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `work(connection, …)` in a transaction that only reads. Raises DatabaseUnavailable."""
         with _translated(), self.engine.connect() as connection:
+            connection.begin()  # at once: a `Statement` goes past SQLAlchemy, which would begin at the first it sees
             return work(connection, *args, **kwargs)
 
     def write(self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -34,15 +34,16 @@ def require(connection: sa.Connection, sha256: str) -> tuple[str, ...]:
     """The signatures of which this file is the outcome: none where it is not ours, rarely more than one.
 
     Raises StaleDocument when a later signature was built on one of them."""
-    found = SIGNATURES.run(connection, {"sha256": sha256}).all()
-    if any(row.continued_by is not None and row.state != "refused" for row in found):
+    found = SIGNATURES.rows(connection, {"sha256": sha256})
+    if any(successor is not None and state != "refused" for _, successor, state in found):
         raise StaleDocument("a later signature was built on this document", found=sha256)
-    return tuple(row.id for row in found)
+    return tuple(signature for signature, _, _ in found)
 
 
 def is_undecided(connection: sa.Connection, sha256: str) -> bool:
     """Whether a signature is being built on this file, of which nobody knows yet if it is refused in the end."""
-    states = {row.state for row in SIGNATURES.run(connection, {"sha256": sha256}).all() if row.continued_by is not None}
+    found = SIGNATURES.rows(connection, {"sha256": sha256})
+    states = {state for _, successor, state in found if successor is not None}
     return bool(states - {"signed", "refused"}) and "signed" not in states
 
 
@@ -52,7 +53,7 @@ def take(connection: sa.Connection, sha256: str, *, successor: str) -> None:
     Raises StaleDocument. In the transaction that allows the signature: of two who want the same head one gets it.
     """
     for signature in require(connection, sha256):
-        CONTINUED.run(connection, {"the_id": signature, "successor": successor})
+        CONTINUED.change(connection, {"the_id": signature, "successor": successor})
 
 
 def lifted(connection: sa.Connection, sha256: str, *, signature: str) -> None:

@@ -30,6 +30,7 @@ import sqlalchemy as sa
 
 from api.errors import ClaimLost, IdempotencyKeyReused, RequestInProgress
 from api.store.dialect import insert_if_absent
+from api.store.statement import Statement
 from api.store.tables import idempotency as table
 
 LEASE = 180.0
@@ -150,14 +151,14 @@ def _is(caller: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
 def _change(connection: sa.Connection, claim: Claim, **values: object) -> None:
     parameters = {"the_caller": claim.caller, "the_key": claim.key, "the_holder": claim.token}
     new = {f"new_{column}": value for column, value in values.items()}
-    if connection.execute(_statement(tuple(values)), {**parameters, **new}).rowcount != 1:
+    if _statement(tuple(values)).change(connection, {**parameters, **new}) != 1:
         raise ClaimLost(f"idempotency key {claim.key} is held by another")
 
 
 @cache
-def _statement(columns: tuple[str, ...]) -> sa.Update:
-    """UPDATE of these columns (`new_<column>`) by `the_holder`; built once, as building costs more than running."""
-    return (
+def _statement(columns: tuple[str, ...]) -> Statement:
+    """UPDATE of these columns (`new_<column>`) by `the_holder`."""
+    return Statement(
         table.update()
         .where(
             table.c.caller == sa.bindparam("the_caller"),

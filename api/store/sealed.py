@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from api.store.statement import Statement
 from api.store.tables import job, sealed, signature
 
 ENDED = ("signed", "refused")
+FORGOTTEN = Statement(sealed.delete().where(sealed.c.signature == sa.bindparam("the_signature")))
 
 
 def keep(connection: sa.Connection, signature: str, *, value: bytes) -> None:
@@ -29,7 +31,7 @@ def get(connection: sa.Connection, signature: str) -> bytes | None:
 
 
 def forget(connection: sa.Connection, signature: str) -> None:
-    connection.execute(sealed.delete().where(sealed.c.signature == signature))
+    FORGOTTEN.change(connection, {"the_signature": signature})
 
 
 def unneeded(connection: sa.Connection, *, job_kind: str) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def create(
     end of its validity, `prepared`, and nobody's until the value comes."""
     now = time.time()
     hold = Hold(id or new_id(), secrets.token_hex(8))
-    NEW.run(
+    NEW.change(
         connection,
         {
             "id": hold.id,
@@ -129,7 +129,7 @@ def create(
             "expires_at": expires_at,
         },
     )
-    NEW_PREPARATION.run(connection, {"signature": hold.id, "prepared": prepared})
+    NEW_PREPARATION.change(connection, {"signature": hold.id, "prepared": prepared})
     return hold
 
 
@@ -275,10 +275,8 @@ def _finish(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **
 def _step(connection: sa.Connection, hold: Hold, states: tuple[State, ...], **values: Any) -> None:
     """One change, made by the database only if the hold is still ours and the record in one of `states`."""
     new = {f"new_{column}": value for column, value in values.items()}
-    done = _change(tuple(values), states).run(
-        connection, {"the_id": hold.id, "the_holder": hold.token, "now": time.time(), **new}
-    )
-    if done.rowcount != 1:
+    parameters = {"the_id": hold.id, "the_holder": hold.token, "now": time.time(), **new}
+    if _change(tuple(values), states).change(connection, parameters) != 1:
         raise ClaimLost(f"signature {hold.id} is held by another or is past this step", signature=hold.id)
 
 
