@@ -1,42 +1,45 @@
 """Takes a multipart upload off the wire: the document straight into a file, its SHA-256 on the way.
 
-One document a request, never a second copy, never the whole of it in memory. Fields beside it (`order`, `options`) are
-bounded and kept as bytes. Whatever ends badly (too large, malformed, the caller hangs up) leaves no file behind. It
-doesn't look at what the document is: that is the worker's matter.
+One document a request, never a second copy, never the whole of it in memory. Parts `detached` are contents that a
+signature in XML refers to by name; they go to files of their own, and count towards the document's limit. Fields beside
+them (`order`, `options`) are bounded and kept as bytes. Whatever ends badly (too large, malformed, the caller hangs up)
+leaves no file behind. It doesn't look at what the document is: that is the worker's matter.
 
 The events of the multipart parser, RFC 7578, in their order:
 
 1. a part begins: its headers say which name it has and whether it is a file;
-2. the document's bytes go to the file and to the digest; a field's bytes to its buffer, each within its limit;
+2. a file's bytes go to the file and to its digest; a field's bytes to its buffer, each within its limit;
 3. the closing boundary must have come, or the upload is not whole.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from api.detached import Detached, each_once, files, media_type, reference_name
 from api.errors import RequestInvalid, UploadTooLarge
+from api.incoming import Budget, Sink
 from api.refusals import MediaTypeNotSupported, NameInvalid
+from api.sandbox.wire import MAX_DETACHED
 
 FIELD_BYTES = 64 * 1024
 """Largest field beside the document."""
-MAX_PARTS = 16
+MAX_FIELDS = 16
 NAME_BYTES = 255
 """Longest file name, in bytes of UTF-8 (NAME_MAX of Linux)."""
-OVERHEAD = MAX_PARTS * (FIELD_BYTES + 8 * 1024)
-"""What a request may hold beside its document: fields, headers, boundaries."""
+OVERHEAD = MAX_FIELDS * FIELD_BYTES + (MAX_FIELDS + MAX_DETACHED) * 8 * 1024
+"""What a request may hold beside its files: fields, headers, boundaries."""
 
 ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
 """How browsers and HTTP libraries write a control character in a file name (WHATWG form-data encoding)."""
@@ -46,7 +49,7 @@ ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
 class Upload:
     """A received document: its open file, at position 0, and what was sent beside it.
 
-    The file has no name: it is gone when the upload is closed, and when the process dies.
+    The files have no names: they are gone when the upload is closed, and when the process dies.
     """
 
     file: BinaryIO
@@ -54,10 +57,18 @@ class Upload:
     sha256: str
     size: int
     fields: dict[str, bytes] = field(default_factory=dict)
+    detached: tuple[Detached, ...] = ()
+
+    @property
+    def contents(self) -> Mapping[str, BinaryIO]:
+        """The detached contents by name."""
+        return files(self.detached)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the files."""
         self.file.close()
+        for one in self.detached:
+            one.file.close()
 
     def __enter__(self) -> Upload:
         return self
@@ -66,19 +77,20 @@ class Upload:
         self.close()
 
 
-def of_file(source: BinaryIO, *, name: str, folder: Path, limit: int) -> Upload:
-    """A file on this machine as an upload: a private copy with its digest (the command line)."""
-    clean = clean_name(name.encode("utf-8", "surrogateescape"))
-    digest, size = hashlib.sha256(), 0
-    with _nameless(folder) as file:
-        while chunk := source.read(1 << 20):
-            size += len(chunk)
-            if size > limit:
-                raise UploadTooLarge(limit=limit)
-            digest.update(chunk)
-            _write(file, chunk)
-        file.seek(0)
-        return Upload(file, clean, digest.hexdigest(), size)
+def of_file(
+    source: BinaryIO, *, name: str, folder: Path, limit: int, detached: Mapping[str, BinaryIO] | None = None
+) -> Upload:
+    """A file on this machine as an upload: private copies with their digests (the command line)."""
+    with ExitStack() as opened:
+        budget = Budget(limit)
+        document = Sink(clean_name(_octets(name)), folder=folder, opened=opened, budget=budget).take(source)
+        further = [
+            Sink(reference_name(_octets(one)), folder=folder, opened=opened, budget=budget).take(file).detached()
+            for one, file in (detached or {}).items()
+        ]
+        found = Upload(document.file, document.name, document.sha256, document.size, {}, each_once(further))
+        opened.pop_all()
+    return found
 
 
 async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[str, ...] = ()) -> Upload:
@@ -92,34 +104,20 @@ async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[st
         raise MediaTypeNotSupported(expected="multipart/form-data")
     if int(_digits(request.headers.get("content-length"))) > limit + OVERHEAD:
         raise UploadTooLarge(limit=limit)
-    with _nameless(folder) as file:
-        reader = _Reader(options[b"boundary"], file, limit=limit)
+    with ExitStack() as opened:
+        reader = _Reader(options[b"boundary"], folder, opened, Budget(limit))
         try:
             async for chunk in request.stream():
                 reader.feed(chunk)
         except ClientDisconnect:
             raise RequestInvalid("the connection ended before the upload did") from None
-        reader.finish(needs)
-        file.seek(0)
-        return Upload(file, reader.name, reader.digest.hexdigest(), reader.size, reader.fields)
+        found = reader.finish(needs)
+        opened.pop_all()
+    return found
 
 
-@contextmanager
-def _nameless(folder: Path) -> Iterator[BinaryIO]:
-    """A new file without a name, closed if the block fails."""
-    file = cast(BinaryIO, tempfile.TemporaryFile("w+b", buffering=0, dir=folder))  # noqa: SIM115 - it outlives the block
-    try:
-        yield file
-    except BaseException:
-        file.close()
-        raise
-
-
-def _write(file: BinaryIO, data: bytes | memoryview) -> None:
-    """All of it: a raw file may take less than it is given."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+def _octets(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _digits(text: str | None) -> str:
@@ -129,21 +127,19 @@ def _digits(text: str | None) -> str:
 class _Reader:
     """The parser's callbacks and what they have gathered so far."""
 
-    def __init__(self, boundary: bytes, file: BinaryIO, *, limit: int) -> None:
-        self.file = file
-        self.limit = limit
-        self.digest = hashlib.sha256()
-        self.size = 0
-        self.name = ""
+    def __init__(self, boundary: bytes, folder: Path, opened: ExitStack, budget: Budget) -> None:
+        self.document: Sink | None = None
+        self.detached: list[Sink] = []
         self.fields: dict[str, bytes] = {}
-        self._parts = 0
-        self._seen_document = False
-        self._in_document = False
+        self._new = partial(Sink, folder=folder, opened=opened, budget=budget)
+        self._fields_seen = 0
+        self._sink: Sink | None = None
         self._field = ""
         self._buffer = bytearray()
         self._header = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
+        self._media_type = b""
         self._ended = False
         try:
             self.parser = MultipartParser(
@@ -170,24 +166,26 @@ class _Reader:
         except FormParserError:
             raise RequestInvalid("the multipart body is malformed") from None
 
-    def finish(self, needs: tuple[str, ...]) -> None:
+    def finish(self, needs: tuple[str, ...]) -> Upload:
         # 3. whole, and with everything that this call takes
         if not self._ended:
             raise RequestInvalid("the multipart body ends before its closing boundary")
-        if not self._seen_document:
+        document = self.document
+        if document is None:
             raise RequestInvalid("the part `document` is missing", part="document")
         for need in needs:
             if need not in self.fields:
                 raise RequestInvalid(f"the part `{need}` is missing", part=need)
+        document.file.seek(0)
+        detached = each_once(sink.detached() for sink in self.detached)
+        return Upload(document.file, document.name, document.sha256, document.size, self.fields, detached)
 
     # 1. headers
 
     def _begin(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise RequestInvalid("too many parts")
-        self._disposition = b""
+        self._disposition = self._media_type = b""
         self._buffer = bytearray()
+        self._sink = None
 
     def _on_header(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -196,8 +194,11 @@ class _Reader:
         self._header_value += data[start:end]
 
     def _header_done(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = bytes(self._header_value)
+        match self._header.lower():
+            case b"content-disposition":
+                self._disposition = bytes(self._header_value)
+            case b"content-type":
+                self._media_type = bytes(self._header_value)
         self._header.clear()
         self._header_value.clear()
 
@@ -205,34 +206,38 @@ class _Reader:
         kind, options = parse_options_header(self._disposition)
         if kind != b"form-data" or b"name" not in options:
             raise RequestInvalid("a part has no name")
-        part = options[b"name"].decode("utf-8", "replace")
-        self._in_document = part == "document"
-        if self._in_document:
-            if self._seen_document:
+        part, name = options[b"name"].decode("utf-8", "replace"), options.get(b"filename", b"")
+        if part == "document":
+            if self.document is not None:
                 raise RequestInvalid("the part `document` is there twice", part="document")
-            self._seen_document = True
-            self.name = clean_name(options.get(b"filename", b""))
-        elif part in self.fields or not part.isidentifier() or len(part) > 64:
+            self._sink = self.document = self._new(clean_name(name))
+            return
+        if part == "detached":
+            if len(self.detached) == MAX_DETACHED:
+                raise RequestInvalid(f"more than {MAX_DETACHED} detached contents", part="detached")
+            self._sink = self._new(reference_name(name))
+            self._sink.mime = media_type(self._media_type)
+            self.detached.append(self._sink)
+            return
+        self._fields_seen += 1
+        if self._fields_seen > MAX_FIELDS:
+            raise RequestInvalid("too many parts")
+        if part in self.fields or not part.isidentifier() or len(part) > 64:
             raise RequestInvalid("a part is there twice, or its name is not known")
         self._field = part
 
     # 2. content
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        if not self._in_document:
-            if len(self._buffer) + end - start > FIELD_BYTES:
-                raise RequestInvalid(f"the part `{self._field}` is larger than {FIELD_BYTES} bytes", part=self._field)
-            self._buffer += data[start:end]
+        if self._sink is not None:
+            self._sink.write(memoryview(data)[start:end])
             return
-        self.size += end - start
-        if self.size > self.limit:
-            raise UploadTooLarge(limit=self.limit)
-        view = memoryview(data)[start:end]
-        self.digest.update(view)
-        _write(self.file, view)
+        if len(self._buffer) + end - start > FIELD_BYTES:
+            raise RequestInvalid(f"the part `{self._field}` is larger than {FIELD_BYTES} bytes", part=self._field)
+        self._buffer += data[start:end]
 
     def _part_done(self) -> None:
-        if not self._in_document:
+        if self._sink is None:
             self.fields[self._field] = bytes(self._buffer)
 
     def _end(self) -> None:

@@ -1,7 +1,7 @@
 """The arguments and answers of the operations that a worker offers: light values, for both sides of the channel.
 
 The client needs no library that reads documents to make a call; `ops` holds the other half. Files travel beside the
-arguments, in the order given here.
+arguments, in the order given here; where the arguments name `detached` contents, their files follow, one for each name.
 
 | operation | arguments | files | answer |
 |---|---|---|---|
@@ -32,11 +32,13 @@ class Prepare:
     order: SignOrder
     original_sha256: str
     nonce: int
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Restore:
     prepared: Prepared
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Complete:
     trust: Trust | None = None
     policy: str = "default"
     at: datetime | None = None
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Extend:
     allow_degraded: bool = False
     only_new: bool = False
     password: str | None = field(default=None, repr=False)
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Verify:
     password: str | None = field(default=None, repr=False)
     pictures: Literal["drawn", "none"] = "drawn"
     """Whether pages of two revisions are drawn and compared; without, what came later is suspicious at best."""
+    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

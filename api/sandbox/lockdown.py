@@ -71,7 +71,7 @@ class Limits:
 
     memory: int = GIB
     file_size: int = GIB + 64 * MIB
-    descriptors: int = 24
+    descriptors: int = 64
 
 
 @dataclass(frozen=True)

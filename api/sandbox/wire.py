@@ -32,7 +32,9 @@ from verify.fetcher import FetchRequest
 HEADER = struct.Struct("!I")
 MAX_FRAME = 64 * 1024 * 1024
 """A rendered page, the bytes appended to a large document or a fetched CRL are the largest frames."""
-MAX_FILES = 8
+MAX_DETACHED = 32
+"""Files that may come beside a document: what a signature in it is over, and what it does not hold itself."""
+MAX_FILES = 2 + MAX_DETACHED
 CHUNK = 64 * 1024
 
 Facts = dict[str, str | int | bool | None]

@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, BinaryIO, Literal, NoReturn
 
 import msgspec
@@ -35,6 +36,7 @@ IDLE = 120.0
 """Seconds without a call after which a worker ends; clients let go of theirs sooner."""
 GROWTH = 160 * 1024
 """KiB by which the largest memory use may exceed that at the start before the worker is replaced."""
+READ: Literal["rb"] = "rb"
 BUFFER = 64 * 1024
 """Buffer of a document's file object: seeks are frequent, so a large one would be read again and again."""
 
@@ -43,12 +45,19 @@ BUFFER = 64 * 1024
 class Operation:
     """One thing a worker does: `run(arguments, files, fetcher)`, its arguments' type and how each file is opened.
 
-    It may be run again from the start as long as it has not returned (`Later`), so it begins by rewinding its files.
+    With `detached`, further files may follow, to be read: the contents that the arguments name. It may be run again from
+    the start as long as it has not returned (`Later`), so it begins by rewinding its files.
     """
 
     run: Callable[[Any, tuple[BinaryIO, ...], Fetcher], object]
     arguments: type
     files: tuple[Literal["rb", "r+b"], ...] = ()
+    detached: bool = False
+
+    def modes(self, count: int) -> tuple[Literal["rb", "r+b"], ...]:
+        """How each of `count` files is opened."""
+        further = count - len(self.files) if self.detached else 0
+        return (*self.files, *repeat(READ, further))
 
 
 class _OutOfTime(BaseException):
@@ -132,7 +141,7 @@ def _answer(
             call: wire.Call = wire.unpack(body, wire.Call)
             operation = operations[call.op]
             arguments = wire.unpack(call.args, operation.arguments)
-            pairs = zip(files, operation.files, strict=True)
+            pairs = zip(files, operation.modes(len(files)), strict=True)
             # Descriptors, not paths.
             documents = tuple(opened.enter_context(open(file, mode, buffering=BUFFER)) for file, mode in pairs)  # noqa: PTH123
         except (wire.WireError, KeyError, ValueError) as error:

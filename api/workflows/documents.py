@@ -5,7 +5,7 @@ Each method is one call into a worker; files are handed over as open descriptors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +20,10 @@ from verify.dissected import Dissected
 from verify.fetcher import Fetcher, Offline
 from verify.report import Check, Report, Warning_
 from verify.trust import Trust
+
+Contents = Mapping[str, BinaryIO]
+"""Open files by the names under which a signature in XML knows them (ds:Reference/@URI): contents that it does not hold."""
+NONE: Contents = {}
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,29 @@ class DocumentWorker:
 
     worker: Worker
 
-    def prepare(self, source: BinaryIO, out: BinaryIO, *, order: SignOrder, sha256: str, nonce: int) -> Prepared:
+    def prepare(
+        self,
+        source: BinaryIO,
+        out: BinaryIO,
+        *,
+        order: SignOrder,
+        sha256: str,
+        nonce: int,
+        detached: Contents = NONE,
+    ) -> Prepared:
         return self.worker.call(
             "prepare",
-            calls.Prepare(order, sha256, nonce),
-            files=(source.fileno(), out.fileno()),
+            calls.Prepare(order, sha256, nonce, tuple(detached)),
+            files=_numbers(source, out, detached=detached),
             fetcher=Offline(),
             result=Prepared,
         )
 
-    def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared) -> None:
+    def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared, detached: Contents = NONE) -> None:
         self.worker.call(
             "restore",
-            calls.Restore(prepared),
-            files=(source.fileno(), out.fileno()),
+            calls.Restore(prepared, tuple(detached)),
+            files=_numbers(source, out, detached=detached),
             fetcher=Offline(),
             result=type(None),
         )
@@ -79,20 +92,23 @@ class DocumentWorker:
         trust: Trust | None = None,
         policy: str = "default",
         at: datetime | None = None,
+        detached: Contents = NONE,
     ) -> Signed:
         """`trust` and `at` are needed from B-LT on: what the evidence is checked against."""
         return self.worker.call(
             "complete",
-            calls.Complete(prepared, value, trust, policy, at),
-            files=(out.fileno(),),
+            calls.Complete(prepared, value, trust, policy, at, tuple(detached)),
+            files=_numbers(out, detached=detached),
             fetcher=fetcher,
             result=Signed,
         )
 
-    def extend(self, source: BinaryIO, out: BinaryIO, *, order: calls.Extend, fetcher: Fetcher) -> Extended:
-        return self.worker.call(
-            "extend", order, files=(source.fileno(), out.fileno()), fetcher=fetcher, result=Extended
-        )
+    def extend(
+        self, source: BinaryIO, out: BinaryIO, *, order: calls.Extend, fetcher: Fetcher, detached: Contents = NONE
+    ) -> Extended:
+        order = replace(order, detached=tuple(detached))
+        files = _numbers(source, out, detached=detached)
+        return self.worker.call("extend", order, files=files, fetcher=fetcher, result=Extended)
 
     def verify(
         self,
@@ -104,11 +120,13 @@ class DocumentWorker:
         at: datetime,
         fetcher: Fetcher,
         password: str | None = None,
+        detached: Contents = NONE,
     ) -> Report:
         """A page that ends the worker which draws it does not keep the document from being judged: it is judged once
         more without pictures, and what came after a signature is then suspicious. Raises what `Worker.call` raises."""
-        order = calls.Verify(name, trust, policy, at, password)
-        verify = partial(self.worker.call, "verify", files=(source.fileno(),), fetcher=fetcher, result=Report)
+        order = calls.Verify(name, trust, policy, at, password, detached=tuple(detached))
+        files = _numbers(source, detached=detached)
+        verify = partial(self.worker.call, "verify", files=files, fetcher=fetcher, result=Report)
         try:
             return verify(order)
         except WorkerDied:
@@ -138,3 +156,8 @@ class DocumentWorker:
             fetcher=fetcher,
             result=CertificateVerdict,
         )
+
+
+def _numbers(*files: BinaryIO, detached: Contents) -> tuple[int, ...]:
+    """The descriptors of a call, in the order that `api.sandbox.calls` tells."""
+    return tuple(file.fileno() for file in (*files, *detached.values()))

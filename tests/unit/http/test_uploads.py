@@ -138,3 +138,49 @@ def test_a_local_file_is_copied_with_its_digest(tmp_path: Path):
         assert (hashlib.sha256(BODY).hexdigest(), BODY) == (upload.sha256, upload.file.read())
     assert source.exists()
     assert [] == list(folder.iterdir())
+
+
+def test_detached_contents_arrive_beside_the_document(tmp_path: Path):
+    """Each goes to a file of its own, with its name as the reference says it, its digest and its media type."""
+    body = multipart(
+        ('name="document"; filename="a.xml"', b"<a/>"),
+        ('name="detached"; filename="hồ sơ/đơn.pdf"\r\nContent-Type: application/pdf', BODY),
+        ('name="detached"; filename="b.bin"\r\nContent-Type: application/octet-stream', b""),
+        ('name="order"', b"{}"),
+    )
+    for size in (1, 7, len(body)):
+        with receive(tmp_path, [body[at : at + size] for at in range(0, len(body), size)]) as upload:
+            first, second = upload.detached
+            assert ("hồ sơ/đơn.pdf", "application/pdf", len(BODY)) == (first.name, first.mime, first.size)
+            assert BODY == first.file.read()
+            assert hashlib.sha256(BODY).hexdigest() == first.sha256
+            assert ("b.bin", None, 0) == (second.name, second.mime, second.size)
+            assert b"<a/>" == upload.file.read()
+            assert {"order": b"{}"} == upload.fields
+        assert first.file.closed
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_two_contents_under_one_name_are_refused(tmp_path: Path):
+    """The same content twice counts once; what a browser sends for an empty input counts not at all."""
+    document = ('name="document"; filename="a.xml"', b"<a/>")
+    once = ('name="detached"; filename="b.pdf"', b"1")
+    with receive(tmp_path, [multipart(document, once, once, ('name="detached"; filename=""', b""))]) as upload:
+        assert ["b.pdf"] == list(upload.contents)
+    with pytest.raises(RequestInvalid):
+        receive(tmp_path, [multipart(document, once, ('name="detached"; filename="b.pdf"', b"2"))])
+
+
+def test_detached_contents_are_bounded(tmp_path: Path):
+    """Their number, their names, and their size together with the document's."""
+    document = ('name="document"; filename="a.xml"', b"<a/>")
+    many = [(f'name="detached"; filename="{number}"', b"1") for number in range(33)]
+    with receive(tmp_path, [multipart(document, *many[:32])]) as upload:
+        assert 32 == len(upload.detached)
+    with pytest.raises(RequestInvalid):
+        receive(tmp_path, [multipart(document, *many)])
+    with pytest.raises(UploadTooLarge):
+        receive(tmp_path, [multipart(document, ('name="detached"; filename="b"', bytes(100)))], limit=100)
+    for name in ("a\u202eb.pdf", "x" * 1001):
+        with pytest.raises(NameInvalid):
+            receive(tmp_path, [multipart(document, (f'name="detached"; filename="{name}"', b"1"))])
