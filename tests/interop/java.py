@@ -22,7 +22,9 @@ from tests.interop.peers import Said
 PROJECT = Path(__file__).with_name("dss")
 BUILD = ROOT / "var" / "interop" / "java"
 WARNINGS = " warnings: "
-ReaderName = Literal["dss", "pdfbox", "verapdf", "dss-sign"]
+ReaderName = Literal["dss", "pdfbox", "verapdf", "dss-sign"] | str
+"""Also `xades-HOW-LEVEL` for DSS as a signer of XML (`DssXadesSigner`): HOW is enveloped, enveloping, detached,
+internally-detached, counter or extend, LEVEL is B, T, LT or LTA."""
 
 
 class JavaMissing(Exception):
@@ -31,8 +33,8 @@ class JavaMissing(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A document for a reader. `beside` is a folder with OCSP responses and lists, for a document without its own; for
-    `dss-sign`, where the signed file goes."""
+    """A document for a reader. `beside` is a folder with OCSP responses and lists, for a document without its own, and
+    with detached contents under `detached`; for who signs, where the signed file goes."""
 
     reader: ReaderName
     document: Path
@@ -57,11 +59,19 @@ class Tools:
 
     classpath: str
 
-    def ask(self, jobs: Sequence[Job], *, anchors: Sequence[Path] = (), keys: Path | None = None) -> Answers:
+    def ask(
+        self,
+        jobs: Sequence[Job],
+        *,
+        anchors: Sequence[Path] = (),
+        keys: Path | None = None,
+        evidence: Path | None = None,
+    ) -> Answers:
         """All jobs in one Java process; each answer in the order in which the reader gave it. `keys` is a PKCS #12 file
-        with the password `kyso`, for `dss-sign`."""
+        with the password `kyso` for who signs, `evidence` a folder as beside a document."""
         lines = "".join(f"{job.reader}\t{job.document}\t{job.beside or ''}\n" for job in jobs)
-        command = ["java", "-Djava.awt.headless=true", "-Xmx2g", f"-Dkyso.keys={keys or ''}"]
+        command = ["java", "-Djava.awt.headless=true", "-Xmx2g"]
+        command += [f"-Dkyso.keys={keys or ''}", f"-Dkyso.evidence={evidence or '.'}"]
         done = subprocess.run(
             [*command, "-cp", self.classpath, "kyso.interop.Main", *anchors],
             input=lines,

@@ -23,8 +23,13 @@ import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** EU DSS with its default policy. It may ask nobody: evidence is in the document, or in the folder it is given. */
+/**
+ * EU DSS with its default policy. It may ask nobody: evidence is in the document, or in the folder it is given; so are
+ * detached contents of XML signatures, in `detached` under that folder, by their names.
+ */
 final class Dss implements Reader {
+
+    private static final String DETACHED = "detached";
 
     private final CommonTrustedCertificateSource trusted = new CommonTrustedCertificateSource();
 
@@ -43,21 +48,39 @@ final class Dss implements Reader {
         verifier.setCheckRevocationForUntrustedChains(true);
         SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(new FileDocument(document.toFile()));
         validator.setCertificateVerifier(verifier);
+        if (evidence != null && Files.isDirectory(evidence.resolve(DETACHED))) {
+            validator.setDetachedContents(List.of(files(evidence.resolve(DETACHED), "")));
+        }
         Reports reports = validator.validateDocument();
         SimpleReport report = reports.getSimpleReport();
         DiagnosticData data = reports.getDiagnosticData();
         List<Said> found = new ArrayList<>();
         for (String id : report.getSignatureIdList()) {
-            String level = String.valueOf(report.getSignatureFormat(id)).replace("PAdES-BASELINE-", "B-");
+            String level = String.valueOf(report.getSignatureFormat(id)).replaceAll("[PX]AdES-BASELINE-", "B-");
             String field = data.getSignatureById(id).getFirstFieldName();
+            if (data.getSignatureById(id).getParent() != null) {
+                field = "counter-signature " + data.getSignatureById(id).getDAIdentifier();
+            }
             found.add(said(report, id, field == null ? id : field, level));
         }
         for (TimestampWrapper stamp : data.getTimestampList()) {
             if (stamp.getType() == TimestampType.DOCUMENT_TIMESTAMP) {
                 found.add(said(report, stamp.getId(), "document timestamp", "timestamp"));
+            } else if (data.getSignatures().stream().allMatch(one -> one.getFirstFieldName() == null)) {
+                found.add(attached(report, stamp));
             }
         }
         return found;
+    }
+
+    /** A timestamp inside an XML signature: what it is about must be found, and be what it says. */
+    private static Said attached(SimpleReport report, TimestampWrapper stamp) {
+        Said said = said(report, stamp.getId(), String.valueOf(stamp.getType()), "timestamp");
+        if (stamp.isMessageImprintDataFound() && stamp.isMessageImprintDataIntact() && stamp.isSignatureIntact()) {
+            return said;
+        }
+        String words = "imprint " + (stamp.isMessageImprintDataFound() ? "differs " : "not found ") + said.words();
+        return new Said(said.id(), "bad", words);
     }
 
     private static Said said(SimpleReport report, String id, String name, String level) {
@@ -80,7 +103,7 @@ final class Dss implements Reader {
         return head + messages.stream().map(Message::getValue).distinct().collect(Collectors.joining("; "));
     }
 
-    private static DSSDocument[] files(Path folder, String suffix) throws IOException {
+    static DSSDocument[] files(Path folder, String suffix) throws IOException {
         try (Stream<Path> all = Files.list(folder)) {
             return all.filter(path -> path.toString().endsWith(suffix))
                     .sorted()

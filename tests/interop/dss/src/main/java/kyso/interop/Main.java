@@ -5,6 +5,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
@@ -26,18 +27,20 @@ public final class Main {
     public static void main(String[] anchors) throws Exception {
         List<Path> trust = List.of(anchors).stream().map(Path::of).toList();
         Path keys = Path.of(System.getProperty("kyso.keys", "keys.p12"));
-        Map<String, Reader> readers = Map.of(
+        Map<String, Reader> readers = new HashMap<>(Map.of(
                 "dss", new Dss(trust),
                 "pdfbox", new PdfBox(trust),
                 "verapdf", new VeraPdf(),
-                "dss-sign", new DssSigner(keys));
+                "dss-sign", new DssSigner(keys)));
+        Path evidence = Path.of(System.getProperty("kyso.evidence", "."));
+        readers.putAll(DssXadesSigner.all(keys, trust, evidence));
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         System.setOut(System.err); // what libraries print is not an answer
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             String[] part = line.split("\t", -1);
-            Path evidence = part[2].isEmpty() ? null : Path.of(part[2]);
-            for (Reader.Said said : answer(readers.get(part[0]), Path.of(part[1]), evidence)) {
+            Path beside = part[2].isEmpty() ? null : Path.of(part[2]);
+            for (Reader.Said said : answer(readers.get(part[0]), Path.of(part[1]), beside)) {
                 String words = said.words().replaceAll("\\s+", " ");
                 out.println(String.join("\t", part[0], part[1], said.id(), said.verdict(), words));
             }
