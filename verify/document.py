@@ -46,6 +46,21 @@ class Limits:
     fields: int = 5_000
     """Form fields that are looked at."""
     signatures: int = 500
+    xml: int = 64 * MIB
+    """The largest XML document, and the largest detached file that is parsed as one."""
+    xml_memory: int = 768 * MIB
+    """What the tree of an XML document may take, by estimate."""
+    xml_depth: int = 256
+    xml_attributes: int = 1_000
+    """Attributes of one element."""
+    xml_namespaces: int = 256
+    """Namespaces in scope of one element, where they are canonicalised inclusively."""
+    references: int = 1_000
+    """ds:Reference elements of one document, those in manifests included."""
+    transforms: int = 10
+    """ds:Transform elements of one reference."""
+    digested: int = 768 * MIB
+    """Octets that all references of a document canonicalise."""
     revisions: int = 1_000
     comparisons: int = 2_000_000
     """References followed when revisions are compared."""

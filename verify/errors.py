@@ -52,6 +52,12 @@ class DocumentTooComplex(VerifyError):
     code = "document-too-complex"
 
 
+class DoctypeRefused(VerifyError):
+    """The XML has a document type declaration (DOCTYPE), which is not read."""
+
+    code = "document-doctype-refused"
+
+
 class DocumentEncrypted(VerifyError):
     """The file is encrypted and no password was given, or a wrong one."""
 

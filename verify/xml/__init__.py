@@ -1,0 +1,1 @@
+"""Reads XML signatures and digests what they cover; judges nothing (that is for `verify.engine`)."""

@@ -1,0 +1,290 @@
+"""Canonical XML (1.0, 1.1, exclusive) of a document or of an element in it, streamed into whatever takes bytes.
+
+lxml canonicalises whole documents and elements, but no node-sets. What signatures need beyond that is done here around
+it, in place and undone afterwards, so that 50 MB are never copied:
+
+- *Subtrees left out* (`without`: the enveloped signature, all signatures): a processing instruction that nobody can
+  guess is put before such an element and one at its end; the bytes between them are dropped from the stream. Nothing
+  else in a canonical form depends on a subtree (Canonical XML 1.1 §2.3), so this is what a node-set would give.
+- *Inherited attributes* (`xml:lang` …) of inclusive forms: set on the element for as long as it is written. Namespaces
+  in scope lxml takes along by itself.
+
+Not here: which nodes a reference means, and comments that its URI leaves out (`verify.xml.references`).
+
+    canonical(signed_info, method=METHODS[names.C14N_EXCLUSIVE])
+    write(tree, sink, method=METHODS[names.C14N_10], without=(signature,))    # a sink has `write`
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any, Final, Literal, Protocol, cast
+from urllib.parse import urljoin
+
+from lxml import etree
+
+from verify.xml import names
+
+_LANG, _SPACE, _BASE = (f"{{{names.XML}}}{name}" for name in ("lang", "space", "base"))
+_XML_ATTRIBUTE = f"{{{names.XML}}}"
+_DEFAULT = "#default"
+
+
+class Sink(Protocol):
+    """What takes canonical octets, a few kilobytes at a time."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A canonicalisation: `form` decides on namespaces and inherited attributes, `comments` whether they are kept."""
+
+    uri: str
+    form: Literal["1.0", "1.1", "exclusive"]
+    comments: bool = False
+
+    @property
+    def exclusive(self) -> bool:
+        return self.form == "exclusive"
+
+    def without_comments(self) -> Method:
+        """The same for a node-set that has no comments in it (XMLDSig §4.4.3.3)."""
+        return replace(self, comments=False)
+
+
+METHODS: Final[Mapping[str, Method]] = {
+    method.uri: method
+    for method in (
+        Method(names.C14N_10, "1.0"),
+        Method(names.C14N_10_COMMENTS, "1.0", comments=True),
+        Method(names.C14N_11, "1.1"),
+        Method(names.C14N_11_COMMENTS, "1.1", comments=True),
+        Method(names.C14N_EXCLUSIVE, "exclusive"),
+        Method(names.C14N_EXCLUSIVE_COMMENTS, "exclusive", comments=True),
+    )
+}
+
+
+class NotCanonical(Exception):
+    """This cannot be canonicalised: a relative namespace URI (Canonical XML 1.0 §1.3)."""
+
+
+def canonical(
+    node: etree._Element | etree._ElementTree,
+    *,
+    method: Method,
+    prefixes: Sequence[str] = (),
+    without: Iterable[etree._Element] = (),
+) -> bytes:
+    """The canonical octets; for what is known to be small. Raises NotCanonical."""
+    sink = BytesIO()
+    write(node, sink, method=method, prefixes=prefixes, without=without)
+    return sink.getvalue()
+
+
+def write(
+    node: etree._Element | etree._ElementTree,
+    sink: Sink,
+    *,
+    method: Method,
+    prefixes: Sequence[str] = (),
+    without: Iterable[etree._Element] = (),
+) -> None:
+    """Canonicalise into a sink. A tree is the whole document, with what stands beside its root; an element is itself
+    with its content. `prefixes`: the InclusiveNamespaces PrefixList of exclusive forms. `without`: elements that are
+    left out with their content; one that holds `node` leaves nothing. Raises NotCanonical."""
+    apex = node if isinstance(node, etree._Element) else node.getroot()
+    whole = not isinstance(node, etree._Element)
+    left_out = _within(apex, without)
+    if left_out is None or (not whole and apex in left_out):
+        return
+    with ExitStack() as undo:
+        alone = not whole and apex.getparent() is None and _has_siblings(apex)
+        filtered: Sink = sink
+        if left_out or alone:
+            marks = _Marks.make()
+            filtered = undo.enter_context(_Cut(sink, marks, alone=alone))
+            for element in left_out:
+                undo.enter_context(_marked(element, marks.start, marks.end))
+            if alone:
+                undo.enter_context(_marked(apex, marks.first, marks.last))
+        if not whole and not method.exclusive:
+            undo.enter_context(_inheriting(apex, method=method))
+        if _DEFAULT in prefixes:
+            # lxml passes on only prefixes that its dictionary of names knows; the parser puts namespace URIs there.
+            etree.fromstring(f'<a xmlns="{_DEFAULT}"/>')
+        try:
+            tree: Any = etree.ElementTree(apex)  # the stubs know neither `exclusive` nor what a sink needs
+            tree.write_c14n(
+                filtered,
+                exclusive=method.exclusive,
+                with_comments=method.comments,
+                inclusive_ns_prefixes=list(prefixes) if method.exclusive and prefixes else None,
+            )
+        except etree.C14NError as error:
+            raise NotCanonical(str(error)) from None
+
+
+def _within(apex: etree._Element, elements: Iterable[etree._Element]) -> list[etree._Element] | None:
+    """The outermost of the elements that lie in the subtree of apex; None when one of them is above it."""
+    wanted = set(elements)
+    if not wanted:
+        return []
+    if any(above in wanted for above in apex.iterancestors()):
+        return None
+    found: list[etree._Element] = []
+    for element in wanted:
+        above = list(element.iterancestors())
+        if (element is apex or apex in above) and not wanted.intersection(above):
+            found.append(element)
+    return found
+
+
+def _has_siblings(root: etree._Element) -> bool:
+    return root.getprevious() is not None or root.getnext() is not None
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Targets of processing instructions: where a subtree that is left out, or one that alone counts, begins and ends.
+    A document that was written before cannot contain them."""
+
+    start: str
+    end: str
+    first: str
+    last: str
+
+    @classmethod
+    def make(cls) -> _Marks:
+        secret = secrets.token_hex(16)
+        return cls(*(f"kyso-{word}-{secret}" for word in ("start", "end", "first", "last")))
+
+
+@contextmanager
+def _marked(element: etree._Element, before: str, inside: str) -> Iterator[None]:
+    """Marks a subtree. No text is touched: the first mark is followed by the element, the second is the last thing in
+    it, so neither takes a tail along when it goes."""
+    first, last = etree.ProcessingInstruction(before), etree.ProcessingInstruction(inside)
+    element.addprevious(first)
+    element.append(last)
+    try:
+        yield
+    finally:
+        element.remove(last)
+        etree.Element("gone").append(first)
+
+
+class _Cut:
+    """A sink that passes on what lies outside the marked subtrees."""
+
+    def __init__(self, sink: Sink, marks: _Marks, *, alone: bool) -> None:
+        self._sink = sink
+        self._start, self._end, self._first, self._last = (
+            f"<?{mark}?>".encode() for mark in (marks.start, marks.end, marks.first, marks.last)
+        )
+        self._alone = alone
+        self._state: Literal["outside", "passing", "dropping", "tag", "last"] = "outside" if alone else "passing"
+        self._kept = b""
+        self._longest = max(map(len, (self._start, self._end, self._first, self._last)))
+
+    def __enter__(self) -> _Cut:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._state == "passing":
+            self._sink.write(self._kept)
+        self._kept = b""
+
+    def write(self, data: bytes) -> None:
+        buffer = self._kept + data
+        while True:
+            rest = self._step(buffer)
+            if rest is None:
+                return
+            buffer = rest
+
+    def _step(self, buffer: bytes) -> bytes | None:
+        """One mark further; None when more bytes are needed."""
+        if self._state in {"tag", "last"}:  # the mark is behind us, the end tag of its element is next
+            at = buffer.find(b">")
+            if self._state == "last":
+                self._sink.write(buffer[: at + 1] if at >= 0 else buffer)
+            if at < 0:
+                self._kept = b""
+                return None
+            self._state = "outside" if self._state == "last" else "passing"
+            return buffer[at + 1 :]
+        for mark, state in self._awaited():
+            at = buffer.find(mark)
+            if at < 0:
+                continue
+            if self._state == "passing":
+                self._sink.write(buffer[:at])
+            # a mark beside the root is followed by a line feed (Canonical XML 1.0 §1.1), which is not the document's
+            self._state = state
+            skip = 1 if mark == self._first else 0
+            return buffer[at + len(mark) + skip :]
+        keep = min(len(buffer), self._longest)
+        if self._state == "passing" and len(buffer) > keep:
+            self._sink.write(buffer[:-keep] if keep else buffer)
+        self._kept = buffer[len(buffer) - keep :]
+        return None
+
+    def _awaited(self) -> Iterator[tuple[bytes, Literal["passing", "dropping", "tag", "last"]]]:
+        if self._state == "outside":
+            yield self._first, "passing"
+        elif self._state == "dropping":
+            yield self._end, "tag"
+        else:
+            yield self._start, "dropping"
+            if self._alone:
+                yield self._last, "last"
+
+
+@contextmanager
+def _inheriting(apex: etree._Element, *, method: Method) -> Iterator[None]:
+    """Gives an element the attributes that it inherits from ancestors which are not written with it."""
+    own = attributes(apex)
+    given = _inherited(apex, method=method)
+    for name, value in given.items():
+        apex.set(name, value)
+    try:
+        yield
+    finally:
+        for name in given:
+            if name in own:
+                apex.set(name, own[name])
+            else:
+                del apex.attrib[name]
+
+
+def _inherited(apex: etree._Element, *, method: Method) -> dict[str, str]:
+    """Canonical XML 1.0 §2.4: each xml: attribute of the nearest ancestor that has it. 1.1 §2.4: only xml:lang and
+    xml:space; xml:base is joined along the ancestors; xml:id is nobody's but its own element's."""
+    own = attributes(apex)
+    found: dict[str, str] = {}
+    bases: list[str] = []
+    for above in apex.iterancestors():
+        for name, value in attributes(above).items():
+            if not name.startswith(_XML_ATTRIBUTE):
+                continue
+            if method.form == "1.1" and name == _BASE:
+                bases.append(value)
+            elif name not in own and (method.form == "1.0" or name in {_LANG, _SPACE}):
+                found.setdefault(name, value)
+    if bases:
+        joined = bases.pop()
+        for base in (*reversed(bases), *([own[_BASE]] if _BASE in own else ())):
+            joined = urljoin(joined, base)
+        found[_BASE] = joined
+    return found
+
+
+def attributes(element: etree._Element) -> dict[str, str]:
+    """The attributes of an element by their full names. lxml gives text here; its stubs allow for octets."""
+    return cast("dict[str, str]", dict(element.attrib))

@@ -1,0 +1,193 @@
+"""Opens XML safely: size, document type, encoding, depth and number of nodes are looked at before anything is believed.
+
+A document type declaration is refused, always and before the parser reads what is in it: it could expand entities,
+declare ids and supply attributes that nobody sees. Nothing is fetched. The parser's own limits are lifted for large
+files only (`huge_tree`: text beyond 10 MB, depth beyond 256); the declarations against which they guard cannot occur
+then, and size, depth and nodes have limits of their own here.
+
+    document = XmlDocument.read(file, limits=Limits())
+    document.elements_by_id({"data", "props"})      # {"data": (element,), "props": (one, another)}: the second is nobody's
+
+Not here: what a reference means (`verify.xml.references`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO, Final, NoReturn
+
+from lxml import etree
+
+from verify.document import CHUNK, MIB, Limits, size_of
+from verify.errors import DoctypeRefused, DocumentBroken, DocumentTooComplex, DocumentTooLarge, EmptyDocument
+from verify.xml import names
+
+ID_NAMES: Final = frozenset({"Id", "ID", "id", "AssertionID", "AssertionId", "ResponseID", "RequestID"})
+"""Attributes without a namespace that name an element. Schemas say which are ids, and a signature brings none along; so
+all that occur in signed documents count, and a name that two elements carry names neither."""
+ID_TAGS: Final = ID_NAMES | {
+    f"{{{names.XML}}}id",
+    "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}Id",
+}
+
+_ELEMENT, _ATTRIBUTE = 240, 110
+"""Bytes that libxml2 takes for an element with a short text, and for an attribute (measured)."""
+_BLOCK = 2048
+_HUGE = 8 * MIB
+"""Smaller files cannot reach the limits that `huge_tree` lifts, but for the depth, where the parser's limit is ours."""
+
+_ENCODING = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.\-]*)["']""")
+_KNOWN = re.compile(
+    r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso[-_]?8859-\d+|latin-?\d|(windows|cp)-?\d{3,4}|koi8-[ru]|gb2312|gbk|gb18030|"
+    r"big5|shift_jis|euc-(jp|kr)|iso-2022-jp|tis-620|viscii|tcvn.*",
+    re.IGNORECASE,
+)
+"""Encodings in which `<` is always the octet 3C: others would hide from the counts that are made before parsing."""
+
+
+@dataclass(frozen=True)
+class XmlDocument:
+    """A parsed document; whoever changes the tree for a while puts it back."""
+
+    tree: etree._ElementTree
+    limits: Limits
+    size: int
+
+    @property
+    def root(self) -> etree._Element:
+        return self.tree.getroot()
+
+    @classmethod
+    def read(cls, file: BinaryIO, *, limits: Limits) -> XmlDocument:
+        """Raises EmptyDocument, DocumentTooLarge, DocumentTooComplex, DoctypeRefused, DocumentBroken."""
+        size = size_of(file)
+        if size == 0:
+            raise EmptyDocument
+        if size > limits.xml:
+            raise DocumentTooLarge(size=size, limit=limits.xml)
+        wide = _weigh(file, size=size, limits=limits)
+        _refuse_doctype(file)
+        file.seek(0)
+        try:
+            tree = etree.parse(file, _parser(huge=size > _HUGE))
+        except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+            _refuse(error)
+        if tree.docinfo.internalDTD is not None or tree.docinfo.externalDTD is not None:
+            raise DoctypeRefused
+        if not _KNOWN.fullmatch(tree.docinfo.encoding or "utf-8"):
+            raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
+        _check_shape(tree, limits=limits, deep=size > _HUGE, wide=wide)
+        return cls(tree, limits, size)
+
+    @classmethod
+    def parse(cls, data: bytes, *, limits: Limits) -> XmlDocument:
+        """The same for octets, such as those that a transform gave."""
+        return cls.read(BytesIO(data), limits=limits)
+
+    def elements_by_id(self, wanted: Iterable[str]) -> Mapping[str, tuple[etree._Element, ...]]:
+        """The elements that carry each of these ids, in document order; one pass, whatever the number."""
+        ids = frozenset(wanted)
+        found: dict[str, tuple[etree._Element, ...]] = dict.fromkeys(ids, ())
+        if not ids:
+            return found
+        for element in self.root.iter(etree.Element):
+            if not ids.isdisjoint(element.values()):
+                for name in ids.intersection(value for key, value in element.items() if key in ID_TAGS):
+                    found[name] = (*found[name], element)
+        return found
+
+    def signatures(self) -> Iterator[etree._Element]:
+        """All ds:Signature elements in document order, wherever they stand. Raises DocumentTooComplex."""
+        for number, element in enumerate(self.root.iter(names.tag("ds", "Signature"))):
+            if number == self.limits.signatures:
+                raise DocumentTooComplex(reason="signatures", count=number + 1)
+            yield element
+
+
+def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=huge,
+        remove_comments=False,
+        remove_pis=False,
+        strip_cdata=True,
+        target=target,  # type: ignore[arg-type]  # None is no target
+    )
+
+
+def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> bool:
+    """Refuses what would take too much memory as a tree, by counting octets: both counts are upper bounds. Says whether
+    an element could have more attributes than are allowed: then some block has no `<` in it."""
+    file.seek(0)
+    head = file.read(4096)
+    if stated := _ENCODING.match(head.replace(b"\x00", b"").removeprefix(b"\xef\xbb\xbf")):
+        name = stated[1].decode("ascii")
+        if not _KNOWN.fullmatch(name):
+            raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
+    wide = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    elements = attributes = 0
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        elements += chunk.count(b"<") - chunk.count(b"</") - chunk.count(b"<\x00/")
+        attributes += chunk.count(b"=")
+        wide = wide or any(chunk.find(b"<", at, at + _BLOCK) < 0 for at in range(0, len(chunk) - _BLOCK, _BLOCK))
+        if elements * _ELEMENT + attributes * _ATTRIBUTE + size > limits.xml_memory:
+            raise DocumentTooComplex(reason="nodes", count=elements + attributes)
+    return wide
+
+
+class _BeforeRoot(Exception):
+    """The parser reached the root without meeting a document type declaration."""
+
+
+class _Prologue:
+    """A parser target: the first thing that matters ends the parsing."""
+
+    def doctype(self, *_: object) -> NoReturn:
+        raise DoctypeRefused
+
+    def start(self, *_: object) -> NoReturn:
+        raise _BeforeRoot
+
+    def close(self) -> None:
+        """A file without a root: parsing it in earnest will say so."""
+
+
+def _refuse_doctype(file: BinaryIO) -> None:
+    """Raises DoctypeRefused as soon as the parser itself sees a declaration begin, before it reads any of it."""
+    parser = _parser(huge=True, target=_Prologue())
+    file.seek(0)
+    try:
+        while chunk := file.read(1 << 16):
+            parser.feed(chunk)
+        parser.close()
+    except _BeforeRoot:
+        return
+    except etree.XMLSyntaxError as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """As our own error. What a parser says of hostile bytes is kept short: it may quote them."""
+    if "MEMORY" in str(getattr(error, "code", "")) or "limit" in str(error) or "depth" in str(error).lower():
+        raise DocumentTooComplex(reason="parser") from None
+    line = getattr(error, "lineno", None)
+    raise DocumentBroken(str(error)[:200], reason="xml", **({"line": line} if line else {})) from None
+
+
+def _check_shape(tree: etree._ElementTree, *, limits: Limits, deep: bool, wide: bool) -> None:
+    if wide and _true(f"boolean(//*[@*[{limits.xml_attributes + 1}]])")(tree):
+        raise DocumentTooComplex(reason="attributes", limit=limits.xml_attributes)
+    if deep and _true(f"boolean({'/*' * (limits.xml_depth + 1)})")(tree):
+        raise DocumentTooComplex(reason="depth", limit=limits.xml_depth)
+
+
+def _true(expression: str) -> Callable[[etree._ElementTree], bool]:
+    path = etree.XPath(expression)
+    return lambda tree: bool(path(tree))
