@@ -34,6 +34,7 @@ STATUS: Mapping[str, int] = {
     "document-not-recognised": 422,
     "document-broken": 422,
     "document-too-large": 413,
+    "document-doctype-refused": 422,
     "document-too-complex": 422,
     "document-too-costly": 422,
     "document-crashed-worker": 422,
