@@ -8,29 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from asn1crypto import crl, ocsp, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-from verify.asn1 import raw, same_name
+from verify import kept
 from verify.found import Evidence
 from verify.pdf import UNEXPECTED, get
 from verify.revisions import Layout
 
 MAX_ITEMS = 1_000
-MAX_DEPTH = 10
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A list or a response: what it is about, by names and numbers alone, and where the revision ends that brought it."""
-
-    issuer: bytes | None
-    serials: frozenset[int]
-    end: int
-
-    def speaks_of(self, certificate: x509.Certificate) -> bool:
-        return certificate.serial_number in self.serials or raw(certificate.issuer) == self.issuer
 
 
 @dataclass(frozen=True)
@@ -38,7 +24,7 @@ class Store:
     """The evidence of the newest store."""
 
     evidence: Evidence
-    items: tuple[_Item, ...] = ()
+    items: tuple[kept.Item, ...] = ()
     written: tuple[int, ...] = ()
     """Ends of the revisions that wrote the store's dictionary, oldest first."""
 
@@ -48,29 +34,15 @@ class Store:
 
         Of issuers nothing is asked: which of them somebody trusts directly, a level cannot know (EN 319 142-1 §6).
         """
-        one = _load(certificate) if certificate is not None else None
         later = min((end for end in self.written if end > behind), default=None)
-        ends = [item.end for item in self.items if one is not None and item.speaks_of(one)]
-        return max(min(ends), later) if ends and later is not None else None
+        since = kept.since(self.items, certificate)
+        return max(since, later) if since is not None and later is not None else None
 
     def archived_at(self, certificate: bytes | None, *, known: tuple[bytes, ...] = ()) -> int | None:
         """From which end of a revision on the store speaks of the revocation of the certificate and of every issuer
         of it that is known, up to one that issued itself; None when it does not. Whether it is right is judged
         elsewhere."""
-        if certificate is None or not self.items:
-            return None
-        pool = [one for one in map(_load, (*self.evidence.certificates, *known)) if one is not None]
-        one, latest = _load(certificate), 0
-        for _ in range(MAX_DEPTH):
-            if one is None or same_name(one.subject, one.issuer):
-                break
-            ends = [item.end for item in self.items if item.speaks_of(one)]
-            if not ends:
-                return None
-            latest = max(latest, min(ends))
-            issuer = one.issuer
-            one = next((other for other in pool if same_name(other.subject, issuer)), None)
-        return latest or None
+        return kept.complete_since(self.items, certificate, known=(*self.evidence.certificates, *known))
 
 
 def read(reader: PdfFileReader, *, layout: Layout) -> Store:
@@ -106,19 +78,20 @@ def _written(reader: PdfFileReader, *, layout: Layout) -> Iterator[int]:
             continue
 
 
-def _items(reader: PdfFileReader, key: str, *, layout: Layout) -> Iterator[_Item]:
+def _items(reader: PdfFileReader, key: str, *, layout: Layout) -> Iterator[kept.Item]:
     """The lists or responses of the store that can be read, each with the revision in which it came."""
     stored = get(get(reader.root, "/DSS"), key)
+    read_item = kept.of_crl if key == "/CRLs" else kept.of_ocsp
     for index in range(min(len(stored), MAX_ITEMS) if isinstance(stored, generic.ArrayObject) else 0):
         try:
             item = stored.raw_get(index)
             der = bytes(item.get_object().data)
             revision = reader.xrefs.get_introducing_revision(item.reference)
-            issuer = raw(crl.CertificateList.load(der).issuer) if key == "/CRLs" else None
-            serials = frozenset(_serials(der)) if key == "/OCSPs" else frozenset()
-            yield _Item(issuer, serials, layout.revisions[revision].marker_end)
+            found = read_item(der, at=layout.revisions[revision].marker_end)
         except UNEXPECTED:
             continue
+        if found is not None:
+            yield found
 
 
 def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
@@ -132,19 +105,3 @@ def _streams(store: generic.DictionaryObject, key: str) -> Iterator[bytes]:
                 yield bytes(stream.data)
         except UNEXPECTED:
             continue
-
-
-def _serials(der: bytes) -> Iterator[int]:
-    response = ocsp.OCSPResponse.load(der)
-    for single in response["response_bytes"]["response"].parsed["tbs_response_data"]["responses"]:
-        yield single["cert_id"]["serial_number"].native
-
-
-def _load(der: bytes) -> x509.Certificate | None:
-    """The certificate with the fields that are looked at; None when it cannot be read."""
-    try:
-        one = x509.Certificate.load(der)
-        _ = (one.serial_number, one.subject.hashable, one.issuer.hashable)
-    except UNEXPECTED:
-        return None
-    return one
