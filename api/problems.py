@@ -57,6 +57,7 @@ STATUS: Mapping[str, int] = {
     # the order
     "signer-error": 422,
     "order-invalid": 422,
+    "order-not-for-format": 422,
     "field-not-found": 422,
     "field-already-signed": 409,
     "place-outside-page": 422,

@@ -15,6 +15,13 @@ class NameInvalid(ApiError):
     actor = "caller"
 
 
+class OrderNotForFormat(ApiError):
+    """The order has a value that signatures of this format do not have, or the document is not one of this format."""
+
+    code = "order-not-for-format"
+    actor = "caller"
+
+
 class AlgorithmRefused(ApiError):
     """The validation policy of the appliance would refuse the signature: its algorithm or the size of its key."""
 

@@ -5,14 +5,13 @@ that an answer costs no validation of what we made ourselves; the models of answ
 
 >>> order = parse_order(b'{"key": "seal", "level": "B-T"}')
 >>> order.key, order.level, order.format
-('seal', 'B-T', 'PAdES')
+('seal', 'B-T', None)
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -20,33 +19,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from api.errors import RequestInvalid
 from api.refusals import NameInvalid
+from api.schema_base import Control, Coordinate, Hex256, Input, Line, Password, no_controls
+from api.schema_xml import XmlOrder
 from hsm.keys import Mechanism
 from signer.model import Anchor, FieldPlan, Format, Level, Place, Stamp
 
 
-class _Control(ValueError):
-    pass
-
-
-def _no_controls(text: str) -> str:
-    """Cc are controls; Cf holds the marks that turn the direction of writing, with which a name can deceive."""
-    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in text):
-        raise _Control("control characters")
-    return unicodedata.normalize("NFC", text)
-
-
-Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_controls)]
-Hex256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Password = Annotated[str, Field(min_length=1, max_length=127)]
-"""ISO 32000-2 §7.6.4.3.3: at most 127 octets count."""
-Coordinate = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class PlaceOrder(_Input):
+class PlaceOrder(Input):
     """Where a new signature field goes."""
 
     page: int = Field(ge=1, le=1_000_000)
@@ -55,7 +34,7 @@ class PlaceOrder(_Input):
     """Left, bottom, right, top in points (1/72 inch), from the lower left corner of the page."""
 
 
-class AnchorOrder(_Input):
+class AnchorOrder(Input):
     """Where a new field goes, by words on the page: they must stand there once."""
 
     text: Line
@@ -71,7 +50,7 @@ class AnchorOrder(_Input):
         return Anchor(self.text, self.size, self.offset, self.page)
 
 
-class FieldOrder(_Input):
+class FieldOrder(Input):
     """An empty field for somebody later, which the first signature creates."""
 
     name: Line
@@ -91,7 +70,7 @@ class FieldOrder(_Input):
         return FieldPlan(self.name, self.kind, place, anchor, self.label, self.max_length)
 
 
-class StampOrder(_Input):
+class StampOrder(Input):
     """What a reader sees in the field."""
 
     lines: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=20)
@@ -102,17 +81,18 @@ class StampOrder(_Input):
     """Language of the lines that are taken from the certificate."""
 
 
-class OrderRequest(_Input):
+class OrderRequest(Input):
     """The part `order` of `POST /v1/signatures`."""
 
-    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_no_controls)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(no_controls)] | None = None
     """Name of the key, as in `GET /v1/keys`. Either this or `certificate`."""
     certificate: Annotated[str, Field(min_length=1, max_length=32_768)] | None = None
     """The signer's certificate (PEM, or DER in base64), where the key is on a token elsewhere: the document is prepared,
     and the value comes with `PUT /v1/signatures/{id}/value`."""
     chain: tuple[Annotated[str, Field(min_length=1, max_length=32_768)], ...] = Field(default=(), max_length=10)
     """Certificates between that one and its root, likewise."""
-    format: Format = "PAdES"
+    format: Format | None = None
+    """None goes by the document: PAdES for PDF, XAdES for XML."""
     level: Level = "B-B"
     """B-B: the bare signature; B-T: with a timestamp; B-LT: with what proves it later; B-LTA: and a timestamp over that."""
     allow_degraded: bool = False
@@ -146,6 +126,8 @@ class OrderRequest(_Input):
     """True mends a damaged document that nobody has signed yet; the answer then warns REPAIRED."""
     fork: bool = False
     """True goes on from a document of ours on which another signature was built already: a copy with a way of its own."""
+    xml: XmlOrder | None = None
+    """How a XAdES signature is made; from `field` to `password` all values but `head` are a PDF's alone."""
 
     @model_validator(mode="after")
     def _one_signer(self) -> Self:
@@ -183,7 +165,7 @@ class OrderRequest(_Input):
         return tuple(texts.items())
 
 
-class ValueRequest(_Input):
+class ValueRequest(Input):
     """The body of `PUT /v1/signatures/{id}/value`."""
 
     value: Annotated[bytes, Field(min_length=1, max_length=8192)]
@@ -200,7 +182,7 @@ class ValueRequest(_Input):
             raise ValueError("not base64") from None
 
 
-class VerifyOptions(_Input):
+class VerifyOptions(Input):
     """The part `options` of `POST /v1/verifications`."""
 
     at: Annotated[str, Field(max_length=40)] | None = None
@@ -213,7 +195,7 @@ class VerifyOptions(_Input):
     """Opens an encrypted document; none tries without."""
 
 
-class ExtendOptions(_Input):
+class ExtendOptions(Input):
     """The fields beside the document of `POST /v1/extensions`."""
 
     level: Literal["B-T", "B-LT", "B-LTA"]
@@ -269,7 +251,7 @@ def _first(error: ValidationError) -> tuple[str, str, bool]:
     """Where the first fault stands, what it is, and whether it is a control character; never the value itself."""
     fault = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
-    control = isinstance(fault.get("ctx", {}).get("error"), _Control)
+    control = isinstance(fault.get("ctx", {}).get("error"), Control)
     what = "not known, or not supported by this version" if fault["type"] == "extra_forbidden" else fault["msg"]
     return where, what, control
 

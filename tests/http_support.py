@@ -118,16 +118,19 @@ class LocalDocuments:
     def open(self, _client: str) -> Iterator[LocalDocuments]:
         yield self
 
-    def prepare(self, source, out, *, order, sha256, nonce):
+    def prepare(self, source, out, *, order, sha256, nonce, detached):
         return self._run(
-            "prepare", lambda: pipeline.prepare(source, order, out=out, original_sha256=sha256, nonce=nonce)
+            "prepare",
+            lambda: pipeline.prepare(source, order, out=out, original_sha256=sha256, nonce=nonce, **_named(detached)),
         )
 
-    def restore(self, source, out, *, prepared):
-        return self._run("restore", lambda: pipeline.restore(source, prepared, out=out))
+    def restore(self, source, out, *, prepared, detached):
+        return self._run("restore", lambda: pipeline.restore(source, prepared, out=out, **_named(detached)))
 
-    def complete(self, out, *, prepared, value, fetcher, **_):
-        return self._run("complete", lambda: pipeline.complete(prepared, value, out=out, fetcher=fetcher))
+    def complete(self, out, *, prepared, value, fetcher, detached, **_):
+        return self._run(
+            "complete", lambda: pipeline.complete(prepared, value, out=out, fetcher=fetcher, **_named(detached))
+        )
 
     def verify(self, source, *, name, trust, policy, at, fetcher, **_) -> Report:
         self.before("verify")
@@ -147,6 +150,10 @@ class LocalDocuments:
             return work()
         except (SignerError, VerifyError) as error:
             raise WorkerRefusal(code=error.code, actor=error.actor, detail=str(error), facts=error.facts) from None
+
+
+def _named(detached):
+    return {"detached": detached} if detached else {}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`POST /v1/extensions`: the signatures of a PDF lifted to a higher level, whoever made them. No key is used."""
+"""`POST /v1/extensions`: the signatures of a document lifted to a higher level, whoever made them. No key is used."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from api import uploads
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.schemas import parse_extension
-from api.workflows import extending
+from api.workflows import extending, formats
+from verify.document import sniff
 
 router = APIRouter(prefix="/v1/extensions", tags=["extensions"])
 
-PDF = "application/pdf"
+PDF, XML = "application/pdf", "application/xml"
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -29,7 +30,12 @@ UPLOAD: dict[str, Any] = {
                     "type": "object",
                     "required": ["document", "level"],
                     "properties": {
-                        "document": {"type": "string", "format": "binary", "description": "The signed PDF"},
+                        "document": {"type": "string", "format": "binary", "description": "The signed PDF or XML"},
+                        "detached": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "What its signatures refer to by name; B-LTA covers it",
+                        },
                         "level": {"type": "string", "enum": ["B-T", "B-LT", "B-LTA"]},
                         "allow_degraded": {"type": "boolean", "default": False},
                         "password": {"type": "string"},
@@ -43,7 +49,7 @@ UPLOAD: dict[str, Any] = {
 ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The extended document; `Kyso-Level`, `Kyso-SHA256` and `Kyso-Warnings` say what it is",
-        "content": {PDF: {}},
+        "content": {PDF: {}, XML: {}},
     }
 }
 
@@ -51,7 +57,7 @@ ANSWER: dict[int | str, dict[str, Any]] = {
 @router.post("", summary="Lift the signatures of a document", responses=ANSWER | PROBLEMS, openapi_extra=UPLOAD)
 async def create(request: Request) -> Response:
     caller = await common.caller(request, "sign")
-    common.accepted(request, (PDF,))
+    common.accepted(request, (PDF, XML))
     services = common.services(request)
     upload = await uploads.receive(
         request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes, needs=("level",)
@@ -59,10 +65,18 @@ async def create(request: Request) -> Response:
     path = services.settings.tmp / f"extend-{secrets.token_hex(16)}"
     try:
         options = parse_extension(upload.fields)
+        kind = common.accepted(request, (formats.MEDIA[formats.BY_KIND[sniff(upload.file)]],))
         with path.open("xb+") as out:
             path.chmod(0o600)
             done = await common.room(request).run(
-                extending.extend, services, caller.id, upload.file, out, options=options, sha256=upload.sha256
+                extending.extend,
+                services,
+                caller.id,
+                upload.file,
+                out,
+                options=options,
+                sha256=upload.sha256,
+                detached=upload.contents,
             )
     except BaseException:
         path.unlink(missing_ok=True)
@@ -76,4 +90,4 @@ async def create(request: Request) -> Response:
         "Kyso-SHA256": done.sha256,
         "Kyso-Warnings": ", ".join(done.warnings),
     }
-    return FileResponse(path, 200, headers, PDF, background=BackgroundTask(path.unlink, missing_ok=True))
+    return FileResponse(path, 200, headers, kind, background=BackgroundTask(path.unlink, missing_ok=True))

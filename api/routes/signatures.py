@@ -10,22 +10,52 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from api import uploads
+from api.errors import ApiError
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
-from api.schemas import SignatureAnswer, parse_order, parse_value
+from api.schemas import OrderRequest, SignatureAnswer, parse_order, parse_value
 from api.services import Services
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, envelopes, preparations, redemption, signing, verifying
+from api.workflows import access, envelopes, formats, preparations, redemption, signing, verifying
 from api.workflows.completion import Outcome
+from verify.errors import VerifyError
 
 router = APIRouter(prefix="/v1/signatures", tags=["signatures"], route_class=common.PlainRoute)
 
-JSON, PDF = "application/json", "application/pdf"
+JSON, PDF, XML = "application/json", "application/pdf", "application/xml"
+SIGNED = "Signed; with `Accept: application/pdf` or `application/xml`, as the document is, the signed bytes"
 IN_MEMORY = 1 << 20
 """Answers up to this size are read in the thread that is there already; larger ones are streamed from the file."""
 
+PDF_EXAMPLE: dict[str, Any] = {
+    "document": "giay-gioi-thieu.pdf",
+    "order": {
+        "key": "demo-official",
+        "level": "B-T",
+        "place": {"page": 1, "box": [330, 90, 540, 170]},
+        "reason": "Phê duyệt",
+        "certify": 2,
+        "fields": [
+            {"name": "so", "kind": "text", "anchor": {"text": "Số:", "size": [60, 14], "offset": [18, -3]}},
+            {"name": "dau", "place": {"page": 1, "box": [330, 20, 540, 80]}},
+        ],
+        "fill": {"noi_nhan": "Chi bộ thôn Mẫu"},
+    },
+}
+XML_EXAMPLE: dict[str, Any] = {
+    "document": "bao-cao-phi.xml",
+    "order": {
+        "key": "demo-official",
+        "level": "B-LTA",
+        "xml": {
+            "roles": ["Thủ quỹ"],
+            "production_place": {"city": "Hà Nội", "country": "VN"},
+            "commitment": "approval",
+        },
+    },
+}
 UPLOAD: dict[str, Any] = {
     "parameters": [
         {
@@ -44,30 +74,22 @@ UPLOAD: dict[str, Any] = {
                     "type": "object",
                     "required": ["document", "order"],
                     "properties": {
-                        "document": {"type": "string", "format": "binary", "description": "The PDF"},
+                        "document": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The PDF or XML, told by its content; for XAdES beside or around it, any file",
+                        },
+                        "detached": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Further files that a XAdES signature is over; the file name is the name in "
+                            "the reference's URI, the content type what the signature says of it",
+                        },
                         "order": {"$ref": "#/components/schemas/OrderRequest"},
                     },
                 },
                 "encoding": {"order": {"contentType": "application/json"}},
-                "example": {
-                    "document": "giay-gioi-thieu.pdf",
-                    "order": {
-                        "key": "demo-official",
-                        "level": "B-T",
-                        "place": {"page": 1, "box": [330, 90, 540, 170]},
-                        "reason": "Phê duyệt",
-                        "certify": 2,
-                        "fields": [
-                            {
-                                "name": "so",
-                                "kind": "text",
-                                "anchor": {"text": "Số:", "size": [60, 14], "offset": [18, -3]},
-                            },
-                            {"name": "dau", "place": {"page": 1, "box": [330, 20, 540, 80]}},
-                        ],
-                        "fill": {"noi_nhan": "Chi bộ thôn Mẫu"},
-                    },
-                },
+                "examples": {"pdf": {"value": PDF_EXAMPLE}, "xml": {"value": XML_EXAMPLE}},
             }
         },
     },
@@ -92,7 +114,7 @@ VALUE: dict[str, Any] = {
     status_code=201,
     summary="Sign a document",
     responses={
-        201: {"model": SignatureAnswer, "description": "Signed; with `Accept: application/pdf` the signed bytes"},
+        201: {"model": SignatureAnswer, "description": SIGNED},
         202: {"model": SignatureAnswer, "description": "Prepared for the order's `certificate`; its value is awaited"},
         **PROBLEMS,
     },
@@ -100,27 +122,35 @@ VALUE: dict[str, Any] = {
 )
 async def create(request: Request) -> Response:
     caller = await common.caller(request, "sign")
-    kind = common.accepted(request, (JSON, PDF))
+    common.accepted(request, (JSON, PDF, XML))
     key = common.idempotency_key(request)
     services = common.services(request)
     upload = await uploads.receive(
         request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes, needs=("order",)
     )
     try:
-        outcome, body = await common.room(request).run(_sign, services, caller, upload, key, kind=kind)
+        return await common.room(request).run(_sign, request, services, caller, upload, key)
     finally:
         upload.close()
-    return _answer(request, outcome, body, kind=kind, status=201)
 
 
-def _sign(
-    services: Services, caller: Caller, upload: Upload, key: str | None, *, kind: str
-) -> tuple[Outcome, bytes | Path]:
+def _sign(request: Request, services: Services, caller: Caller, upload: Upload, key: str | None) -> Response:
     order = parse_order(upload.fields["order"])
+    kind = _kind(request, order, upload)
     way = signing.sign if order.certificate is None else preparations.prepare
     outcome = way(services, caller, order, upload, idempotency_key=key)
     signed = outcome.record.state == "signed"
-    return outcome, _body(services, outcome.record) if kind == PDF and signed else b""
+    body = _body(services, outcome.record) if kind != JSON and signed else b""
+    return _answer(request, outcome, body, kind=kind, status=201)
+
+
+def _kind(request: Request, order: OrderRequest, upload: Upload) -> str:
+    """The type of the answer, before anything is done for it. Raises NotAcceptable."""
+    try:
+        fitted = formats.fitting(order, upload)
+    except (ApiError, VerifyError):
+        return JSON  # it is refused below, where that is put on record
+    return common.accepted(request, (JSON, formats.MEDIA[fitted.format or "PAdES"]))
 
 
 def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str, status: int) -> Response:
@@ -143,23 +173,24 @@ def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str
     "/{identity}/value",
     summary="The value for a signature that was prepared for a certificate",
     responses={
-        200: {"model": SignatureAnswer, "description": "Signed; with `Accept: application/pdf` the signed bytes"},
+        200: {"model": SignatureAnswer, "description": SIGNED},
         **PROBLEMS,
     },
     openapi_extra=VALUE,
 )
 async def value(request: Request, identity: str) -> Response:
     caller = await common.caller(request, "sign")
-    kind = common.accepted(request, (JSON, PDF))
+    common.accepted(request, (JSON, PDF, XML))
     services = common.services(request)
     given = parse_value(await request.body())
 
-    def redeem() -> tuple[Outcome, bytes | Path]:
+    def redeem() -> Response:
+        kind = common.accepted(request, (JSON, formats.media_type(access.signature(services, caller, identity))))
         outcome = redemption.redeem(services, caller, identity, given.value, mechanism=given.algorithm)
-        return outcome, _body(services, outcome.record) if kind == PDF else b""
+        body = _body(services, outcome.record) if kind != JSON else b""
+        return _answer(request, outcome, body, kind=kind, status=200)
 
-    outcome, body = await common.room(request).run(redeem)
-    return _answer(request, outcome, body, kind=kind, status=200)
+    return await common.room(request).run(redeem)
 
 
 @router.get(
@@ -176,7 +207,7 @@ async def state(request: Request, identity: str) -> Response:
 @router.get(
     "/{identity}/document",
     summary="The signed document",
-    responses={200: {"content": {PDF: {}}, "description": "The signed bytes"}, **PROBLEMS},
+    responses={200: {"content": {PDF: {}, XML: {}}, "description": "The signed bytes"}, **PROBLEMS},
 )
 async def document(request: Request, identity: str) -> Response:
     caller = await common.caller(request, "see-keys")
@@ -201,13 +232,14 @@ async def report(request: Request, identity: str) -> Response:
     services = common.services(request)
     tell = reports.told(request, kind, client=caller.id)
 
-    def work() -> bytes:
+    def work() -> Response:
+        record = access.signature(services, caller, identity)
         found = verifying.verify_signed(services, caller, identity)
-        with services.blobs.open(access.signed_blob(access.signature(services, caller, identity))) as source:
-            return tell(found, source, None)
+        with services.blobs.open(access.signed_blob(record)) as source:
+            body = tell(found, source, None)
+        return reports.answer(request, body, kind, name=formats.file_name(record))
 
-    body = await common.room(request).run(work)
-    return reports.answer(request, body, kind, name=f"{identity}.pdf")
+    return await common.room(request).run(work)
 
 
 def _body(services: Services, record: SignatureRecord) -> bytes | Path:
@@ -220,8 +252,7 @@ def _file(
 ) -> Response:
     sent = {
         "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{record.id}.pdf"',
+        "Content-Disposition": f'attachment; filename="{formats.file_name(record)}"',
     } | (headers or {})
-    if isinstance(body, bytes):
-        return Response(body, status, sent, PDF)
-    return FileResponse(body, status, sent, PDF)
+    kind = formats.media_type(record)
+    return Response(body, status, sent, kind) if isinstance(body, bytes) else FileResponse(body, status, sent, kind)

@@ -29,6 +29,11 @@ UPLOAD: dict[str, Any] = {
                     "required": ["document"],
                     "properties": {
                         "document": {"type": "string", "format": "binary"},
+                        "detached": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "What signatures in XML refer to; the file name is the name in the URI",
+                        },
                         "options": {"$ref": "#/components/schemas/VerifyOptions"},
                     },
                 },
@@ -76,7 +81,9 @@ async def create(request: Request) -> Response:
 
         def work() -> bytes:
             options = parse_options(upload.fields.get("options"))
-            report = verifying.verify(services, client, upload.file, name=upload.name, options=options)
+            report = verifying.verify(
+                services, client, upload.file, name=upload.name, options=options, detached=upload.contents
+            )
             return tell(report, upload.file, options.password)
 
         try:

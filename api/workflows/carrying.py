@@ -15,7 +15,7 @@ from api.ledger.inclusion import Tree, leaves_of
 from api.services import Services
 from api.store.callers import Caller
 from api.store.database import Database
-from api.workflows import access, evidence
+from api.workflows import access, contents, evidence, formats
 
 MOST_LINES = 1000
 
@@ -24,14 +24,19 @@ def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> N
     """Raises NotFound, DocumentNotReady, EvidenceTooLarge, and what judging a document raises."""
     record = access.signature(services, caller, identity)
     trust, recorder = services.trust.current(), Recorder(services.fetcher)
-    with services.blobs.open(access.signed_blob(record)) as source, services.documents.open(caller.id) as worker:
+    with (
+        services.blobs.open(access.signed_blob(record)) as source,
+        contents.opened(services, record) as detached,
+        services.documents.open(caller.id) as worker,
+    ):
         report = worker.verify(
             source,
-            name=f"{record.id}.pdf",
+            name=formats.file_name(record),
             trust=trust,
             policy=services.policies.shipped(services.settings.verification.policy),
             at=services.clock(),
             fetcher=recorder,
+            detached=detached,
         )
         made = evidence.Made(report, trust, recorder.answers, ledger_of(services, identity))
         evidence.write(out, worker, source, made, zone=services.settings.zone)

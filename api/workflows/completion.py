@@ -18,7 +18,7 @@ from api.store import idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
-from api.workflows import extending
+from api.workflows import contents, extending
 from api.workflows.documents import DocumentWorker
 from hsm.errors import HsmError
 from signer.errors import SignerError
@@ -55,15 +55,17 @@ def finish(
         # 10. timestamp, embedding, self-check
         value = SignatureValue(record.value, prepared.order.mechanism)
         with_evidence = prepared.order.level in ("B-LT", "B-LTA")
-        signed = worker.complete(
-            draft.file,
-            prepared=prepared,
-            value=value,
-            fetcher=services.fetcher,
-            trust=services.trust.current() if with_evidence else None,
-            policy=services.policies.shipped(services.settings.signing.evidence_policy),
-            at=services.clock(),
-        )
+        with contents.opened(services, record) as detached:
+            signed = worker.complete(
+                draft.file,
+                prepared=prepared,
+                value=value,
+                fetcher=services.fetcher,
+                trust=services.trust.current() if with_evidence else None,
+                policy=services.policies.shipped(services.settings.signing.evidence_policy),
+                at=services.clock(),
+                detached=detached,
+            )
         # 11. the file is durable
         draft.sync()
     except Exception as error:
@@ -94,6 +96,7 @@ def finish(
             idempotency.finish(connection, claim, answer=answer_json(record.id))
 
     services.ledger.append("COMPLETED", facts, also=also)
+    contents.settle(services, record)
     return Outcome(replace(record, state="signed", result=result, signed_blob=draft.id))
 
 
@@ -123,6 +126,7 @@ def refuse(services: Services, hold: Hold, record: SignatureRecord, *, code: str
 
     services.ledger.append("REFUSED", facts, also=also)
     services.blobs.delete(record.document_blob)
+    contents.forget(services, contents.of(record))
 
 
 def answer_json(identity: str) -> str:

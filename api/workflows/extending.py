@@ -31,7 +31,8 @@ from api.settings import Settings
 from api.store import heads, signatures
 from api.store.signatures import SignatureRecord
 from api.store.tables import signature as signature_table
-from api.workflows import passwords
+from api.workflows import contents, passwords
+from api.workflows.documents import NONE, Contents
 from signer.model import LEVELS, Extended, Level, Signed
 
 JOB = "lift-signature"
@@ -43,14 +44,21 @@ LONGEST_PAUSE = 6 * 3600.0
 
 
 def extend(
-    services: Services, client: str, source: BinaryIO, out: BinaryIO, *, options: ExtendOptions, sha256: str
+    services: Services,
+    client: str,
+    source: BinaryIO,
+    out: BinaryIO,
+    *,
+    options: ExtendOptions,
+    sha256: str,
+    detached: Contents = NONE,
 ) -> Extended:
     """Lift an open document into `out`. Raises StaleDocument where it is one of ours on which a later signature was
     built, WorkerRefusal with the core's codes, and sandbox errors."""
     ours = services.database.read(heads.require, sha256)
     order = _order(services, options.level, allow_degraded=options.allow_degraded, password=options.password)
     with services.documents.open(client) as worker:
-        done = worker.extend(source, out, order=order, fetcher=services.fetcher)
+        done = worker.extend(source, out, order=order, fetcher=services.fetcher, detached=detached)
     for signature in ours:
         services.database.write(heads.lifted, done.sha256, signature=signature)
     return done
@@ -97,9 +105,13 @@ def _lift(services: Services, job: Job) -> None:
     order = _order(services, level, allow_degraded=True, password=passwords.of(services, record.id))
     order = replace(order, only_new=unsettled)
     try:
-        with services.blobs.open(record.signed_blob) as source, services.blobs.draft() as draft:
+        with (
+            services.blobs.open(record.signed_blob) as source,
+            services.blobs.draft() as draft,
+            contents.opened(services, record) as detached,
+        ):
             with services.documents.open(record.caller) as worker:
-                done = worker.extend(source, draft.file, order=order, fetcher=services.fetcher)
+                done = worker.extend(source, draft.file, order=order, fetcher=services.fetcher, detached=detached)
             job.renew()
             if done.sha256 != before["sha256"]:
                 # L3

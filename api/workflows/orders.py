@@ -15,7 +15,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
-from api.workflows import recovery
+from api.workflows import contents, recovery
 from api.workflows.holds import LEASE
 from hsm.keys import KeyInfo, Mechanism
 from signer.model import SignOrder
@@ -34,8 +34,8 @@ def claim(
 ) -> Claim | None:
     if key is None:
         return None
-    mark = idempotency.fingerprint(order=order.canonical(), document_sha256=document.sha256)
-    lease = LEASE + document.size / BYTES_PER_SECOND
+    mark = idempotency.fingerprint(order=contents.bound(order, document), document_sha256=document.sha256)
+    lease = LEASE + (document.size + sum(one.size for one in document.detached)) / BYTES_PER_SECOND
     return services.database.write(idempotency.begin, caller=caller.id, key=key, fingerprint=mark, lease=lease)
 
 
@@ -60,8 +60,10 @@ def give_back(services: Services, claim: Claim | None, error: Exception) -> None
         services.database.write(idempotency.abandon, claim)
 
 
-def plan(services: Services, order: OrderRequest, key: KeyInfo, *, mechanism: Mechanism) -> SignOrder:
-    """The order as the signer takes it."""
+def plan(services: Services, order: OrderRequest, document: Upload, key: KeyInfo, *, mechanism: Mechanism) -> SignOrder:
+    """The order as the signer takes it; its format is decided (`formats.fitting`)."""
+    assert order.format is not None
+    xml = order.xml
     return SignOrder(
         certificate=key.certificate or b"",
         chain=key.chain,
@@ -85,4 +87,7 @@ def plan(services: Services, order: OrderRequest, key: KeyInfo, *, mechanism: Me
         timestamp_authorities=services.settings.authorities_for(order.key or key.ref),
         timestamp_policy=services.settings.timestamping.policy,
         allow_degraded=order.allow_degraded,
+        xml=None
+        if xml is None or xml.packaging is None
+        else xml.plan(packaging=xml.packaging, name=contents.name_of(order, document), detached=document.detached),
     )

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 import time
 from typing import Literal
@@ -34,7 +33,7 @@ from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import completion, mechanisms, orders, passwords, redemption
+from api.workflows import completion, contents, formats, mechanisms, orders, passwords, redemption
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -60,6 +59,7 @@ def prepare(
     # 1. new, or known
     auth.require(caller, "sign")
     try:
+        order = formats.fitting(order, document)
         claim = orders.claim(services, caller, order, document, key=idempotency_key)
         known = orders.known(services, claim)
         if known is not None and known.state == "prepared" and redemption.is_over(known):
@@ -83,11 +83,19 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
             # 2. the certificate
             key = key_of(order)
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
-            plan = orders.plan(services, order, key, mechanism=_mechanism(usable, wanted=order.mechanism))
+            mechanism = _mechanism(usable, wanted=order.mechanism)
+            plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
             nonce = 1 << 63 | secrets.randbits(63)
-            prepared = worker.prepare(document.file, draft.file, order=plan, sha256=document.sha256, nonce=nonce)
+            prepared = worker.prepare(
+                document.file,
+                draft.file,
+                order=plan,
+                sha256=document.sha256,
+                nonce=nonce,
+                detached=document.contents,
+            )
             # 4. durable
             identity = _keep(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
         except Exception as error:
@@ -154,16 +162,17 @@ def _keep(
     packed = wire.pack(passwords.without(prepared))
     password = passwords.seal(services, prepared, signature=identity)
     expires_at = time.time() + services.settings.signing.preparation
-    kept = json.dumps({**json.loads(order.canonical()), "document_name": document.name}, ensure_ascii=False)
+    kept = contents.keep(services, order, document)
+    order_json = contents.told(order, kept, document_name=document.name)
     blob = services.blobs.keep(draft)
 
     def also(connection: sa.Connection, number: int) -> None:
-        if not order.fork:
+        if formats.goes_on(order):
             heads.require(connection, document.sha256)
         signatures.create(
             connection,
             caller=caller.id,
-            order=kept,
+            order=order_json,
             document_sha256=document.sha256,
             document_blob=blob,
             prepared=packed,
@@ -183,7 +192,7 @@ def _keep(
         "certificate_sha256": hashlib.sha256(prepared.order.certificate).hexdigest(),
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
-        "document_sha256": document.sha256,
+        **contents.facts(document, format=prepared.order.format),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:
@@ -192,5 +201,6 @@ def _keep(
         raise  # it may be stored after all; then it expires
     except BaseException:
         services.blobs.delete(blob)
+        contents.forget(services, kept)
         raise
     return identity

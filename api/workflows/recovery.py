@@ -30,7 +30,7 @@ from api.store import idempotency, sealed, signatures
 from api.store.blobs import Draft
 from api.store.idempotency import Claim
 from api.store.signatures import UNFINISHED, Hold, SignatureRecord
-from api.workflows import completion, passwords
+from api.workflows import completion, contents, passwords
 from api.workflows.holds import LEASE
 from api.workflows.keyuse import PERMIT_SECONDS
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -67,6 +67,7 @@ def mark_failed(services: Services, hold: Hold, record: SignatureRecord, *, code
 
     services.key_user.failed(record.ledger_number, code=code, facts=_facts(record), also=also)
     services.blobs.delete(record.document_blob)
+    contents.forget(services, contents.of(record))
 
 
 def mark_in_doubt(services: Services, hold: Hold, record: SignatureRecord, *, claim: Claim | None) -> None:
@@ -169,7 +170,12 @@ def complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: 
             prepared = passwords.back(services, stored, signature=record.id)
             worker = open_.enter_context(services.documents.open(record.caller))
             draft = open_.enter_context(services.blobs.reopen(record.document_blob))
-            _lay_out(draft, prepared)
+            if (original := contents.of(record).original) is None:
+                _lay_out(draft, prepared)
+            else:
+                detached = open_.enter_context(contents.opened(services, record))
+                source = open_.enter_context(services.blobs.open(original))
+                worker.restore(source, draft.file, prepared=prepared, detached=detached)
         except Exception:
             completion.put_off(services, hold, record, claim=claim)
             raise
@@ -179,7 +185,7 @@ def complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: 
 
 
 def _lay_out(draft: Draft, prepared: Prepared) -> None:
-    """The draft as it was prepared, whatever a completion that was interrupted wrote to it: the original is never
+    """A PDF's draft as it was prepared, whatever a completion that was interrupted wrote to it: the original is never
     written to, all that comes behind it is."""
     draft.file.seek(prepared.original_size)
     draft.file.write(prepared.appended)

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 
 import sqlalchemy as sa
@@ -30,7 +29,7 @@ from api.services import Services
 from api.store import heads, sealed, signatures
 from api.store.callers import Caller
 from api.store.signatures import Hold, SignatureRecord
-from api.workflows import envelopes, recovery
+from api.workflows import contents, envelopes, formats, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from signer.cms import verify_value
@@ -114,12 +113,12 @@ def _require_right(value: bytes, prepared: Prepared, *, mechanism: str) -> None:
 
 def _accept(services: Services, record: SignatureRecord, value: bytes) -> Hold:
     """The value is on record, and the document's head is this signature's. Raises ClaimLost, StaleDocument."""
-    fork = bool(json.loads(record.order).get("fork"))
+    goes_on = formats.took_head(record)
     holds: list[Hold] = []
 
     def also(connection: sa.Connection, _number: int) -> None:
         holds[:] = [signatures.redeem(connection, record.id, value=value, lease=LEASE)]
-        if not fork:
+        if goes_on:
             heads.take(connection, record.document_sha256, successor=record.id)
 
     facts = {
@@ -163,6 +162,7 @@ def expire(services: Services, record: SignatureRecord) -> None:
     except ClaimLost:
         return
     services.blobs.delete(record.document_blob)
+    contents.forget(services, contents.of(record))
 
 
 def is_over(record: SignatureRecord) -> bool:

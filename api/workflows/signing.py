@@ -47,7 +47,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import completion, mechanisms, orders, passwords, recovery
+from api.workflows import completion, contents, formats, mechanisms, orders, passwords, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -63,6 +63,7 @@ def sign(
     auth.require(caller, "sign")
     try:
         ref = _key_of(caller, order)
+        order = formats.fitting(order, document)
         # 2. new, or known
         claim = orders.claim(services, caller, order, document, key=idempotency_key)
         known = orders.known(services, claim)
@@ -88,11 +89,18 @@ def _sign(
             key = _document_key(services, ref)
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = services.keys.mechanism(usable, wanted=order.mechanism)
-            plan = orders.plan(services, order, key, mechanism=mechanism)
+            plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
             nonce = 1 << 63 | secrets.randbits(63)
-            prepared = worker.prepare(document.file, draft.file, order=plan, sha256=document.sha256, nonce=nonce)
+            prepared = worker.prepare(
+                document.file,
+                draft.file,
+                order=plan,
+                sha256=document.sha256,
+                nonce=nonce,
+                detached=document.contents,
+            )
             # 6. draft, INTENT and record
             hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
         except Exception as error:
@@ -141,8 +149,10 @@ def _intend(
 ) -> tuple[Hold, SignatureRecord]:
     """The draft, the INTENT line and the record, all durable."""
     identity = signatures.new_id()
-    packed, order_json = wire.pack(passwords.without(prepared)), order.canonical().decode()
+    packed = wire.pack(passwords.without(prepared))
     password = passwords.seal(services, prepared, signature=identity)
+    kept = contents.keep(services, order, document)
+    order_json = contents.told(order, kept)
     blob = services.blobs.keep(draft)
     made: list[tuple[Hold, int]] = []
 
@@ -160,7 +170,7 @@ def _intend(
         )
         if password is not None:
             sealed.keep(connection, identity, value=password)
-        if not order.fork:
+        if formats.goes_on(order):
             heads.take(connection, document.sha256, successor=identity)
         if claim is not None:
             idempotency.attach(connection, claim, signature=identity, lease=LEASE)
@@ -172,7 +182,7 @@ def _intend(
         "key": order.key,
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
-        "document_sha256": document.sha256,
+        **contents.facts(document, format=prepared.order.format),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:
@@ -181,6 +191,7 @@ def _intend(
         raise  # it may be stored after all: recovery needs the draft then
     except BaseException:
         services.blobs.delete(blob)
+        contents.forget(services, kept)
         raise
     hold, number = made[0]
     now = time.time()

@@ -12,15 +12,23 @@ from api.errors import RequestInvalid
 from api.schemas import VerifyOptions
 from api.services import Services
 from api.store.callers import Caller
-from api.workflows import access
+from api.workflows import access, contents, formats
+from api.workflows.documents import NONE, Contents
 from verify.fetcher import Offline
 from verify.report import Report
 
 
 def verify(
-    services: Services, client: str, source: BinaryIO, *, name: str, options: VerifyOptions | None = None
+    services: Services,
+    client: str,
+    source: BinaryIO,
+    *,
+    name: str,
+    options: VerifyOptions | None = None,
+    detached: Contents = NONE,
 ) -> Report:
-    """The report on an open document; `client` says whose worker may be used. Raises VerifyError, sandbox errors."""
+    """The report on an open document; `client` says whose worker may be used, `detached` what signatures in XML refer to
+    by name. Raises VerifyError, sandbox errors."""
     chosen = options or VerifyOptions()
     with services.documents.open(client) as worker:
         report = worker.verify(
@@ -31,6 +39,7 @@ def verify(
             at=moment(chosen.at) or services.clock(),
             fetcher=Offline() if chosen.offline else services.fetcher,
             password=chosen.password,
+            detached=detached,
         )
     services.metrics.verifications.labels(report.verdict).inc()
     return report
@@ -39,8 +48,11 @@ def verify(
 def verify_signed(services: Services, caller: Caller, identity: str) -> Report:
     """The report on a document that was signed here, judged now; raises NotFound, DocumentNotReady."""
     record = access.signature(services, caller, identity)
-    with services.blobs.open(access.signed_blob(record)) as source:
-        return verify(services, caller.id, source, name=f"{record.id}.pdf")
+    with (
+        services.blobs.open(access.signed_blob(record)) as source,
+        contents.opened(services, record) as detached,
+    ):
+        return verify(services, caller.id, source, name=formats.file_name(record), detached=detached)
 
 
 def moment(text: str | None) -> datetime | None:

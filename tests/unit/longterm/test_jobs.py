@@ -35,14 +35,15 @@ pytestmark = [pytest.mark.spine, pytest.mark.pades]
 class Documents(LocalDocuments):
     """Workers in this thread that gather evidence as the real ones do."""
 
-    def complete(self, out, *, prepared, value, fetcher, trust=None, policy="default", at=None):
+    def complete(self, out, *, prepared, value, fetcher, trust=None, policy="default", at=None, **_):
         grounds = None if trust is None else Grounds(trust, policies.load(policy), at)
         return self._run(
             "complete", lambda: pipeline.complete(prepared, value, out=out, fetcher=fetcher, grounds=grounds)
         )
 
-    def extend(self, source, out, *, order, fetcher):
+    def extend(self, source, out, *, order, fetcher, **_):
         given = dict(vars(order))
+        del given["detached"]
         level, policy = given.pop("level"), policies.load(given.pop("policy"))
         return self._run(
             "extend", lambda: pipeline.extend(source, level, policy=policy, out=out, fetcher=fetcher, **given)
