@@ -129,7 +129,7 @@ class Lift:
             revision = longterm.timestamp(self.reader(), size=self.output.size, sha256=self.output.sha256)
         token = self.output.stamp(revision, obtain=self._obtain)
         self.timestamp = token.time
-        self.until = _end(token, self.grounds.policy)
+        self.until = end_of(token, self.grounds.policy)
         self._rise(to)
         return token
 
@@ -226,7 +226,7 @@ def extend(
     known = Evidence()
     for found in findings.signatures:
         known = known.with_(found.evidence)
-    archive = [token for one in findings.timestamps if (token := _sound(one, known=known)) is not None]
+    archive = [token for one in findings.timestamps if (token := sound(one, known=known)) is not None]
     covering = {token.der: one.covers for one in findings.timestamps for token in archive if token.der == one.der}
     signatures = [_Standing.of(found, archive=archive, covering=covering, known=known) for found in findings.signatures]
     lowest = min((one.level for one in signatures), key=LEVELS.index)
@@ -308,7 +308,7 @@ class _Standing:
         own = [
             token
             for one in found.timestamps
-            if one.type == "signature" and (token := _sound(one, known=known)) is not None
+            if one.type == "signature" and (token := sound(one, known=known)) is not None
         ]
         over = [token for token in archive if covering[token.der] > found.covers]
         archived = found.archived_at
@@ -338,7 +338,7 @@ def _require_sound(findings: Findings) -> None:
         raise SignatureBroken("a signature of the document cannot be read", field="")
 
 
-def _sound(found: FoundTimestamp, *, known: Evidence) -> TimestampToken | None:
+def sound(found: FoundTimestamp, *, known: Evidence) -> TimestampToken | None:
     """The token, if it is intact and about the right bytes."""
     if found.fault is not None:
         return None
@@ -363,7 +363,7 @@ def _holds(stored: Evidence, wanted: Evidence) -> bool:
     )
 
 
-def _end(token: TimestampToken, policy: Policy) -> datetime | None:
+def end_of(token: TimestampToken, policy: Policy) -> datetime | None:
     """Until when the token proves something: the end of its certificate, or of its algorithms if that comes first."""
     assert token.tsa is not None  # it was checked
     ends: list[datetime | None] = [x509.Certificate.load(token.tsa).not_valid_after]
