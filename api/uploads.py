@@ -14,6 +14,7 @@ The events of the multipart parser, RFC 7578, in their order:
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -84,10 +85,11 @@ def of_file(
     with ExitStack() as opened:
         budget = Budget(limit)
         document = Sink(clean_name(_octets(name)), folder=folder, opened=opened, budget=budget).take(source)
-        further = [
-            Sink(reference_name(_octets(one)), folder=folder, opened=opened, budget=budget).take(file).detached()
-            for one, file in (detached or {}).items()
-        ]
+        further = []
+        for one, file in (detached or {}).items():
+            sink = Sink(reference_name(_octets(one)), folder=folder, opened=opened, budget=budget).take(file)
+            sink.mime = mimetypes.guess_type(one)[0]
+            further.append(sink.detached())
         found = Upload(document.file, document.name, document.sha256, document.size, {}, each_once(further))
         opened.pop_all()
     return found

@@ -1,6 +1,7 @@
-"""`kyso extend`: lift the signatures of a PDF to a higher level, whoever made them; no key is used.
+"""`kyso extend`: lift the signatures of a document to a higher level, whoever made them; no key is used.
 
     kyso extend signed.pdf -o archived.pdf --level B-LTA
+    kyso extend signed.xml -o archived.xml --level B-LTA --detached a.pdf=a.pdf
 
 The output appears whole, or not at all. No record is made; but where this KYSO_HOME has records and knows the document,
 it is lifted only if no later signature was built on it, and what comes of it is another form of the same head.
@@ -20,7 +21,7 @@ import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import appliance, console, passwords, policies
+from api.cli import appliance, console, passwords, policies, xml
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.sandbox import calls
@@ -48,12 +49,14 @@ def extend(
             "--allow-degraded", help=t("nhận mức thấp hơn khi mất dịch vụ", "take a lower level in an outage")
         ),
     ] = False,
+    detached: xml.DetachedFiles = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     if not file.is_file():
         raise console.usage(t(f"không có tệp {file}", f"there is no file {file}"))
+    named = xml.named(detached)
     settings = kyso_settings.load()
     order = calls.Extend(
         level=level,
@@ -69,8 +72,13 @@ def extend(
     with atomic(output) as out, file.open("rb") as source, _records(settings) as records:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         ours = () if records is None else records.read(heads.require, sha256)
-        with appliance.documents(settings) as documents, documents.open("cli") as worker:
-            done = worker.extend(source, out, order=order, fetcher=appliance.fetcher(settings, offline=False))
+        with (
+            xml.opened(named) as contents,
+            appliance.documents(settings) as documents,
+            documents.open("cli") as worker,
+        ):
+            fetcher = appliance.fetcher(settings, offline=False)
+            done = worker.extend(source, out, order=order, fetcher=fetcher, detached=contents)
         if records is not None:
             for signature in ours:
                 records.write(heads.lifted, done.sha256, signature=signature)

@@ -1,6 +1,7 @@
 """`kyso sign`: sign a document with a key of the appliance, on the record like every use of a key.
 
     kyso sign in.pdf -o out.pdf --key demo-official --level B-T --page 1 --box 60,60,260,130
+    kyso sign in.xml -o out.xml --key demo-official --level B-LTA --role "Thủ quỹ"
 
 The output appears whole, or not at all.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -18,7 +20,7 @@ from rich.markup import escape
 
 from api import settings as kyso_settings
 from api import uploads
-from api.cli import appliance, console, passwords
+from api.cli import appliance, console, passwords, xml
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.schemas import OrderRequest, parse_order
@@ -81,6 +83,20 @@ def sign(
         bool,
         typer.Option("--repair", help=t("sửa tài liệu hỏng chưa ai ký", "mend a damaged document nobody has signed")),
     ] = False,
+    format: xml.FormatChoice = None,  # noqa: A002 - the option's name
+    packaging: xml.PackagingChoice = None,
+    element: xml.Elements = None,
+    detached: xml.DetachedFiles = None,
+    role: xml.Roles = None,
+    city: xml.City = None,
+    province: xml.Province = None,
+    country: xml.Country = None,
+    commitment: xml.Commitment = None,
+    mime: xml.Mime = None,
+    signature_policy: xml.PolicyFile = None,
+    canonicalization: xml.CanonicalizationChoice = None,
+    leaves_out: xml.LeavesOut = None,
+    countersign: xml.Countersign = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
     lang: Lang = "vi",
@@ -106,20 +122,36 @@ def sign(
         "allow_degraded": allow_degraded,
         "password": passwords.given(ask=password, file=password_file),
         "repair": repair,
+        "format": format,
+        "xml": xml.part(
+            packaging=packaging,
+            elements=element,
+            canonicalization=canonicalization,
+            roles=role,
+            place={"city": city, "province": province, "country": country},
+            commitment=commitment,
+            mime=mime,
+            policy=signature_policy,
+            countersign=countersign,
+            leaves_out=leaves_out,
+        ),
     }
+    named = xml.named(detached)
     order = parse_order(json.dumps({part: value for part, value in wanted.items() if value is not None}).encode())
     if not file.is_file():
         raise console.usage(t(f"không có tệp {file}", f"there is no file {file}"))
     settings = kyso_settings.load()
     notices = console.collect_notices()
     with atomic(output) as out, appliance.services(settings) as services:
-        made = _sign(services, file, order, out)
+        made = _sign(services, file, order, out, detached=named)
     for notice in notices:
         console.err.print(f"[yellow]![/] {escape(notice)}")
     console.err.print(f"[green]✓[/] {t('đã ký', 'signed')} {escape(str(output))}: {escape(key)}, {made}")
 
 
-def _sign(services: Services, file: Path, order: OrderRequest, out: BinaryIO) -> str:
+def _sign(
+    services: Services, file: Path, order: OrderRequest, out: BinaryIO, *, detached: Sequence[tuple[str, Path]]
+) -> str:
     """Sign as the service does, on record under this machine's user; the level that was made."""
     user = f"cli:{getpass.getuser()}"
     # Whoever may read KYSO_HOME may use every key: the file system said so.
@@ -127,7 +159,14 @@ def _sign(services: Services, file: Path, order: OrderRequest, out: BinaryIO) ->
     settings = services.settings
     with (
         file.open("rb") as source,
-        uploads.of_file(source, name=file.name, folder=settings.tmp, limit=settings.limits.upload_bytes) as document,
+        xml.opened(detached) as contents,
+        uploads.of_file(
+            source,
+            name=file.name,
+            folder=settings.tmp,
+            limit=settings.limits.upload_bytes,
+            detached=contents,
+        ) as document,
     ):
         record = signing.sign(services, caller, order, document).record
     assert record.signed_blob is not None

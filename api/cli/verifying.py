@@ -3,6 +3,7 @@
     kyso verify out.pdf --trust var/demo/ca.pem
     kyso verify *.pdf --format json > reports.jsonl
     kyso verify out.pdf --format pdf -o report.pdf
+    kyso verify out.xml --detached a.pdf=files/a.pdf
     kyso verify out.pdf --evidence out.zip
     kyso verify out.zip --offline
 
@@ -27,7 +28,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, carrying, console, passwords, policies, reporting
+from api.cli import appliance, carrying, console, passwords, policies, reporting, xml
 from api.cli.console import Lang, t
 from api.cli.reporting import Judged
 from api.evidence.collecting import Recorder
@@ -67,6 +68,8 @@ class _Question:
     password: str | None = field(default=None, repr=False)
     terms: Terms = field(default_factory=Terms)
     """What of this counts for a ZIP of evidence."""
+    detached: tuple[tuple[str, Path], ...] = ()
+    """What signatures in XML refer to, by name."""
     evidence: Path | None = None
     """Where the evidence of a judgement goes."""
 
@@ -89,6 +92,7 @@ def verify(
     offline: Annotated[bool, typer.Option("--offline", help=t("không truy cập mạng", "ask nobody"))] = False,
     form: reporting.Form = "text",
     output: reporting.Output = None,
+    detached: xml.DetachedFiles = None,
     evidence: carrying.Out = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
@@ -104,6 +108,7 @@ def verify(
         policy=policies.chosen(settings, policy),
         fetcher=appliance.fetcher(settings, offline=offline),
         password=passwords.given(ask=password, file=password_file),
+        detached=xml.named(detached),
         evidence=evidence,
     )
     terms = Terms(
@@ -156,6 +161,7 @@ def _judge(path: Path, documents: Documents, question: _Question, *, pictures: b
                     report = judge(worker, brought, terms=question.terms, password=question.password)
                     shown = brought.document
                     return Judged(report, draw(worker, shown, report, password=question.password) if pictures else None)
+                contents = opened.enter_context(xml.opened(question.detached))
                 recorder = Recorder(question.fetcher)
                 report = worker.verify(
                     file,
@@ -165,6 +171,7 @@ def _judge(path: Path, documents: Documents, question: _Question, *, pictures: b
                     at=question.at,
                     fetcher=recorder,
                     password=question.password,
+                    detached=contents,
                 )
                 if question.evidence is not None:
                     made = Made(report, question.trust, recorder.answers)
