@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Literal
 
 from asn1crypto import x509
@@ -51,23 +52,30 @@ def times(
 ) -> Times:
     """§5.5.4: the valid timestamps in the order in which they must have been made, and whether their times keep it.
 
-    What the signature covers (content timestamps, earlier document timestamps) came first, then the signature, its
-    timestamps, and document timestamps over it. Clocks may differ as far as the policy allows (RFC 3161 §2.4.2).
+    What the signature covers (content timestamps, earlier document timestamps) came first, then the signature, the
+    timestamps of its value, and those over these: archive and document timestamps, one after the other. Clocks may
+    differ as far as the policy allows (RFC 3161 §2.4.2).
     """
     before = [one for one in document if one.found.covers < found.covers]
     before += [one for one in own if one.found.type == "content"]
-    later = [one for one in own if one.found.type != "content"]
-    after = sorted((one for one in document if one.found.covers > found.covers), key=lambda one: one.found.covers)
+    later = [one for one in own if one.found.type not in {"content", "archive"}]
+    over = [one for one in own if one.found.type == "archive"]
+    over += [one for one in document if one.found.covers > found.covers]
+    after = groupby(sorted(over, key=_place), key=_place)
     skew = timedelta(seconds=policy.clock_skew_seconds)
     latest: datetime | None = None
     ordered = True
-    for group in (before, later, *([one] for one in after)):
+    for group in (before, later, *(list(together) for _, together in after)):
         sure = [(one.proves, one.accuracy) for one in group if one.proves is not None]
         if latest is not None and any(time + accuracy + skew < latest for time, accuracy in sure):
             ordered = False
         latest = max((latest, *(t - a for t, a in sure)) if latest else (t - a for t, a in sure), default=latest)
     started = max((one.proves for one in before if one.proves is not None), default=None)
     return Times(proven, started, ordered)
+
+
+def _place(stamp: JudgedTimestamp) -> int:
+    return stamp.found.covers
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,10 @@ class FoundSignature:
     tbs: tuple[str, str] | None = None
     """What the value is over: name of the digest, digest (hexadecimal); None when it cannot be told."""
     signature_policy: SignaturePolicy | None = None
+    complete_references: bool = False
+    """Whether references to the whole validation data stand beside the signature (XAdES-C)."""
+    baseline_longterm: bool = True
+    """Whether nothing stands beside the signature that the baseline forbids from LT on (EN 319 132-1 §6.3)."""
 
 
 @dataclass(frozen=True)

@@ -44,18 +44,21 @@ class NotComputable(ValueError):
     """What the timestamp says it is over cannot be told, or is not what such a timestamp may be over."""
 
 
+Kind = Literal["data", "signed-properties", "key-info", "manifest", "counter-signed", "signature-properties"]
+
+
 @dataclass(frozen=True)
 class Datum:
     """What one ds:Reference of ds:SignedInfo refers to, after its transforms.
 
     `write` hands octets over as they are and canonicalises a node-set by the method; `id` is that of the ds:Reference,
-    `target` the Id that its URI names.
+    `target` the Id that its URI names, `kind` what it refers to: whatever is nothing of the signature's own is data.
     """
 
     write: Callable[[Sink, Method], object]
     id: str | None = None
     target: str | None = None
-    is_signed_properties: bool = False
+    kind: Kind = "data"
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def signature_timestamp(subject: Subject, *, method: Method, sink: Sink) -> None
 def all_data_objects(subject: Subject, *, method: Method, sink: Sink) -> None:
     """§5.2.8.1: whatever is signed, but for the SignedProperties, in which the timestamp stands."""
     for datum in subject.data:
-        if not datum.is_signed_properties:
+        if datum.kind != "signed-properties":
             datum.write(sink, method)
 
 
@@ -105,7 +108,7 @@ def individual_data_objects(subject: Subject, ids: Sequence[str], *, method: Met
     if not ids:
         raise NotComputable("no data object is named")
     for one in ids:
-        found = [datum for datum in subject.data if datum.id == one and not datum.is_signed_properties]
+        found = [datum for datum in subject.data if datum.id == one and datum.kind != "signed-properties"]
         if len(found) != 1:
             raise NotComputable(f"no ds:Reference {one}")
         found[0].write(sink, method)
