@@ -174,7 +174,7 @@ def _judge(path: Path, documents: Documents, question: _Question, *, pictures: b
                     detached=contents,
                 )
                 if question.evidence is not None:
-                    made = Made(report, question.trust, recorder.answers)
+                    made = Made(report, question.trust, recorder.answers, detached=contents)
                     carrying.write(question.evidence, worker, file, made, password=question.password)
                 return Judged(report, draw(worker, file, report, password=question.password) if pictures else None)
         except Exception as error:

@@ -22,6 +22,7 @@ MANIFEST, SUMS, POLICY, LEDGER = "manifest.json", "SHA256SUMS", "policy.toml", "
 HOWTO = {"vi": "HUONG-DAN.md", "en": "HOW-TO-CHECK.md"}
 REPORTS = ("report.json", "report.xml", "report.vi.html", "report.en.html")
 DOCUMENT = {"PDF": "document.pdf", "XML": "document.xml"}
+DETACHED = "detached/{number}"
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -34,6 +35,13 @@ class DocumentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     file: File
     name: Text
     sha256: Sha256
+
+
+class DetachedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a signature in XML refers to by `name` and the document does not hold."""
+
+    file: File
+    name: Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class SignaturePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -81,7 +89,7 @@ class FetchedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     body: Sha256 | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     format: Literal["kyso-evidence/1"]
     validated_at: Moment
     policy: Text
@@ -92,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust: TrustPart
     fetched: tuple[FetchedPart, ...]
     files: dict[File, Sha256]
+    detached: tuple[DetachedPart, ...] = ()
 
     def encoded(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"

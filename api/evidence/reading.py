@@ -1,6 +1,6 @@
 """Opens a ZIP of evidence that may come from anybody.
 
-Nothing is unpacked (`verify.zips`), nothing written but the document, to a file without a name; no certificate, list or
+Nothing is unpacked (`verify.zips`), nothing written but the document and its detached contents, to files without names; no certificate, list or
 document is parsed here: their octets go to a document worker.
 
     with open_(file) as opened:
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -20,7 +20,7 @@ import msgspec
 
 from api.evidence import manifest as manifests
 from api.evidence.collecting import LARGEST
-from api.evidence.manifest import DOCUMENT, HOWTO, LEDGER, MANIFEST, POLICY, REPORTS, SUMS, Manifest
+from api.evidence.manifest import DETACHED, DOCUMENT, HOWTO, LEDGER, MANIFEST, POLICY, REPORTS, SUMS, Manifest
 from api.ledger.inclusion import root_from
 from api.ledger.line import decode
 from api.ledger.merkle import leaf_hash
@@ -74,6 +74,8 @@ class Opened:
     helpers: Trust
     policy: str
     fetcher: Replay
+    detached: Mapping[str, BinaryIO]
+    """What signatures in XML refer to by name."""
 
 
 def is_evidence(file: BinaryIO) -> bool:
@@ -104,9 +106,10 @@ def open_(file: BinaryIO) -> Iterator[Opened]:
         if sum(entries[name].size for name in wanted) > LARGEST + _SMALL:
             raise EvidenceUnusable("more than a judgement needs", reason="too-large")
         kept: dict[str, bytes] = {}
-        with tempfile.TemporaryFile() as document:
+        with ExitStack() as held:
+            targets = {one: _nameless(held) for one in (said.document.file, *(part.file for part in said.detached))}
             for name, expected in said.files.items():
-                target = cast(BinaryIO, document) if name == said.document.file else None
+                target = targets.get(name)
                 octets = _checked(file, entries[name], expected, keep=name in wanted, copy=target)
                 if octets is not None:
                     kept[name] = octets
@@ -116,8 +119,9 @@ def open_(file: BinaryIO) -> Iterator[Opened]:
             # 4
             if LEDGER in kept:
                 _check_ledger(kept[LEDGER])
-            document.seek(0)
-            yield _opened(said, kept, cast(BinaryIO, document))
+            for target in targets.values():
+                target.seek(0)
+            yield _opened(said, kept, targets)
     except ZipRefused as error:
         raise EvidenceUnusable(f"{error.reason}: {str(error)[:80]}", reason=error.reason) from error
 
@@ -139,10 +143,14 @@ def _check_names(said: Manifest, entries: Mapping[str, Entry]) -> None:
         *_NEEDED,
         said.document.file,
         *_wanted(said),
+        *(one.file for one in said.detached),
         *(name for one in said.signatures for name in (one.value, one.cms) if name is not None),
     }
     if said.document.file not in DOCUMENT.values() or said.document.file in _wanted(said):
         raise EvidenceUnusable("the document has another name", reason="files", file=said.document.file)
+    numbered = [DETACHED.format(number=number) for number in range(1, len(said.detached) + 1)]
+    if [one.file for one in said.detached] != numbered or len({one.name for one in said.detached}) != len(numbered):
+        raise EvidenceUnusable("the detached contents are not numbered", reason="files", file=numbered[0])
     if SUMS not in entries or not named <= set(said.files):
         missing = min(named - set(said.files), default=SUMS)
         raise EvidenceUnusable(f"{missing[:80]} is missing", reason="missing", file=missing)
@@ -170,7 +178,11 @@ def _checked(file: BinaryIO, entry: Entry, expected: str, *, keep: bool, copy: B
     return bytes(octets) if keep else None
 
 
-def _opened(said: Manifest, kept: Mapping[str, bytes], document: BinaryIO) -> Opened:
+def _nameless(held: ExitStack) -> BinaryIO:
+    return cast(BinaryIO, held.enter_context(tempfile.TemporaryFile()))
+
+
+def _opened(said: Manifest, kept: Mapping[str, bytes], files: Mapping[str, BinaryIO]) -> Opened:
     if said.files[said.document.file] != said.document.sha256:
         raise EvidenceUnusable("the document is another", reason="digest", file=said.document.file)
     held: dict[str, list[bytes]] = {"certificate": [], "crl": [], "ocsp": [], "timestamp": []}
@@ -199,7 +211,9 @@ def _opened(said: Manifest, kept: Mapping[str, bytes], document: BinaryIO) -> Op
     )
     answers: dict[tuple[str, str, str | None], bytes]
     answers = {(one.kind, one.url, one.body): kept[one.file] for one in said.fetched}
-    return Opened(said, document, own, helpers, _policy(kept[POLICY]), Replay(answers))
+    detached = {one.name: files[one.file] for one in said.detached}
+    document = files[said.document.file]
+    return Opened(said, document, own, helpers, _policy(kept[POLICY]), Replay(answers), detached)
 
 
 def _certificate(kept: Mapping[str, bytes], file: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ from api.evidence import howto as howtos
 from api.evidence import manifest as manifests
 from api.evidence.collecting import Collected
 from api.evidence.manifest import (
+    DETACHED,
     DOCUMENT,
     FORMAT,
     HOWTO,
@@ -25,6 +26,7 @@ from api.evidence.manifest import (
     MANIFEST,
     POLICY,
     SUMS,
+    DetachedPart,
     DocumentPart,
     Manifest,
     SignaturePart,
@@ -35,6 +37,7 @@ from api.reports import content, etsi, html
 from api.sandbox.calls import Portrait
 from verify import zips
 from verify.dissected import Dissected
+from verify.document import sha256_of, size_of
 from verify.report import Report
 from verify.zips import ZipRefused
 
@@ -49,6 +52,8 @@ class Told:
     zone: tzinfo
     portrait: Portrait | None = None
     ledger: bytes | None = None
+    detached: Mapping[str, BinaryIO] = field(default_factory=dict)
+    """What signatures in XML refer to by name."""
 
 
 def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
@@ -57,7 +62,10 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
     parts, signed = _signatures(told)
     ledger = {LEDGER: told.ledger} if told.ledger is not None else {}
     files = {**dict(_pages(told, parts, signed)), **told.collected.files, **signed, **ledger}
-    digests = {name: report.document.sha256, **{file: hashlib.sha256(data).hexdigest() for file, data in files.items()}}
+    beside = {DETACHED.format(number=number): one for number, one in enumerate(told.detached.items(), 1)}
+    digests = {name: report.document.sha256}
+    digests |= {file: sha256_of(one, size=size_of(one)) for file, (_, one) in beside.items()}
+    digests |= {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
     encoded = Manifest(
         format=FORMAT,
         validated_at=report.validated_at.astimezone(told.zone),
@@ -69,9 +77,11 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
         trust=told.collected.trust,
         fetched=tuple(told.collected.fetched),
         files=digests,
+        detached=tuple(DetachedPart(file, known_as) for file, (known_as, _) in beside.items()),
     ).encoded()
     sums = manifests.sums({MANIFEST: hashlib.sha256(encoded).hexdigest(), **digests})
     content_: list[tuple[str, bytes | BinaryIO]] = [(MANIFEST, encoded), (SUMS, sums), (name, document)]
+    content_ += [(file, one) for file, (_, one) in beside.items()]
     try:
         zips.write(out, (*content_, *files.items()))
     except ZipRefused as error:

@@ -38,7 +38,7 @@ def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> N
             fetcher=recorder,
             detached=detached,
         )
-        made = evidence.Made(report, trust, recorder.answers, ledger_of(services, identity))
+        made = evidence.Made(report, trust, recorder.answers, ledger_of(services, identity), detached)
         evidence.write(out, worker, source, made, zone=services.settings.zone)
 
 

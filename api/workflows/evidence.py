@@ -10,7 +10,7 @@ which of them came from the ZIP, and whether it comes to something else than the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from api.refusals import EvidenceUnusable
 from api.sandbox.calls import Dissect
 from api.sandbox.errors import SandboxError
 from api.workflows import reporting
-from api.workflows.documents import DocumentWorker
+from api.workflows.documents import Contents, DocumentWorker
 from verify import policy as policies
 from verify.dissected import Dissected
 from verify.errors import PolicyUnusable
@@ -38,6 +38,7 @@ class Made:
     trust: Trust
     fetched: Mapping[FetchRequest, bytes]
     ledger: bytes | None = None
+    detached: Contents = field(default_factory=dict)
 
 
 def write(
@@ -62,7 +63,7 @@ def write(
         portrait = reporting.portrait(worker, source, made.report, password=password)
     except SandboxError:  # the page then says less; what the judgement rested on is there all the same
         dissected, portrait = Dissected(), None
-    told = writing.Told(made.report, collected, dissected, zone, portrait, made.ledger)
+    told = writing.Told(made.report, collected, dissected, zone, portrait, made.ledger, made.detached)
     writing.write(out, source, told=told)
 
 
@@ -95,6 +96,7 @@ def judge(worker: DocumentWorker, opened: Opened, *, terms: Terms, password: str
         at=terms.at or said.validated_at,
         fetcher=terms.fetcher or opened.fetcher,
         password=password,
+        detached=opened.detached,
     )
     notes = []
     if terms.trust is None:
