@@ -52,6 +52,7 @@ from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism
+from hsm.shape import Shape
 from signer.model import Prepared
 
 
@@ -86,7 +87,7 @@ def _sign(
             # 3. the head
             orders.require_head(order, document)
             # 4. the certificate
-            key = _document_key(services, ref)
+            key = _document_key(services, ref, shape="signed-info" if order.format == "XAdES" else "signed-attributes")
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = services.keys.mechanism(usable, wanted=order.mechanism)
             plan = orders.plan(services, order, document, key, mechanism=mechanism)
@@ -126,10 +127,9 @@ def _key_of(caller: Caller, order: OrderRequest) -> str:
 # --- step 4 ------------------------------------------------------------------------------------------------------------
 
 
-def _document_key(services: Services, ref: str) -> KeyInfo:
-    """The key, if it signs documents at all: to those who sign them, an authority's key is none."""
-    shapes = services.settings.keys.get(ref, KeySettings()).shapes
-    if "signed-attributes" not in shapes:
+def _document_key(services: Services, ref: str, *, shape: Shape) -> KeyInfo:
+    """The key, if it signs documents of this kind at all: to those who sign them, an authority's key is none."""
+    if shape not in services.settings.keys.get(ref, KeySettings()).shapes:
         raise KeyNotFound(key=ref)
     return services.keys.find(ref)
 
