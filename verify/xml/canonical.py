@@ -6,8 +6,10 @@ it, in place and undone afterwards, so that 50 MB are never copied:
 - *Subtrees left out* (`without`: the enveloped signature, all signatures): a processing instruction that nobody can
   guess is put before such an element and one at its end; the bytes between them are dropped from the stream. Nothing
   else in a canonical form depends on a subtree (Canonical XML 1.1 §2.3), so this is what a node-set would give.
-- *Inherited attributes* (`xml:lang` …) of inclusive forms: set on the element for as long as it is written. Namespaces
-  in scope lxml takes along by itself.
+- *Inherited attributes* (`xml:lang` …) of inclusive forms: set on the element for as long as it is written.
+- *Inclusive forms of an element*: lxml writes it with namespaces of its ancestors, but then undeclares the default
+  namespace (`xmlns=""`) where it must not. They are written as the exclusive form with every prefix in its PrefixList,
+  which is the same by definition (Exclusive XML Canonicalization §3).
 
 Not here: which nodes a reference means, and comments that its URI leaves out (`verify.xml.references`).
 
@@ -113,21 +115,29 @@ def write(
                 undo.enter_context(_marked(element, marks.start, marks.end))
             if alone:
                 undo.enter_context(_marked(apex, marks.first, marks.last))
-        if not whole and not method.exclusive:
+        exclusive, chosen = method.exclusive, tuple(prefixes) if method.exclusive else ()
+        if not exclusive and apex.getparent() is not None:
             undo.enter_context(_inheriting(apex, method=method))
-        if _DEFAULT in prefixes:
+            exclusive, chosen = True, _prefixes(apex)
+        if _DEFAULT in chosen:
             # lxml passes on only prefixes that its dictionary of names knows; the parser puts namespace URIs there.
             etree.fromstring(f'<a xmlns="{_DEFAULT}"/>')
         try:
             tree: Any = etree.ElementTree(apex)  # the stubs know neither `exclusive` nor what a sink needs
             tree.write_c14n(
                 filtered,
-                exclusive=method.exclusive,
+                exclusive=exclusive,
                 with_comments=method.comments,
-                inclusive_ns_prefixes=list(prefixes) if method.exclusive and prefixes else None,
+                inclusive_ns_prefixes=list(chosen) or None,
             )
         except etree.C14NError as error:
             raise NotCanonical(str(error)) from None
+
+
+def _prefixes(apex: etree._Element) -> tuple[str, ...]:
+    """All prefixes that are in scope of an element or declared in it, as a PrefixList names them."""
+    inside = (declared[0] for _, declared in etree.iterwalk(apex, events=("start-ns",)))
+    return tuple(dict.fromkeys(prefix or _DEFAULT for prefix in (*apex.nsmap, *inside) if prefix != "xml"))
 
 
 def _within(apex: etree._Element, elements: Iterable[etree._Element]) -> list[etree._Element] | None:

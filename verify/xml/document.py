@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO, Final, NoReturn
 
@@ -55,10 +56,17 @@ class XmlDocument:
     tree: etree._ElementTree
     limits: Limits
     size: int
+    weight: int
+    """Octets that the tree may take, by estimate."""
 
     @property
     def root(self) -> etree._Element:
         return self.tree.getroot()
+
+    @cached_property
+    def prefixes(self) -> int:
+        """How many prefixes are declared anywhere: no element has more in scope."""
+        return len({declared[0] for _, declared in etree.iterwalk(self.tree, events=("start-ns",))})
 
     @classmethod
     def read(cls, file: BinaryIO, *, limits: Limits) -> XmlDocument:
@@ -68,7 +76,7 @@ class XmlDocument:
             raise EmptyDocument
         if size > limits.xml:
             raise DocumentTooLarge(size=size, limit=limits.xml)
-        wide = _weigh(file, size=size, limits=limits)
+        weight, wide = _weigh(file, size=size, limits=limits)
         _refuse_doctype(file)
         file.seek(0)
         try:
@@ -80,7 +88,7 @@ class XmlDocument:
         if not _KNOWN.fullmatch(tree.docinfo.encoding or "utf-8"):
             raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
         _check_shape(tree, limits=limits, deep=size > _HUGE, wide=wide)
-        return cls(tree, limits, size)
+        return cls(tree, limits, size, weight)
 
     @classmethod
     def parse(cls, data: bytes, *, limits: Limits) -> XmlDocument:
@@ -121,7 +129,7 @@ def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
     )
 
 
-def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> bool:
+def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> tuple[int, bool]:
     """Refuses what would take too much memory as a tree, by counting octets: both counts are upper bounds. Says whether
     an element could have more attributes than are allowed: then some block has no `<` in it."""
     file.seek(0)
@@ -131,15 +139,16 @@ def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> bool:
         if not _KNOWN.fullmatch(name):
             raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
     wide = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    elements = attributes = 0
+    weight = elements = attributes = 0
     file.seek(0)
     while chunk := file.read(CHUNK):
         elements += chunk.count(b"<") - chunk.count(b"</") - chunk.count(b"<\x00/")
         attributes += chunk.count(b"=")
         wide = wide or any(chunk.find(b"<", at, at + _BLOCK) < 0 for at in range(0, len(chunk) - _BLOCK, _BLOCK))
-        if elements * _ELEMENT + attributes * _ATTRIBUTE + size > limits.xml_memory:
+        weight = elements * _ELEMENT + attributes * _ATTRIBUTE + size
+        if weight > limits.xml_memory:
             raise DocumentTooComplex(reason="nodes", count=elements + attributes)
-    return wide
+    return weight, wide
 
 
 class _BeforeRoot(Exception):

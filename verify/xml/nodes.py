@@ -1,0 +1,189 @@
+"""What a reference is about, step by step: node-sets and octets, as values that say which nodes they cover.
+
+A node-set is some subtrees of one document without some others: whatever the transforms that are followed
+(`verify.xml.references`) can make of a document. Octets know where they come from. Both write themselves into a sink,
+so that nothing is held twice; both are hashable, so that a digest is computed once, however many references ask for it.
+
+    nodes = NodeSet(document, (document.tree,)).minus([signature])
+    nodes.write(sink, method=METHODS[names.C14N_EXCLUSIVE])
+    Canonical(nodes, METHODS[names.C14N_10]).write(sink)
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import BinaryIO, cast
+
+from lxml import etree
+
+from verify.document import CHUNK, chunks, size_of
+from verify.errors import DocumentTooComplex
+from verify.xml import canonical
+from verify.xml.canonical import Method, Sink
+from verify.xml.document import XmlDocument
+
+Node = etree._Element | etree._ElementTree
+"""An element with its content, or a whole document with what stands beside its root."""
+
+_SLICE = 1 << 22
+_FEW_PREFIXES = 16
+_COUNT = etree.XPath("count(descendant-or-self::*)")
+
+
+class NotOctets(Exception):
+    """This is no base64."""
+
+
+@dataclass(frozen=True)
+class NodeSet:
+    """`apexes` are disjoint and in document order; `without` may hold elements anywhere in the document."""
+
+    document: XmlDocument = field(hash=False, compare=False)
+    apexes: tuple[Node, ...]
+    without: tuple[etree._Element, ...] = ()
+    comments: bool = False
+
+    def minus(self, elements: Iterable[etree._Element]) -> NodeSet:
+        return replace(self, without=tuple(dict.fromkeys((*self.without, *elements))))
+
+    def within(self, elements: Iterable[etree._Element]) -> NodeSet:
+        """Only what lies in these elements (given in document order) as well."""
+        wanted = dict.fromkeys(elements)
+        kept: list[Node] = []
+        for apex in self.apexes:
+            above = () if not isinstance(apex, etree._Element) else (apex, *apex.iterancestors())
+            if any(one in wanted for one in above):
+                kept.append(apex)
+                continue
+            kept.extend(
+                one
+                for one in wanted
+                if _lies_in(one, apex) and not any(outer in wanted for outer in one.iterancestors())
+            )
+        return replace(self, apexes=tuple(kept))
+
+    def write(self, sink: Sink, *, method: Method, prefixes: Collection[str] = ()) -> None:
+        """Raises NotCanonical."""
+        chosen = method if self.comments else method.without_comments()
+        for apex in self.apexes:
+            canonical.write(apex, sink, method=chosen, prefixes=tuple(prefixes), without=self.without)
+
+    def namespace_cost(self) -> int:
+        """What inclusive canonicalisation costs beyond its octets, in octets: for each element, libxml2 looks each prefix
+        in scope up among all the others. Raises DocumentTooComplex where that is hopeless."""
+        prefixes = self.document.prefixes
+        if prefixes <= _FEW_PREFIXES:
+            return 0
+        if prefixes > self.document.limits.xml_namespaces:
+            raise DocumentTooComplex(reason="namespaces", count=prefixes)
+        elements = sum(cast("float", _COUNT(one)) for one in self.roots)
+        return int(elements) * prefixes**2 // 5
+
+    def texts(self) -> Iterator[str]:
+        """All text, in pieces: what base64 is decoded from (XMLDSig §6.6.2)."""
+        without = set(self.without)
+        for apex in self.apexes:
+            element = apex if isinstance(apex, etree._Element) else apex.getroot()
+            if without.isdisjoint((element, *element.iterancestors())):
+                yield from _texts(element, without)
+
+    @property
+    def elements(self) -> tuple[etree._Element, ...]:
+        """Elements that are in the set whole, with everything in them (comments apart)."""
+        return tuple(one for one in self.roots if not self.lacks(one))
+
+    @property
+    def roots(self) -> tuple[etree._Element, ...]:
+        return tuple(one if isinstance(one, etree._Element) else one.getroot() for one in self.apexes)
+
+    def lacks(self, element: etree._Element) -> bool:
+        """Whether something of the element is left out, or all of it."""
+        if not self.without:
+            return False
+        around = {element, *element.iterancestors()}
+        return any(one in around or element in one.iterancestors() for one in self.without)
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A node-set in canonical form."""
+
+    nodes: NodeSet
+    method: Method
+    prefixes: tuple[str, ...] = ()
+
+    def write(self, sink: Sink) -> None:
+        self.nodes.write(sink, method=self.method, prefixes=self.prefixes)
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A file that came beside the document."""
+
+    name: str
+    file: BinaryIO = field(hash=False, compare=False)
+
+    def write(self, sink: Sink) -> None:
+        for chunk in chunks(self.file, start=0, length=size_of(self.file)):
+            sink.write(bytes(chunk))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What base64 stands for. White space may stand anywhere in it, nothing else."""
+
+    source: NodeSet | Octets
+
+    def write(self, sink: Sink) -> None:
+        """Raises NotOctets."""
+        rest = b""
+        for piece in self._pieces():
+            data = rest + b"".join(piece.split())
+            cut = len(data) - len(data) % 4
+            rest = data[cut:]
+            if cut and rest and data[cut - 1 : cut] == b"=":
+                raise NotOctets
+            self._decode(data[:cut], sink)
+        if rest:
+            raise NotOctets
+
+    @staticmethod
+    def _decode(data: bytes, sink: Sink) -> None:
+        try:
+            sink.write(binascii.a2b_base64(data, strict_mode=True))
+        except binascii.Error:
+            raise NotOctets from None
+
+    def _pieces(self) -> Iterator[bytes]:
+        if isinstance(self.source, NodeSet):
+            for text in self.source.texts():
+                for at in range(0, len(text), _SLICE):
+                    yield text[at : at + _SLICE].encode("utf-8")
+        else:
+            held = BytesIO()
+            self.source.write(held)
+            held.seek(0)
+            yield from iter(lambda: held.read(CHUNK), b"")
+
+
+Octets = Canonical | Detached | Decoded
+Data = NodeSet | Octets
+
+
+def _lies_in(element: etree._Element, apex: Node) -> bool:
+    if isinstance(apex, etree._Element):
+        return element is apex or apex in element.iterancestors()
+    return element.getroottree().getroot() is apex.getroot()
+
+
+def _texts(element: etree._Element, without: Collection[etree._Element]) -> Iterator[str]:
+    if element.text:
+        yield element.text
+    for child in element:
+        if isinstance(child.tag, str) and child not in without:
+            yield from _texts(child, without)
+        if child.tail:
+            yield child.tail
