@@ -44,8 +44,10 @@ def summary(report: Report, *, language: Language) -> str:
         return str(table["SIGNATURE_UNREADABLE"])
     first, count = deciding[0], len(report.signatures)
     form = "one" if count == 1 else "many"
+    whole = report.document.format != "XML" or any(one.scope == "FULL" for one in deciding)
+    verdict = report.verdict if report.verdict != "TOTAL_PASSED" or whole else "TOTAL_PASSED_PARTIAL"
     return locale.fill(
-        table[f"{report.verdict}_{form}"],
+        table[f"{verdict}_{form}"],
         {
             "signer": _signer(first) or table["unknown_signer"],
             "reason": reason(first, language=language),
