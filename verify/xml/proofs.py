@@ -19,6 +19,8 @@ from lxml import etree
 from verify.algorithms import DIGESTS
 from verify.found import FoundTimestamp, TimestampType, identify
 from verify.xml import names, stored
+from verify.xml.canonical import NotCanonical
+from verify.xml.nodes import NotOctets
 from verify.xml.properties import Properties, decoded, digest_of, octets, text_of
 from verify.xml.stored import Stored
 from verify.xml.timestamps import FORMS, NotComputable, Subject, imprint, included
@@ -108,6 +110,7 @@ class _Reading:
     value: bytes
     signer: bytes | None
     _held: dict[etree._Element, frozenset[str]] = field(default_factory=dict)
+    _data: frozenset[str] | None = None
 
     def protects(self, stamp: etree._Element, kind: TimestampType) -> frozenset[str]:
         """Ids of what a valid token in this element proves."""
@@ -120,8 +123,17 @@ class _Reading:
         if kind == "archive":
             own = [*self.subject.signature.findall(f"{{{names.DS}}}KeyInfo")]
             own += [self.properties.signed] if self.properties.signed is not None else []
-            return frozenset((*bound, *self._held_by(own), *self._held_by(self._before(stamp))))
+            return frozenset((*bound, *self._signed(), *self._held_by(own), *self._held_by(self._before(stamp))))
         return frozenset()
+
+    def _signed(self) -> frozenset[str]:
+        """What is signed may hold signatures too."""
+        if self._data is None:
+            sets = [datum.nodes for datum in self.subject.data if datum.kind == "data" and datum.nodes is not None]
+            self._data = frozenset(
+                one for nodes in sets for root in nodes.roots for one in stored.identities(root, without=nodes.without)
+            )
+        return self._data
 
     def _before(self, stamp: etree._Element) -> Iterable[etree._Element]:
         try:
@@ -177,7 +189,10 @@ def _digest(subject: Subject, stamp: etree._Element) -> Callable[[str], bytes]:
             raise ValueError(f"unknown digest {name}")
         if name not in known:
             hasher = _Hasher(name)
-            imprint(subject, stamp, sink=hasher)
+            try:
+                imprint(subject, stamp, sink=hasher)
+            except (NotCanonical, NotOctets) as error:
+                raise NotComputable(str(error)) from error
             known[name] = hasher.digest()
         return known[name]
 

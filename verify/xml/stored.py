@@ -10,7 +10,7 @@ property that brought it, so that one can say which timestamp covers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from asn1crypto import x509
@@ -86,28 +86,36 @@ def read(signature: etree._Element, properties: Properties, *, base: int) -> Sto
     return Stored(key_info, tuple(values), tuple(item for item in (*made, *answered) if item is not None))
 
 
-def identities(element: etree._Element) -> frozenset[str]:
+def identities(element: etree._Element, *, without: Collection[etree._Element] = ()) -> frozenset[str]:
     """Ids (`identify`) of everything that an element holds and that may be needed later: certificates, revocation data,
-    timestamps with their certificates, and the values of signatures. Whoever covers the element covers them."""
+    timestamps with their certificates, and the values of signatures. Whoever covers the element, but for the elements
+    `without`, covers them."""
     found: set[str] = set()
-    for value in (*_values(element, _VALUES, at=0), *_values(element, _KEY_INFO, at=0)):
-        found.add(identify(value.der))
-        if value.kind == "token":
-            found.update(identify(der) for der in _certificates_of(value.der))
-    signatures = (decoded(text_of(one)) for one in element.iter(f"{_DS}SignatureValue"))
-    found.update(identify(octets_) for octets_ in signatures if octets_ is not None)
+    for one, kind in _of_kinds(element, {**_VALUES, **_KEY_INFO, "SignatureValue": "value"}):
+        if without and not {one, *one.iterancestors()}.isdisjoint(without):
+            continue
+        held = decoded(text_of(one)) if kind == "value" else octets(one)
+        if held is None:
+            continue
+        found.add(identify(held))
+        if kind == "token":
+            found.update(identify(der) for der in _certificates_of(held))
     return frozenset(found)
 
 
 def _values(element: etree._Element, kinds: dict[str, str], *, at: int) -> Iterator[Value]:
-    for name, kind in kinds.items():
-        for one in element.iter(f"{{*}}{name}"):
-            namespace = etree.QName(one).namespace
-            if namespace != names.DS if kinds is _KEY_INFO else namespace not in FORMS:
-                continue
-            der = octets(one)
-            if der is not None and (kind != "certificate" or _is_certificate(der)):
-                yield Value(kind, der, at)
+    for one, kind in _of_kinds(element, kinds):
+        der = octets(one)
+        if der is not None and (kind != "certificate" or _is_certificate(der)):
+            yield Value(kind, der, at)
+
+
+def _of_kinds(element: etree._Element, kinds: dict[str, str]) -> Iterator[tuple[etree._Element, str]]:
+    """Elements of these names, in one walk; each name is one of XMLDSig's or one of XAdES's."""
+    for one in element.iter(*(f"{{*}}{name}" for name in kinds)):
+        named = etree.QName(one)
+        if named.namespace == names.DS or (named.namespace in FORMS and named.localname in _VALUES):
+            yield one, kinds[named.localname]
 
 
 def _is_certificate(der: bytes) -> bool:

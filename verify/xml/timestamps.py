@@ -19,6 +19,7 @@ from lxml import etree
 
 from verify.xml import canonical, names
 from verify.xml.canonical import METHODS, Method, Sink
+from verify.xml.nodes import NodeSet
 
 Form = Literal["1.1.1", "1.2.2", "1.3.2", "1.4.1"]
 
@@ -53,12 +54,14 @@ class Datum:
 
     `write` hands octets over as they are and canonicalises a node-set by the method; `id` is that of the ds:Reference,
     `target` the Id that its URI names, `kind` what it refers to: whatever is nothing of the signature's own is data.
+    `nodes` are those whose content was digested, None where only their text was, or a file beside the document.
     """
 
     write: Callable[[Sink, Method], object]
     id: str | None = None
     target: str | None = None
     kind: Kind = "data"
+    nodes: NodeSet | None = None
 
 
 @dataclass(frozen=True)
