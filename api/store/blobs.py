@@ -1,7 +1,7 @@
 """Blobs: documents as files in a folder, by id. Put there whole and durable, or not at all.
 
-A file arrives under another name, is fsynced, then renamed, then the folder is fsynced: an id that was returned can be
-read after a power cut. Ids are random, not digests: the same document put twice is two blobs, so that deleting one
+A file arrives under another name, is renamed, then it and its folder are fsynced: an id that was returned can be read
+after a power cut. In this order a journal is committed once; a file that the cut left half-written has no owner. Ids are random, not digests: the same document put twice is two blobs, so that deleting one
 never takes away another's. There is no listing; whoever stores an id owns the blob.
 
 A draft is a blob in the making: written, kept (durable, with its id), and written on where it lies by whoever has it
@@ -64,7 +64,6 @@ class Blobs:
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
-            _sync(path)
             self._place(path, blob)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -88,7 +87,6 @@ class Blobs:
     def keep(self, draft: Draft) -> BlobId:
         """The draft's id, once it is durable as it stands; it stays open. Raises OSError (disk full)."""
         draft.file.flush()
-        os.fsync(draft.file.fileno())
         self._place(self._incoming / draft.id, draft.id)
         return draft.id
 
@@ -110,7 +108,6 @@ class Blobs:
         """Take over a file that nobody writes to any more: renamed, or copied and removed from another file system."""
         blob = BlobId(secrets.token_hex(16))
         try:
-            _sync(path)
             path.chmod(0o600)
             self._place(path, blob)
         except OSError as error:
@@ -153,7 +150,7 @@ class Blobs:
         return self.folder / blob[:2] / blob
 
     def _place(self, path: Path, blob: BlobId) -> None:
-        """Rename a file that is durable where it is; durable too, when this returns."""
+        """Rename a file; it is there and durable when this returns, or gone."""
         target = self._path(blob)
         try:
             path.rename(target)
@@ -161,7 +158,12 @@ class Blobs:
             target.parent.mkdir(mode=0o700, exist_ok=True)
             _sync(self.folder)
             path.rename(target)
-        _sync(target.parent)
+        try:
+            _sync(target)
+            _sync(target.parent)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def _sync(path: Path) -> None:
