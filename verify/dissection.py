@@ -16,11 +16,12 @@ from typing import BinaryIO
 from asn1crypto import crl, ocsp, x509
 
 from verify.asn1 import key_bits, raw, same_name
-from verify.dissected import Cut, Spoken
+from verify.dissected import Cut, Node, Spoken
 from verify.document import Limits, sniff
 from verify.issuance import UNEXPECTED
 from verify.pdf import open_reader, refusing
 from verify.pdf_signatures import dictionaries_of, without_padding
+from verify.xml import dissection as xml
 
 LARGEST = 32 << 20
 """Octets of all CMS together; what is beyond is told without."""
@@ -44,6 +45,11 @@ def cuts(file: BinaryIO, *, limits: Limits, password: str | None = None) -> tupl
                     left -= len(octets)
                     found.append(Cut(one.field, (0, first, second, last), octets if left >= 0 else b""))
     return tuple(sorted(found, key=lambda cut: (sum(cut.byte_range[2:]), cut.id)))
+
+
+def nodes(file: BinaryIO, *, limits: Limits) -> tuple[Node, ...]:
+    """The signatures of an XML document; none of another one."""
+    return xml.nodes(file, limits=limits) if sniff(file) == "XML" else ()
 
 
 def speaks(

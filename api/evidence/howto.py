@@ -18,11 +18,12 @@ from itertools import pairwise
 import jinja2
 
 from api import render
+from api.evidence import xmlsec
 from api.evidence.collecting import Collected
 from api.evidence.manifest import HOWTO, SignaturePart
 from api.locale import Language
 from api.reports.text import clean, moment
-from verify.dissected import Dissected, Spoken
+from verify.dissected import Dissected, Node, Spoken
 from verify.report import Material, Report, SignatureReport, TimestampReport
 
 ALONE = "-partial_chain -no-CApath -no-CAstore"
@@ -53,6 +54,12 @@ class HowTo:
     certificates: bool
     ledger: bool
 
+    @property
+    def programs(self) -> str:
+        """What must be there beside a shell."""
+        every = " ".join(command for block in self.blocks for command in block.commands)
+        return ", xmlsec1" if "xmlsec1" in every else ", pdfsig (poppler-utils)" if pdfsig(self.report) else ""
+
 
 def howto(
     report: Report,
@@ -62,10 +69,13 @@ def howto(
     parts: Sequence[SignaturePart],
     sizes: Mapping[str, int],
     ledger: bool,
+    detached: Mapping[str, str],
 ) -> HowTo:
-    """What can be checked of this report. `parts` are of its signatures in their order, `sizes` of the files."""
+    """What can be checked of this report. `parts` are of its signatures in their order, `sizes` of the files, `detached`
+    the files of contents by their names."""
     document = "document.pdf" if report.document.format == "PDF" else "document.xml"
-    writer = _Writer(report, collected, parts, sizes)
+    nodes = {one.value: one for one in dissected.nodes}
+    writer = _Writer(report, collected, parts, sizes, nodes, detached)
     used = {one.file: one.name or one.title for one in collected.trust.anchors if one.used}
     blocks = (*writer.signatures(), *writer.document_timestamps(dissected), *writer.revocation(dissected))
     anchors = tuple((file, clean(name)) for file, name in used.items())
@@ -90,10 +100,16 @@ class _Writer:
     collected: Collected
     parts: Sequence[SignaturePart]
     sizes: Mapping[str, int]
+    nodes: Mapping[str, Node]
+    detached: Mapping[str, str]
 
     def signatures(self) -> Iterator[Block]:
         for number, (one, part) in enumerate(zip(self.report.signatures, self.parts, strict=True), 1):
             facts = {"number": number, "signer": _name(one), "sub": one.sub_indication or ""}
+            if (node := self.nodes.get(one.material.object)) is not None:
+                yield self._xml(one, node, facts)
+                yield from self._xml_stamps(one, part, number)
+                continue
             if one.parent is not None or part.cms is None or part.byte_range is None:
                 yield Block("signature_other", (), facts)
             elif not one.intact:
@@ -115,6 +131,28 @@ class _Writer:
                 if data is not None and self._provable(stamp):
                     inside = (_inside(part.cms, part.value),) if part.cms and data == part.value else ()
                     yield self._stamp(stamp, data, {"number": number}, kind="timestamp", before=inside)
+
+    def _xml(self, one: SignatureReport, node: Node, facts: Mapping[str, object]) -> Block:
+        """One signature in XML, by xmlsec1 alone; its certificate's path by openssl."""
+        if not one.intact:
+            return Block("signature_broken", (), facts)
+        passed = one.indication == "TOTAL_PASSED"
+        leaf = self.collected.file_of.get(one.material.path[0] if one.material.path else "")
+        key = ("--insecure",) if leaf is None else ("--enabled-key-data", "key-name", "--pubkey-cert-pem", leaf)
+        command = xmlsec.verify(node, files=self.detached, key=key) if xmlsec.is_known(one) else None
+        if command is None:
+            return Block("signature_other", (), facts)
+        chain = f"work/signature-{facts['number']}.pem"
+        path = (*self._chain(one.material, chain), *self._path(one.material, chain, at=self._time(one)))
+        return Block("signature_xml" if passed else "signature_not_passed", (command, *(path if passed else ())), facts)
+
+    def _xml_stamps(self, one: SignatureReport, part: SignaturePart, number: int) -> Iterator[Block]:
+        for stamp in one.timestamps:
+            data = stamp_file(stamp)
+            if part.value is not None and data in self.sizes and self._provable(stamp):
+                yield self._stamp(
+                    stamp, data, {"number": number}, kind="timestamp", before=xmlsec.stamped(data, part.value)
+                )
 
     def document_timestamps(self, dissected: Dissected) -> Iterator[Block]:
         ranges = {cut.id: cut.byte_range for cut in dissected.cuts}
@@ -194,6 +232,11 @@ class _Writer:
 def content_of(stamp: TimestampReport, part: SignaturePart, number: int) -> str | None:
     """The file that a timestamp of a signature is about."""
     return {"signature": part.value, "content": f"work/signature-{number}.content"}.get(stamp.type)
+
+
+def stamp_file(stamp: TimestampReport) -> str:
+    """The file with what a timestamp of a signature in XML is over."""
+    return f"timestamps/{stamp.material.object[:16]}.data"
 
 
 def _cut(byte_range: tuple[int, int, int, int], out: str) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
     """The ZIP, with the document from an open file. Raises EvidenceTooLarge."""
     report, name = told.report, DOCUMENT[told.report.document.format or "PDF"]
     parts, signed = _signatures(told)
+    signed |= _stamped(told)
     ledger = {LEDGER: told.ledger} if told.ledger is not None else {}
     files = {**dict(_pages(told, parts, signed)), **told.collected.files, **signed, **ledger}
     beside = {DETACHED.format(number=number): one for number, one in enumerate(told.detached.items(), 1)}
@@ -106,12 +107,29 @@ def _signatures(told: Told) -> tuple[tuple[SignaturePart, ...], dict[str, bytes]
     return tuple(parts), files
 
 
+def _stamped(told: Told) -> dict[str, bytes]:
+    """What the signature timestamps of an XML document are over: not its octets, but their canonical form."""
+    contents = {token: octets for node in told.dissected.nodes for token, octets in node.stamps}
+    stamps = (stamp for one in told.report.signatures for stamp in one.timestamps)
+    return {
+        howtos.stamp_file(stamp): contents[stamp.material.object]
+        for stamp in stamps
+        if stamp.material.object in contents
+    }
+
+
 def _pages(told: Told, parts: tuple[SignaturePart, ...], signed: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
     """What people read, and the same for programs."""
     report = told.report
     sizes = {name: len(data) for name, data in (*told.collected.files.items(), *signed.items())}
     guide = howtos.howto(
-        report, told.collected, told.dissected, parts=parts, sizes=sizes, ledger=told.ledger is not None
+        report,
+        told.collected,
+        told.dissected,
+        parts=parts,
+        sizes=sizes,
+        ledger=told.ledger is not None,
+        detached={name: DETACHED.format(number=number) for number, name in enumerate(told.detached, 1)},
     )
     for language in LANGUAGES:
         yield HOWTO[language], howtos.page(guide, language=language)

@@ -120,7 +120,8 @@ def portray(args: calls.Portray, files: Files, _: Fetcher) -> calls.Portrait:
 def dissect(args: calls.Dissect, files: Files, _: Fetcher) -> Dissected:
     (document,) = files
     cuts = dissection.cuts(document, limits=Limits(), password=args.password)
-    return Dissected(cuts, *dissection.speaks(args.ocsps, args.crls, pairs=args.pairs))
+    nodes = dissection.nodes(document, limits=Limits())
+    return Dissected(cuts, *dissection.speaks(args.ocsps, args.crls, pairs=args.pairs), nodes)
 
 
 TABLE: Mapping[str, Operation] = {
