@@ -24,7 +24,7 @@ BUILD = ROOT / "var" / "interop" / "java"
 WARNINGS = " warnings: "
 ReaderName = Literal["dss", "pdfbox", "verapdf", "dss-sign"] | str
 """Also `xades-HOW-LEVEL` for DSS as a signer of XML (`DssXadesSigner`): HOW is enveloped, enveloping, detached,
-internally-detached, counter or extend, LEVEL is B, T, LT or LTA."""
+counter or extend, LEVEL is B, T, LT or LTA."""
 
 
 class JavaMissing(Exception):

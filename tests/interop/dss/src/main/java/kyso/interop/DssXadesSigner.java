@@ -30,7 +30,8 @@ import java.util.Map;
 
 /**
  * EU DSS as a signer of XML, to see whether we read and lift what it makes, and it lifts what we make. A PKCS #12 file
- * holds the keys `signer` (RSA) and `tsa`; a folder holds OCSP responses, lists, certificates, detached contents.
+ * holds an RSA key, `tsa.p12` beside it that of a timestamp authority; a folder holds OCSP responses, lists, and under
+ * `detached` detached contents.
  */
 final class DssXadesSigner implements Reader {
 
@@ -52,7 +53,7 @@ final class DssXadesSigner implements Reader {
     /** By name: `xades-enveloped-LTA` and so on for each packaging, `extend` and `counter`, and each level. */
     static Map<String, Reader> all(Path keys, List<Path> anchors, Path evidence) {
         Map<String, Reader> found = new HashMap<>();
-        for (String how : List.of("enveloped", "enveloping", "detached", "internally-detached", "extend", "counter")) {
+        for (String how : List.of("enveloped", "enveloping", "detached", "extend", "counter")) {
             for (String level : List.of("B", "T", "LT", "LTA")) {
                 SignatureLevel wanted = SignatureLevel.valueOf("XAdES_BASELINE_" + level);
                 String name = "xades-" + how + "-" + level;
@@ -65,17 +66,16 @@ final class DssXadesSigner implements Reader {
     /** Signs or lifts into `out`. */
     @Override
     public List<Said> read(Path document, Path out) throws Exception {
-        KeyStore store = KeyStore.getInstance("PKCS12");
-        try (InputStream file = Files.newInputStream(keys)) {
-            store.load(file, PASSWORD);
-        }
+        KeyStore store = load(keys);
+        String alias = store.aliases().nextElement();
+        KeyStore tsa = load(keys.resolveSibling("tsa.p12"));
         XAdESService service = new XAdESService(verifier());
-        service.setTspSource(new KeyEntityTSPSource(store, "tsa", PASSWORD));
+        service.setTspSource(stamping(tsa));
         DSSDocument source = new FileDocument(document.toFile());
-        List<CertificateToken> chain = Arrays.stream(store.getCertificateChain("signer"))
+        List<CertificateToken> chain = Arrays.stream(store.getCertificateChain(alias))
                 .map(one -> new CertificateToken((java.security.cert.X509Certificate) one))
                 .toList();
-        PrivateKey key = (PrivateKey) store.getKey("signer", PASSWORD);
+        PrivateKey key = (PrivateKey) store.getKey(alias, PASSWORD);
         DSSDocument made;
         if (how.equals("counter")) {
             XAdESCounterSignatureParameters parameters = new XAdESCounterSignatureParameters();
@@ -90,7 +90,7 @@ final class DssXadesSigner implements Reader {
                 parameters.setDetachedContents(detached());
                 made = service.extendDocument(source, parameters);
             } else {
-                String packaging = how.replace('-', '_').toUpperCase(java.util.Locale.ROOT);
+                String packaging = how.toUpperCase(java.util.Locale.ROOT);
                 parameters.setSignaturePackaging(SignaturePackaging.valueOf(packaging));
                 var value = sign(key, service.getDataToSign(source, parameters).getBytes());
                 made = service.signDocument(source, parameters, value);
@@ -98,6 +98,20 @@ final class DssXadesSigner implements Reader {
         }
         made.save(out.toString());
         return List.of(new Said("", "good", "signed"));
+    }
+
+    private static KeyStore load(Path path) throws Exception {
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        try (InputStream file = Files.newInputStream(path)) {
+            store.load(file, PASSWORD);
+        }
+        return store;
+    }
+
+    private static KeyEntityTSPSource stamping(KeyStore tsa) throws Exception {
+        KeyEntityTSPSource source = new KeyEntityTSPSource(tsa, tsa.aliases().nextElement(), PASSWORD);
+        source.setTsaPolicy("1.3.6.1.4.1.99999.1");
+        return source;
     }
 
     private void prepare(XAdESSignatureParameters parameters, List<CertificateToken> chain) {
