@@ -17,7 +17,7 @@ For the document (§5.6.3): all its timestamps, the newest first (§5.4), each p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
@@ -25,7 +25,7 @@ from typing import BinaryIO, Literal
 
 from asn1crypto import x509
 
-from verify import constraints, levels, pdf_signatures
+from verify import constraints, levels, pdf_signatures, xml
 from verify import policy as policies
 from verify.basic import Basic, times
 from verify.certificates import CertificateResult, Certificates, Problem
@@ -58,7 +58,7 @@ from verify.trust import Trust, is_certificate
 
 Reader = Callable[..., Findings]
 
-READERS: dict[Kind, Reader] = {"PDF": pdf_signatures.find}
+READERS: dict[Kind, Reader] = {"PDF": pdf_signatures.find, "XML": xml.find}
 
 
 class FormatNotSupported(VerifyError):
@@ -103,15 +103,17 @@ def judge(
     fetcher: Fetcher,
     limits: Limits | None = None,
     password: str | None = None,
+    detached: Mapping[str, BinaryIO] | None = None,
 ) -> Report:
     """The report on one document, as of `at` (timezone-aware). Raises a VerifyError when it cannot be read; an encrypted
-    one is opened with `password`, or without one."""
+    one is opened with `password`, or without one. `detached`: files that signatures in XML refer to, by the names they
+    have there; a PDF refers to none."""
     limits = limits or Limits()
     size = check_size(document, limits=limits)
     kind = sniff(document)
     if kind not in READERS:
         raise FormatNotSupported(format=kind)
-    findings = READERS[kind](document, limits=limits, password=password)
+    findings = READERS[kind](document, limits=limits, password=password, detached=detached or {})
     facts = DocumentFacts(name=name, sha256=sha256_of(document, size=size), format=kind, size=size)
     evidence = Evidence()
     for found in findings.signatures:
@@ -157,6 +159,7 @@ class _Judgement:
         basic = Basic(self.policy, self.now, self.certificates)
         # 1
         ended = basic.integrity(found, checks=checks)
+        checks.extend(found.checks)
         # 2
         poe = self.certificates.proofs.of(identify(found.value))
         proven = poe.time if poe.by is not None else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from verify.report import Algorithms, Changes, Facts, Warning_
+from verify.report import Algorithms, Changes, Check, Facts, Warning_
 
 Digest = Callable[[str], bytes]
 """From the name of a digest (as in hashlib) to the digest of what a timestamp is about. Raises ValueError."""
@@ -122,6 +122,8 @@ class FoundSignature:
     tbs: tuple[str, str] | None = None
     """What the value is over: name of the digest, digest (hexadecimal); None when it cannot be told."""
     signature_policy: SignaturePolicy | None = None
+    checks: tuple[Check, ...] = ()
+    """What the reader looked at one by one, such as references: for the report, which judges the whole."""
     complete_references: bool = False
     """Whether references to the whole validation data stand beside the signature (XAdES-C)."""
     baseline_longterm: bool = True

@@ -11,7 +11,7 @@ signature dictionary is one signature, in however many fields it stands. Digests
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -67,7 +67,13 @@ class _Dictionary:
         return get(self.values, "/Type") in {"/DocTimeStamp", None}
 
 
-def find(file: BinaryIO, *, limits: Limits, password: str | None = None) -> Findings:
+def find(
+    file: BinaryIO,
+    *,
+    limits: Limits,
+    password: str | None = None,
+    detached: Mapping[str, BinaryIO] | None = None,  # noqa: ARG001  a PDF refers to none; all readers are called alike
+) -> Findings:
     """Everything signed or timestamped in the document. Raises a VerifyError when it cannot be read."""
     reader = open_reader(file, limits=limits, password=password, tolerance="lenient")
     if reader.strict:

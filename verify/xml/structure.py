@@ -1,0 +1,155 @@
+"""Where in a ds:Signature things stand, and what of it a reference means: the rules that make wrapping impossible.
+
+A reference whose Type says that it means a part of the signature (its properties, a manifest, an object, XMLDSig §4.4.3.1)
+must lead to that very part of this very signature; the same element elsewhere, wherever an id finds it, is not it.
+
+    parts = Parts.of(signature)             # raises Misshapen
+    reference = placed(reference, parts)    # "missing" where it leads elsewhere
+    kind(reference, parts)                  # "signed-properties", "data" …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lxml import etree
+
+from verify.xml import names
+from verify.xml.nodes import NodeSet
+from verify.xml.references import Reference
+from verify.xml.timestamps import FORMS, Kind
+
+_DS = f"{{{names.DS}}}"
+_KINDS: dict[str, Kind] = {f"{_DS}Manifest": "manifest", f"{_DS}SignatureProperties": "signature-properties"}
+
+
+class Misshapen(Exception):
+    """This is no signature by the schema; `reason` says where."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one ds:Signature, each where the schema has it (XMLDSig §4.2)."""
+
+    signature: etree._Element
+    signed_info: etree._Element
+    value: etree._Element
+    canonicalization: etree._Element
+    method: etree._Element
+    parent: etree._Element | None
+    """The ds:Signature that this one counter-signs by where it stands (EN 319 132-1 §5.2.7.2)."""
+
+    @classmethod
+    def of(cls, signature: etree._Element) -> Parts:
+        """Raises Misshapen."""
+        signed_info = _only(signature, "SignedInfo")
+        if signed_info.find(f"{_DS}Reference") is None:
+            raise Misshapen("Reference")
+        return cls(
+            signature=signature,
+            signed_info=signed_info,
+            value=_only(signature, "SignatureValue"),
+            canonicalization=_only(signed_info, "CanonicalizationMethod"),
+            method=_only(signed_info, "SignatureMethod"),
+            parent=countersigned(signature),
+        )
+
+    @property
+    def objects(self) -> list[etree._Element]:
+        return self.signature.findall(f"{_DS}Object")
+
+    @property
+    def key_infos(self) -> list[etree._Element]:
+        return self.signature.findall(f"{_DS}KeyInfo")
+
+    def manifests(self, vouched: Sequence[etree._Element]) -> Iterator[etree._Element]:
+        """The manifests of this signature of which a digest is right: one that is signed itself, or its ds:Object."""
+        for holder in self.objects:
+            for manifest in holder.findall(f"{_DS}Manifest"):
+                if manifest in vouched or holder in vouched:
+                    yield manifest
+
+
+def _only(holder: etree._Element, name: str) -> etree._Element:
+    found = holder.findall(f"{_DS}{name}")
+    if len(found) != 1:
+        raise Misshapen(name)
+    return found[0]
+
+
+def countersigned(signature: etree._Element) -> etree._Element | None:
+    """The signature in whose unsigned properties this one stands as xades:CounterSignature."""
+    above = list(signature.iterancestors())[:6]
+    if len(above) < 6 or above[5].tag != f"{_DS}Signature" or above[4].tag != f"{_DS}Object":
+        return None
+    chain = ("CounterSignature", "UnsignedSignatureProperties", "UnsignedProperties", "QualifyingProperties")
+    for element, name in zip(above, chain, strict=False):
+        named = etree.QName(element)
+        if named.localname != name or named.namespace not in FORMS:
+            return None
+    return above[5]
+
+
+def placed(reference: Reference, parts: Parts) -> Reference:
+    """The reference, "missing" when its Type names a part of the signature and its URI leads somewhere else."""
+    if not isinstance(reference.source, NodeSet) or reference.outcome == "refused":
+        return reference
+    target = _target(reference)
+    wrong = False
+    if reference.type in names.TYPES_SIGNED_PROPERTIES:
+        wrong = not _is_signed_properties(target, parts)
+    elif reference.type in {names.TYPE_MANIFEST, names.TYPE_SIGNATURE_PROPERTIES}:
+        wrong = target is None or target.tag != _tag_of(reference.type) or target.getparent() not in parts.objects
+    elif reference.type == names.TYPE_OBJECT:
+        wrong = target is None or target not in (*parts.objects, *parts.key_infos)
+    return replace(reference, outcome="missing", reason="stands-elsewhere") if wrong else reference
+
+
+def _tag_of(type_: str) -> str:
+    return f"{_DS}{type_.removeprefix(names.DS)}"
+
+
+def _target(reference: Reference) -> etree._Element | None:
+    """The element that the URI names by an id."""
+    source = reference.source
+    if not isinstance(source, NodeSet) or len(source.apexes) != 1:
+        return None
+    apex = source.apexes[0]
+    return apex if isinstance(apex, etree._Element) else None
+
+
+def _is_signed_properties(target: etree._Element | None, parts: Parts) -> bool:
+    if target is None or etree.QName(target).localname != "SignedProperties":
+        return False
+    holder = target.getparent()
+    return (
+        etree.QName(target).namespace in FORMS
+        and holder is not None
+        and etree.QName(holder).localname == "QualifyingProperties"
+        and etree.QName(holder).namespace in FORMS
+        and holder.getparent() in parts.objects
+    )
+
+
+def kind(reference: Reference, parts: Parts) -> Kind:
+    """What the reference is about: whatever is nothing of the signature's own is data."""
+    target = _target(reference)
+    if target is None:
+        return "data"
+    if target in parts.key_infos:
+        return "key-info"
+    if parts.parent is not None and is_value_of(target, parts.parent):
+        return "counter-signed"
+    if target.getparent() in parts.objects and target.tag in _KINDS:
+        return _KINDS[target.tag]
+    return "signed-properties" if _is_signed_properties(target, parts) else "data"
+
+
+def is_value_of(element: etree._Element, signature: etree._Element) -> bool:
+    """Whether this is the ds:SignatureValue of that signature, and not one that merely carries its id."""
+    return element.tag == f"{_DS}SignatureValue" and element.getparent() is signature
