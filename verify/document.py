@@ -27,7 +27,8 @@ HEAD = 1024
 """A PDF header may stand anywhere in the first 1024 bytes for lenient readers (ISO 32000-1, Annex H.3, note 13)."""
 
 _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
-_XML_START = re.compile(rb"\s*<(\?xml\s|[A-Za-z_][\w.\-]*[\s:>/]|!--|!DOCTYPE)")
+_XML_START = re.compile(rb"\s*<(\?[A-Za-z_\x80-\xff]|[A-Za-z_\x80-\xff][\w.\-\x80-\xff]*[\s:>/]|!--|!DOCTYPE)")
+"""A declaration or any other processing instruction, an element (whose name may be Vietnamese), a comment, a DTD."""
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 

@@ -63,6 +63,9 @@ class TestGate:
             (b"junk\n%PDF-1.4", "PDF"),
             (b"<?xml version='1.0'?><a/>", "XML"),
             (b"\xef\xbb\xbf<a>", "XML"),
+            (b"<?xml-stylesheet href='a.xsl'?><a/>", "XML"),
+            ("<đơn>".encode(), "XML"),
+            ("\ufeff<hồ-sơ loại='1'>".encode("utf-16-le"), "XML"),
         ],
     )
     def test_kind_is_told_by_content(self, data: bytes, kind: str) -> None:
