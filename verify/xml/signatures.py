@@ -49,7 +49,11 @@ def find(
     VerifyError when the document cannot be read."""
     for one in detached.values():
         check_size(one, limits=limits)
-    document = XmlDocument.read(file, limits=limits)
+    return find_in(XmlDocument.read(file, limits=limits), detached=detached)
+
+
+def find_in(document: XmlDocument, *, detached: Mapping[str, BinaryIO] = _NO_DETACHED) -> Findings:
+    """The same for a document that was read, of which somebody needs the elements as well; in document order."""
     elements = list(document.signatures())
     reading = _Reading(document, References(document, detached), proofs.places(elements), _names(elements))
     signatures: list[FoundSignature] = []
