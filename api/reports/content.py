@@ -18,7 +18,7 @@ from typing import Literal
 
 from api import locale, render
 from api.locale import Language
-from api.reports import certificate, steps
+from api.reports import certificate, steps, xml
 from api.reports.pictures import Comparison, Picture, comparisons_of, pages_of
 from api.reports.steps import Steps
 from api.reports.text import clean, moment
@@ -35,6 +35,8 @@ CHANGED = ("suspicious", "forbidden")
 TONES: dict[str, Tone] = {"TOTAL_PASSED": "good", "TOTAL_FAILED": "bad", "INDETERMINATE": "unsure", "UNREADABLE": "bad"}
 _INTEGRITY: dict[str, Tone] = {
     "integrity_full": "good",
+    "integrity_covered": "good",
+    "integrity_missing": "unsure",
     "integrity_allowed": "good",
     "integrity_suspicious": "unsure",
     "integrity_modified": "bad",
@@ -181,8 +183,13 @@ def lines_of(one: SignatureReport, *, now: datetime, language: Language) -> Iter
     yield Line(words["integrity"], words[key], _INTEGRITY[key])
     if one.changes.kind in CHANGED and one.changes.places:
         yield Line(words["changed_places"], "; ".join(_places(one, language=language)))
-    if one.scope == "PARTIAL":
+    covered = xml.coverage(one, language=language)
+    if covered is not None:
+        yield Line(words["covers"], covered, "plain" if one.scope == "FULL" or one.parent is not None else "unsure")
+    elif one.scope == "PARTIAL":
         yield Line(words["integrity"], words["integrity_partial"], "unsure")
+    for label, value in xml.claims(one, language=language):
+        yield Line(label, value)
     if one.signer is not None:
         then = certificate.then(one, now=now, words=words)
         yield Line(words["validity_then"], then.value, then.tone)
@@ -204,7 +211,9 @@ def _places(one: SignatureReport, *, language: Language) -> Iterator[str]:
 def integrity(one: SignatureReport) -> str:
     """Which sentence says what became of the signed content."""
     if not one.intact:
-        return "integrity_broken"
+        return "integrity_missing" if one.sub_indication == "SIGNED_DATA_NOT_FOUND" else "integrity_broken"
+    if one.format in xml.FORMATS:
+        return "integrity_full" if one.scope == "FULL" else "integrity_covered"
     if one.changes.modified:
         return "integrity_modified"
     kinds = {"none": "integrity_full", "allowed": "integrity_allowed", "suspicious": "integrity_suspicious"}
@@ -255,8 +264,8 @@ def _technical_lines(one: SignatureReport, words: dict[str, str]) -> Iterator[Li
     yield Line(words["indication"], clean(conclusion), exact=True)
     yield Line(words["format"], one.format, exact=True)
     if one.level:
-        yield Line(words["level"], clean(one.level), exact=True)
-    yield Line(words["identifier"], clean(one.id), exact=True)
+        yield Line(words["level"], _level(one.level, words), exact=True)
+    yield Line(words["identifier_xml" if one.format in xml.FORMATS else "identifier"], clean(one.id), exact=True)
     if one.algorithms is not None:
         used = one.algorithms
         yield Line(words["algorithms"], clean(f"{used.signature} {used.key_size}, {used.digest}"), exact=True)
@@ -269,6 +278,12 @@ def _technical_lines(one: SignatureReport, words: dict[str, str]) -> Iterator[Li
     if one.best_signature_time is not None:
         yield Line(words["best_signature_time"], moment(one.best_signature_time))
     yield Line(words["changes"], words[f"change_{one.changes.kind}"])
+
+
+def _level(level: str, words: dict[str, str]) -> str:
+    """The name of a level, and what it means where it is one of the four of EN 319 1x2."""
+    meaning = words.get(f"level_{level.rsplit('-', 1)[-1]}") if "BASELINE" in level else None
+    return clean(level) if meaning is None else f"{clean(level)} – {meaning}"
 
 
 def _pages_notes(

@@ -61,7 +61,8 @@ def _facts(check: Check, *, language: Language, zone: tzinfo) -> Iterator[str]:
     for name, value in check.facts.items():
         if value is None or value == "":
             continue
-        yield f"{labels.get(name) or clean(name)}: {_value(name, value, language=language, zone=zone)}"
+        label = labels.get(f"{check.code}_{name}") or labels.get(name) or clean(name)
+        yield f"{label}: {_value(name, value, language=language, zone=zone)}"
 
 
 def _value(name: str, value: str | int | bool, *, language: Language, zone: tzinfo) -> str:

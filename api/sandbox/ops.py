@@ -6,7 +6,7 @@ outside is asked of the fetcher. An operation may be run again until it has retu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -70,7 +70,7 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
 
 
 def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Report:
-    (document,) = files
+    document, *further = files
     return engine.judge(
         document,
         name=args.name,
@@ -80,6 +80,7 @@ def verify_document(args: calls.Verify, files: Files, fetcher: Fetcher) -> Repor
         fetcher=fetcher,
         password=args.password,
         limits=Limits() if args.pictures == "drawn" else Limits(drawing=0),
+        detached=_named(args.detached, further),
     )
 
 
@@ -129,7 +130,7 @@ TABLE: Mapping[str, Operation] = {
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
     "complete": Operation(complete, calls.Complete, ("r+b",)),
     "extend": Operation(extend, calls.Extend, ("rb", "r+b")),
-    "verify": Operation(verify_document, calls.Verify, ("rb",)),
+    "verify": Operation(verify_document, calls.Verify, ("rb",), detached=True),
     "judge_certificate": Operation(judge_certificate, calls.JudgeCertificate),
     "timestamp": Operation(timestamp, calls.Timestamp),
     "render": Operation(render, calls.Render, ("rb",)),
@@ -159,6 +160,13 @@ def _policy(given: str) -> Policy:
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Policy:
     return verify.policy.parse(text)
+
+
+def _named(names: Sequence[str], files: Sequence[BinaryIO]) -> dict[str, BinaryIO]:
+    """Detached contents as the core takes them. An operation may be run again: they are rewound."""
+    for file in files:
+        file.seek(0)
+    return dict(zip(names, files, strict=True))
 
 
 def _document_policy(given: str) -> Policy:
