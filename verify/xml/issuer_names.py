@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from asn1crypto import core, x509
 
 MAX_PARTS = 64
+MAX_TEXT = 4_096
 
 _KEYWORDS = {
     "cn": "2.5.4.3",
@@ -78,6 +79,8 @@ def same(stated: str, issuer: x509.Name) -> bool:
 def parts(stated: str) -> tuple[Part, ...]:
     """The parts of a name in their order; none when the text is no name."""
     found: list[Part] = []
+    if len(stated) > MAX_TEXT:
+        return ()
     for piece in _pieces(stated):
         matched = _TYPE.match(piece)
         if matched is None:

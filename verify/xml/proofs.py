@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from verify.algorithms import DIGESTS
+from verify.errors import DocumentTooComplex
 from verify.found import FoundTimestamp, TimestampType, identify
 from verify.xml import names, stored
 from verify.xml.canonical import NotCanonical
 from verify.xml.nodes import NotOctets
-from verify.xml.properties import Properties, decoded, digest_of, octets, text_of
+from verify.xml.properties import DER, Properties, digest_of, octets
 from verify.xml.stored import Stored
 from verify.xml.timestamps import FORMS, NotComputable, Subject, imprint, included
 
@@ -71,7 +72,7 @@ def find(
 ) -> tuple[FoundTimestamp, ...]:
     """All timestamps of one signature, in its properties' order. `signer`: its certificate, if what is signed names it.
 
-    `base` is the signature's place; a property's is the next, and so on.
+    `base` is the signature's place; a property's is the next, and so on. Raises DocumentTooComplex.
     """
     reading = _Reading(subject, properties, store, value, signer)
     elements = [(one, base) for one in properties.content_timestamps]
@@ -84,6 +85,8 @@ def find(
         tokens = list(_tokens(element))
         protects = reading.protects(element, kind) if tokens else frozenset()
         for der, fault in tokens:
+            if len(found) == MAX_TOKENS:
+                raise DocumentTooComplex(reason="timestamps", limit=MAX_TOKENS)
             number = counts[kind] = counts.get(kind, -1) + 1
             own = {identify(der)}
             found.append(
@@ -97,7 +100,7 @@ def find(
                     protects=frozenset(protects - own),
                 )
             )
-    return tuple(found[:MAX_TOKENS])
+    return tuple(found)
 
 
 @dataclass
@@ -212,8 +215,7 @@ def _tokens(element: etree._Element) -> Iterator[tuple[bytes, str | None]]:
             continue
         der = octets(one)
         if der is None:
-            stated = decoded(text_of(one))
-            yield stated or b"", "encoding" if stated is not None else "base64"
+            yield b"", "base64" if (one.get("Encoding") or DER) == DER else "encoding"
         else:
             yield der, None
 

@@ -26,6 +26,9 @@ from verify.xml.timestamps import FORMS
 MAX_PROPERTIES = 2_000
 """Unsigned properties that are looked at; real signatures have a few dozen."""
 
+MAX_OBJECT = 32 << 20
+"""Characters of base64 of one certificate, list, response or timestamp; the largest lists have some ten million."""
+
 MAX_TEXT = 500
 """Characters of a claim that the report carries: roles, places, descriptions."""
 
@@ -35,6 +38,7 @@ DER: Final = "http://uri.etsi.org/01903/v1.2.2#DER"
 _DS = f"{{{names.DS}}}"
 
 _STRING = etree.XPath("string()")
+_LENGTH = etree.XPath("string-length()")
 
 Elements = tuple[etree._Element, ...]
 
@@ -174,7 +178,7 @@ def _read(qualifying: etree._Element, signed: etree._Element | None, *, faults: 
 def octets(element: etree._Element) -> bytes | None:
     """The value of an element that holds base64 of DER; None when it does not, or says that it holds something else."""
     encoding = (element.get("Encoding") or "").strip()
-    if encoding and encoding != DER:
+    if (encoding and encoding != DER) or float(_LENGTH(element)) > MAX_OBJECT:  # type: ignore[arg-type]  # a number
         return None
     return decoded(text_of(element))
 

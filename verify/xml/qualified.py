@@ -9,7 +9,7 @@ found = complete(FoundSignature(…), element, properties, store, data=data, bas
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lxml import etree
@@ -18,11 +18,14 @@ from verify import levels
 from verify.found import FoundSignature
 from verify.report import Facts, Warning_
 from verify.xml import profile, proofs, signers
+from verify.xml.canonical import Method, Sink
 from verify.xml.properties import Properties, read
 from verify.xml.stored import Stored
 from verify.xml.timestamps import Datum, Subject
 
 __all__ = ["complete", "read", "warnings"]
+
+Writer = Callable[[etree._Element, Sink, Method], object]
 
 _CERTIFICATE_REFERENCES = ("CompleteCertificateRefs", "CompleteCertificateRefsV2")
 _FORBIDDEN_FROM_LT = (
@@ -46,10 +49,12 @@ def complete(
     base: int,
     manifest_ids: Collection[str] = (),
     key_info_signed: bool = False,
+    write: Writer | None = None,
 ) -> FoundSignature:
     """The signature as it was found (`signer` and `value` among it), with binding, profile, evidence, timestamps and
     what it says of itself. `data` in the order of ds:SignedInfo; `base` is its place, `manifest_ids` the Ids of
-    ds:Reference elements in manifests that it signs."""
+    ds:Reference elements in manifests that it signs, `write` canonicalises for the timestamps. Raises
+    DocumentTooComplex."""
     bound = signers.binding(
         properties, found.signer, key_info_signed=key_info_signed and found.signer in store.key_info
     )
@@ -61,9 +66,10 @@ def complete(
         binding=bound,
         signer_in_key_info=found.signer in store.key_info,
     )
+    subject = Subject(signature, data=data, unsigned=properties.unsigned)
     stamps = proofs.find(
         found.id,
-        Subject(signature, data=data, unsigned=properties.unsigned),
+        subject if write is None else replace(subject, write=write),
         properties,
         store,
         base=base,

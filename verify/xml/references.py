@@ -246,6 +246,10 @@ class References:
             raise ValueError("the reference leads nowhere")
         self._write(Canonical(data, method) if isinstance(data, NodeSet) else data, sink)
 
+    def write_element(self, element: etree._Element, sink: Sink, method: Method) -> None:
+        """An element of the document, as a timestamp takes it. Raises NotCanonical, DocumentTooComplex."""
+        self._write(Canonical(NodeSet(self.document, (element,), comments=True), method), sink)
+
     def canonical(self, element: etree._Element, *, method: Method, prefixes: Sequence[str] = ()) -> bytes:
         """An element of the document, within the same limits. Raises NotCanonical, DocumentTooComplex."""
         held = BytesIO()

@@ -157,6 +157,7 @@ class _Reading:
             base=self.places[element],
             manifest_ids=[one.id for one in listed if one.id],
             key_info_signed=any(one in vouched for one in parts.key_infos),
+            write=self.references.write_element,
         )
         warnings = (*qualified.warnings(name, properties), *_manifest_warnings(name, listed))
         return found, (*own, *listed), warnings
@@ -167,6 +168,7 @@ class _Reading:
             id=reference.id,
             target=reference.target,
             kind=structure.kind(reference, parts),
+            nodes=reference.nodes if reference.matched and not reference.only_text else None,
         )
 
     def _misshapen(self, element: etree._Element, *, reason: str) -> FoundSignature:

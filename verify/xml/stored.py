@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from asn1crypto import x509
 from lxml import etree
@@ -25,6 +26,9 @@ from verify.xml.timestamps import FORMS
 
 MAX_ITEMS = 1_000
 """Certificates, lists and responses of one signature that are looked at."""
+
+MAX_HELD = 5_000
+"""The same for what a timestamp covers; of what lies behind that it proves nothing."""
 
 _DS = f"{{{names.DS}}}"
 _VALUES = {
@@ -91,7 +95,7 @@ def identities(element: etree._Element, *, without: Collection[etree._Element] =
     timestamps with their certificates, and the values of signatures. Whoever covers the element, but for the elements
     `without`, covers them."""
     found: set[str] = set()
-    for one, kind in _of_kinds(element, {**_VALUES, **_KEY_INFO, "SignatureValue": "value"}):
+    for one, kind in islice(_of_kinds(element, {**_VALUES, **_KEY_INFO, "SignatureValue": "value"}), MAX_HELD):
         if without and not {one, *one.iterancestors()}.isdisjoint(without):
             continue
         held = decoded(text_of(one)) if kind == "value" else octets(one)

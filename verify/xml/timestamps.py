@@ -64,14 +64,19 @@ class Datum:
     nodes: NodeSet | None = None
 
 
+def _plainly(element: etree._Element, sink: Sink, method: Method) -> None:
+    canonical.write(element, sink, method=method)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A ds:Signature as its timestamps see it: `data` in the order of ds:SignedInfo, `unsigned` the children of its
-    UnsignedSignatureProperties."""
+    UnsignedSignatureProperties. `write` canonicalises an element; whoever judges counts what that costs."""
 
     signature: etree._Element
     data: Sequence[Datum] = ()
     unsigned: Sequence[etree._Element] = ()
+    write: Callable[[etree._Element, Sink, Method], object] = _plainly
 
     def before(self, stamp: etree._Element | None) -> Iterator[etree._Element]:
         """The unsigned properties before this one; all of them when it is still to be made."""
@@ -96,7 +101,7 @@ def method_of(stamp: etree._Element) -> Method:
 
 def signature_timestamp(subject: Subject, *, method: Method, sink: Sink) -> None:
     """§5.3: ds:SignatureValue."""
-    _write(_single(subject.signature, "SignatureValue"), method=method, sink=sink)
+    subject.write(_single(subject.signature, "SignatureValue"), sink, method)
 
 
 def all_data_objects(subject: Subject, *, method: Method, sink: Sink) -> None:
@@ -134,7 +139,7 @@ def references_timestamp(
     for one in subject.before(before):
         name = etree.QName(one).localname
         if name in wanted or (with_signature and name == "SignatureTimeStamp"):
-            _write(one, method=method, sink=sink)
+            subject.write(one, sink, method)
 
 
 def archive_timestamp(
@@ -159,16 +164,16 @@ def archive_timestamp(
         datum.write(sink, method)
     # 2
     for name in ("SignedInfo", "SignatureValue"):
-        _write(_single(subject.signature, name), method=method, sink=sink)
+        subject.write(_single(subject.signature, name), sink, method)
     for key_info in subject.signature.findall(f"{{{names.DS}}}KeyInfo"):
-        _write(key_info, method=method, sink=sink)
+        subject.write(key_info, sink, method)
     # 3
     for one in subject.before(before) if included is None else included:
-        _write(one, method=method, sink=sink)
+        subject.write(one, sink, method)
     # 4
     signed = {datum.target for datum in subject.data if datum.target} if form != "1.4.1" else frozenset()
     for one in _further_objects(subject.signature, but=signed):
-        _write(one, method=method, sink=sink)
+        subject.write(one, sink, method)
 
 
 def imprint(subject: Subject, stamp: etree._Element, *, sink: Sink) -> None:
@@ -255,7 +260,3 @@ def _single(signature: etree._Element, name: str) -> etree._Element:
     if len(found) != 1:
         raise NotComputable(f"not exactly one ds:{name}")
     return found[0]
-
-
-def _write(node: etree._Element, *, method: Method, sink: Sink) -> None:
-    canonical.write(node, sink, method=method)
