@@ -232,6 +232,14 @@ def _first(element: etree._Element, name: str) -> etree._Element | None:
     return next(_children(element, name), None)
 
 
+def _part(element: etree._Element, name: str) -> etree._Element | None:
+    """A child in the types of XMLDSig, which the first form declares in its own namespace."""
+    for one in element.iterchildren(f"{{*}}{name}"):
+        if etree.QName(one).namespace in {names.DS, names.XADES_111}:
+            return one
+    return None
+
+
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
@@ -254,8 +262,8 @@ def _certificates(own: Elements) -> Iterator[CertificateReference]:
             algorithm, digest = digest_of(_first(cert, "CertDigest"))
             first = _first(cert, "IssuerSerial")
             second = _first(cert, "IssuerSerialV2")
-            name = first.find(f"{_DS}X509IssuerName") if first is not None else None
-            number = first.find(f"{_DS}X509SerialNumber") if first is not None else None
+            name = _part(first, "X509IssuerName") if first is not None else None
+            number = _part(first, "X509SerialNumber") if first is not None else None
             yield CertificateReference(
                 version=version,
                 digest_algorithm=algorithm,
@@ -272,7 +280,7 @@ def digest_of(holder: etree._Element | None) -> tuple[str | None, bytes | None]:
     """(name as in hashlib, digest) of a DigestAlgAndValueType."""
     if holder is None:
         return None, None
-    method, value = holder.find(f"{_DS}DigestMethod"), holder.find(f"{_DS}DigestValue")
+    method, value = _part(holder, "DigestMethod"), _part(holder, "DigestValue")
     name = names.DIGESTS.get(method.get("Algorithm", "")) if method is not None else None
     return name, decoded(text_of(value)) if value is not None else None
 

@@ -178,6 +178,18 @@ def test_second_generation_binds_by_digest_and_der() -> None:
         assert signers.binding(given, one.der, key_info_signed=False) == expected
 
 
+def test_the_first_form_has_digests_in_its_own_namespace() -> None:
+    """TS 101 903 V1.1.1 declares DigestMethod and DigestValue itself; in later forms those are nobody's."""
+    der = xades.signer().der
+    text = certificate_v2(der).replace("ds:Digest", "xades:Digest").replace("V2", "")
+    element = signature(signed_properties(text))
+    assert properties(element).certificates[0].digest is None
+    oldest = etree.tostring(element).replace(names.XADES_132.encode(), names.XADES_111.encode())
+    given = properties(etree.fromstring(oldest))
+    assert given.version == "1.1.1"
+    assert signers.binding(given, der, key_info_signed=False) == "matched"
+
+
 def test_the_named_certificate_is_tried_first_wherever_it_stands() -> None:
     """The certificate that is named by digest comes before those of KeyInfo, also when it stands in CertificateValues;
     without a name KeyInfo decides, and a certificate that is only kept is nobody's signer."""
