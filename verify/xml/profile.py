@@ -53,7 +53,11 @@ def of(
     if missing or wrong or binding == "absent":
         return Profile(NONE, missing, wrong)
     short = tuple(
-        dict.fromkeys(_short_of_baseline(signature, properties, data=data, signer_in_key_info=signer_in_key_info))
+        dict.fromkeys(
+            _short_of_baseline(
+                signature, properties, data=data, manifest_ids=manifest_ids, signer_in_key_info=signer_in_key_info
+            )
+        )
     )
     if not short:
         return Profile(BASELINE, (), ())
@@ -98,7 +102,12 @@ def _contradicted(signature: etree._Element, stated: DataObjectFormat, *, data: 
 
 
 def _short_of_baseline(
-    signature: etree._Element, properties: Properties, *, data: Sequence[Datum], signer_in_key_info: bool
+    signature: etree._Element,
+    properties: Properties,
+    *,
+    data: Sequence[Datum],
+    manifest_ids: Collection[str],
+    signer_in_key_info: bool,
 ) -> Iterator[str]:
     """§6.3, table 2, with the letters of its requirements where they have one."""
     if len(signature.findall(f"{_DS}KeyInfo")) != 1 or not signer_in_key_info:
@@ -117,7 +126,8 @@ def _short_of_baseline(
     if any(one.mime_type is None for one in properties.formats):
         yield "mime-type"
     described = {one.reference for one in properties.formats}
-    if any(datum.kind == "data" and datum.id and datum.id not in described for datum in data):
+    objects = {datum.id for datum in data if datum.kind == "data" and datum.id} | set(manifest_ids)
+    if not objects <= described:
         yield "data-object-format"  # (k)
     if len(properties.unsigned_named("SignaturePolicyStore")) > 1:
         yield "signature-policy-store"

@@ -302,3 +302,4 @@ def test_references_in_signed_manifests_may_be_described() -> None:
     element = signature(signed_properties(TIME, certificate_v2(der), data=[described]), key_info=der)
     assert profile_of(element, signer=der).level == profile.NONE
     assert profile_of(element, signer=der, manifest=("m1",)).level == profile.BASELINE
+    assert profile_of(element, signer=der, manifest=("m1", "m2")).short == ("data-object-format",)
