@@ -55,12 +55,12 @@ class Element:
     def append(self, markup: str) -> Edit:
         """Put this behind the element's last child."""
         if self.content is None:
-            return Edit(self.stop - 2, self.stop, f">{markup}</{self.name}>")
+            return Edit(self.stop - 2, self.stop - 1, f">{markup}</{self.name}")  # the bracket stays
         return Edit(self.content[1], self.content[1], markup)
 
-    def after(self, markup: str) -> Edit:
-        """Put this behind the element."""
-        return Edit(self.stop, self.stop, markup)
+    def prepend(self, markup: str) -> Edit:
+        """Put this before the element's first child."""
+        return self.append(markup) if self.content is None else Edit(self.content[0], self.content[0], markup)
 
 
 @dataclass(frozen=True)

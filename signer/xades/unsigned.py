@@ -3,7 +3,7 @@
 Their tags are written with the prefixes that the document has in force there; what it lacks is declared on what is put
 in, never on what is there already, since a new declaration would change the canonical form of everything below it.
 
->>> render(timestamp("SignatureTimeStamp", b"token", id_="ts-1"), scope={"xades": XADES_132, None: XMLDSIG})
+>>> render(timestamp("SignatureTimeStamp", b"token", id_="ts-1"), scope={"xades": XADES_132, None: DS})
 '<xades:SignatureTimeStamp Id="ts-1"><CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">\
 </CanonicalizationMethod><xades:EncapsulatedTimeStamp>dG9rZW4=</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>'
 """
@@ -11,27 +11,33 @@ in, never on what is there already, since a new declaration would change the can
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
 
+from lxml import etree
+
+from signer.errors import SignerError
+from signer.xades.splicing import Edit, Element, Text
 from verify.found import Evidence
+from verify.xml.names import C14N_EXCLUSIVE, DS, PREFIXES, XADES_132, XADES_141
 
-XMLDSIG = "http://www.w3.org/2000/09/xmldsig#"
-XADES_132 = "http://uri.etsi.org/01903/v1.3.2#"
-XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
-EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
-
-_PREFIXES = {XMLDSIG: "ds", XADES_132: "xades", XADES_141: "xades141"}
+_PREFIXES = {uri: prefix for prefix, uri in PREFIXES.items()}
 
 Scope = Mapping[str | None, str]
 """The prefixes in force at a place, and what they stand for; None is the default namespace."""
 
 
+class SignatureFormNotExtendable(SignerError):
+    """The signature has a form (plain XMLDSig, XAdES before 1.3.2) that holds no evidence, or is not put together well."""
+
+    code = "signature-form-not-extendable"
+
+
 @dataclass(frozen=True)
 class Tag:
-    """An element to be written: `content` is its text, or its children."""
+    """An element to be written: `content` is its markup, or its children."""
 
     namespace: str
     name: str
@@ -63,7 +69,7 @@ def timestamp(kind: Literal["SignatureTimeStamp", "ArchiveTimeStamp"], token: by
         kind,
         (("Id", id_),),
         (
-            Tag(XMLDSIG, "CanonicalizationMethod", (("Algorithm", EXCLUSIVE),)),
+            Tag(DS, "CanonicalizationMethod", (("Algorithm", C14N_EXCLUSIVE),)),
             _encapsulated("EncapsulatedTimeStamp", token),
         ),
     )
@@ -93,3 +99,74 @@ def validation_data(
 
 def _encapsulated(name: str, der: bytes) -> Tag:
     return Tag(XADES_132, name, content=base64.b64encode(der).decode("ascii"))
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """Where further unsigned properties of a signature go: behind those that are there. `wrappers` are the elements
+    that have to be made around them, the outermost first."""
+
+    element: Element
+    scope: Scope
+    wrappers: tuple[str, ...] = ()
+    is_first: bool = False
+
+    @classmethod
+    def of(cls, signature: etree._Element, text: Text) -> Insertion:
+        """`text` is the document of which lxml made the tree. Raises SignatureFormNotExtendable."""
+        place = qualifying(signature)
+        wrappers = ["UnsignedProperties", "UnsignedSignatureProperties"]
+        while wrappers:
+            inner = place.findall(f"{{{XADES_132}}}{wrappers[0]}")
+            if not inner:
+                break
+            place = inner[-1]
+            wrappers.pop(0)
+        element = text.element(_number(signature), path=_path(place, below=signature))
+        scope = {prefix: uri for prefix, uri in place.nsmap.items() if uri}
+        return cls(element, scope, tuple(wrappers), is_first=len(wrappers) == 1)
+
+    def edit(self, tags: Sequence[Tag]) -> Edit:
+        """Puts these there. UnsignedSignatureProperties stand before the properties of data objects (schema)."""
+        content: tuple[Tag, ...] = tuple(tags)
+        for name in reversed(self.wrappers):
+            content = (Tag(XADES_132, name, content=content),)
+        markup = "".join(render(one, scope=self.scope) for one in content)
+        return self.element.prepend(markup) if self.is_first else self.element.append(markup)
+
+
+def qualifying(signature: etree._Element) -> etree._Element:
+    """The QualifyingProperties of the signature in the form that has places for all levels (V1.3.2 of TS 101 903 and
+    later). Raises SignatureFormNotExtendable."""
+    own = f"#{signature.get('Id')}"
+    holders = signature.findall(f"{{{DS}}}Object/{{{XADES_132}}}QualifyingProperties")
+    named = [one for one in holders if (one.get("Target") or "").strip() == own]
+    if len(named) != 1:
+        raise SignatureFormNotExtendable(id=(signature.get("Id") or "")[:100])
+    return named[0]
+
+
+def is_sealed(signature: etree._Element) -> bool:
+    """Whether an ArchiveTimeStamp of a signature above covers this counter-signature (§5.5.2)."""
+    for above in signature.iterancestors(f"{{{XADES_132}}}CounterSignature"):
+        later = above.itersiblings(f"{{{XADES_132}}}ArchiveTimeStamp", f"{{{XADES_141}}}ArchiveTimeStamp")
+        if next(later, None) is not None:
+            return True
+    return False
+
+
+def _number(signature: etree._Element) -> int:
+    """How many elements called Signature, of whatever namespace, stand before this one."""
+    every = signature.getroottree().getroot().iter("{*}Signature")
+    return next(number for number, one in enumerate(every) if one is signature)
+
+
+def _path(element: etree._Element, *, below: etree._Element) -> tuple[int, ...]:
+    """The way down to an element, each number counting elements among the children."""
+    path: list[int] = []
+    while element is not below:
+        path.append(sum(1 for _ in element.itersiblings("*", preceding=True)))
+        parent = element.getparent()
+        assert parent is not None
+        element = parent
+    return tuple(reversed(path))
