@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import BinaryIO
 
 from signer import admission, extending, pades, selfcheck
@@ -31,7 +33,11 @@ from signer.extending import DEGRADED, Authorities, Grounds, Target
 from signer.lifting import Output
 from signer.model import Extended, Level, Prepared, SignatureValue, Signed, SignOrder
 from signer.selfcheck import Prefixes
+from signer.xades import extending as lasting
+from signer.xades import making
+from signer.xades.admitting import require_pdf
 from verify import pdf
+from verify.document import sniff
 from verify.fetcher import Fetcher
 from verify.policy import Policy
 from verify.timestamp import TimestampToken
@@ -41,18 +47,31 @@ TIMESTAMP_ROOM = 16 * 1024
 """Bytes reserved for a timestamp token at B-T; tokens in the field measure 2 to 8 kB with their chain."""
 
 _WITH_EVIDENCE = ("B-LT", "B-LTA")
+_NOTHING_BESIDE: Mapping[str, BinaryIO] = MappingProxyType({})
 
 _laid_out: dict[tuple[int, int, bytes], Prefixes] = {}
 """Digests of the last output laid out by this process, by file and digest, so that `complete` in the same process need
 not read a large file twice. It holds one entry; any other process reads the file."""
 
 
-def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha256: str, nonce: int) -> Prepared:
+def prepare(
+    source: BinaryIO,
+    order: SignOrder,
+    *,
+    out: BinaryIO,
+    original_sha256: str,
+    nonce: int,
+    detached: Mapping[str, BinaryIO] = _NOTHING_BESIDE,
+) -> Prepared:
     """Lay out `out` (an empty file open for reading and writing) as the document with a gap, and say what to sign.
 
     `source` is an open file, read in constant memory; `original_sha256` (hex) is what the caller believes it to be.
-    `nonce` (64 random bits) goes into the timestamp request. Raises SignerError or VerifyError.
+    `nonce` (64 random bits) goes into the timestamp request. `detached`: further files that an XML signature is over, by
+    the names in the order. Raises SignerError or VerifyError.
     """
+    if order.format == "XAdES":
+        return making.prepare(source, order, out=out, original_sha256=original_sha256, nonce=nonce, detached=detached)
+    require_pdf(order, detached=detached)
     if order.signing_time.tzinfo is None:
         raise OrderInvalid("the signing time has no time zone", reason="signing-time")
     if order.level != "B-B" and not order.timestamp_authorities:
@@ -92,6 +111,9 @@ def prepare(source: BinaryIO, order: SignOrder, *, out: BinaryIO, original_sha25
 
 def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
     """Lay out `out` as `prepare` did. Raises PreparedMismatch if `source` is another document."""
+    if prepared.order.format == "XAdES":
+        making.restore(source, prepared, out=out)
+        return
     source = admission.again(source, out=out, warnings=prepared.warnings)
     size = source.seek(0, os.SEEK_END)
     if size != prepared.original_size:
@@ -108,16 +130,25 @@ def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
 
 
 def complete(
-    prepared: Prepared, value: SignatureValue, *, out: BinaryIO, fetcher: Fetcher, grounds: Grounds | None = None
+    prepared: Prepared,
+    value: SignatureValue,
+    *,
+    out: BinaryIO,
+    fetcher: Fetcher,
+    grounds: Grounds | None = None,
+    detached: Mapping[str, BinaryIO] = _NOTHING_BESIDE,
 ) -> Signed:
     """Put the value into `out` as `prepare` or `restore` left it, lift to the level ordered, check, and let go.
 
-    `grounds` are needed from B-LT on: what evidence is checked against. Repeatable with the same arguments until it
+    `grounds` are needed from B-LT on: what evidence is checked against; and `detached`, whatever an XML signature is over
+    that is not in it. Repeatable with the same arguments until it
     returns. Raises ValueRefused if the value is not the certificate's signature over `prepared.tbs`,
     TimestampUnavailable, EvidenceUnavailable, EvidenceAgainst, SelfCheckFailed. With `allow_degraded` an authority or
     responder that is away does not raise: the result says which level was reached, and LEVEL_DEGRADED.
     """
     order = prepared.order
+    if order.format == "XAdES":
+        return making.complete(prepared, value, out=out, fetcher=fetcher, grounds=grounds, detached=detached)
     template = SignedDataTemplate.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     if value.mechanism != order.mechanism:
         raise ValueRefused("the value was made by another mechanism", mechanism=value.mechanism)
@@ -176,15 +207,27 @@ def extend(
     allow_degraded: bool = False,
     only_new: bool = False,
     password: str | None = None,
+    detached: Mapping[str, BinaryIO] = _NOTHING_BESIDE,
 ) -> Extended:
-    """Lift the signatures of any signed PDF to `level` into `out`; of a document at B-LTA already, renew it (with
-    `only_new`: only if there is newer evidence).
+    """Lift the signatures of any signed PDF or XML to `level` into `out`; of a document at B-LTA already, renew it (with
+    `only_new`: only if there is newer evidence). `detached`: files that were signed beside an XML document.
 
     What was signed stays byte for byte. Repeatable with the same arguments until it returns. Raises NothingToExtend,
     SignatureBroken, LevelNotHigher, and what `complete` raises; then `out` is to be thrown away.
     """
     if level in ("B-T", "B-LTA") and not authorities:
         raise NoTimestampAuthority
+    if sniff(source) == "XML":
+        return lasting.extend(
+            source,
+            level,
+            out=out,
+            grounds=Grounds(trust, policy, at),
+            authorities=Authorities(authorities, timestamp_policy, nonce, fetcher),
+            detached=detached,
+            allow_degraded=allow_degraded,
+            only_new=only_new,
+        )
     _lay_out(source, b"", size=source.seek(0, os.SEEK_END), out=out)
     return extending.extend(
         Output.read(out),

@@ -87,3 +87,7 @@ class XmlLayout:
     encoding: str
     """Python's name of the codec that what is inserted is written in."""
     lead: bytes = b""
+    removed: bytes = b""
+    """What the original has between `at` and `resume` where the body is copied: the end of an empty-element tag."""
+    outside_sha256: str = ""
+    """Of body and rest as the output has them: what the digests were taken from is what is released."""

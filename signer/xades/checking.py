@@ -1,0 +1,183 @@
+"""Reads a finished XML file and makes sure that it holds what was signed, before anybody gets it.
+
+Like `signer.selfcheck`, for XML: it takes the output file alone, and is no validation (no path, no policy). In order:
+
+1. the file is what was prepared, with value and timestamp in their places, no byte more; what stands outside the
+   signature is what the digests were taken from, and the original where the signature was put into it;
+2. the signature, read from the file: its canonical SignedInfo is what was signed;
+3. its digests: of the signed properties, and in files below FULL_BELOW of everything that is in the file;
+4. its value verifies with the certificate's key, and the certificate is there;
+5. the level is what was promised: a timestamp over the value from B-T on.
+
+Of a larger file only the signature is parsed again: what the digests were taken from is known by its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from lxml import etree
+
+from signer.cms import verify_value
+from signer.errors import SelfCheckFailed, SignerError
+from signer.model import Prepared
+from signer.selfcheck import absorb, chunks, require
+from signer.xades.markup import METHODS
+from signer.xades.placing import body_size
+from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.signed import SignerText
+from verify import timestamp as tokens
+from verify.document import Limits
+from verify.errors import VerifyError
+from verify.xml import canonical, names
+from verify.xml.document import XmlDocument
+from verify.xml.references import References
+from verify.xml.timestamps import Subject, signature_timestamp
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+FULL_BELOW = 256 * 1024
+"""Files smaller than this are parsed and digested again as a whole."""
+
+_ELSEWHERE = {"detached-missing"}
+"""Files beside the document: they were digested when it was prepared."""
+_XADES = f"{names.tag('ds', 'Object')}/{names.tag('xades', 'QualifyingProperties')}"
+
+
+@dataclass(frozen=True)
+class Read:
+    """One reading of an output: SHA-256 of what stands outside the signature, of the original as far as it can be told
+    from it, and the running SHA-256 of the whole file."""
+
+    outside: str
+    original: str | None
+    whole: _Hash
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What stands in the output: `lead`, then the body, then `inserted`, then the rest."""
+
+    lead: bytes
+    inserted: bytes
+
+    @staticmethod
+    def of(prepared: Prepared, *, value: str, unsigned: str) -> Expected:
+        """With the value (base64) and the UnsignedProperties (markup) in their places."""
+        layout = layout_of(prepared)
+        encoded, properties = value.encode(layout.encoding), unsigned.encode(layout.encoding)
+        lead, body = layout.lead, body_size(layout)
+        start = len(lead) + body
+        appended, shift = prepared.appended, layout.unsigned_at - start
+        if prepared.gap_start < len(lead):
+            lead = lead[: prepared.gap_start] + encoded + lead[prepared.gap_end :]
+        else:
+            gap = slice(prepared.gap_start - start, prepared.gap_end - start)
+            appended = appended[: gap.start] + encoded + appended[gap.stop :]
+        if len(lead) != len(layout.lead) or len(appended) != len(prepared.appended):
+            raise SelfCheckFailed("the value does not fit its gap")
+        return Expected(lead, appended[:shift] + properties + appended[shift:])
+
+
+def layout_of(prepared: Prepared) -> XmlLayout:
+    if prepared.xml is None:
+        raise SelfCheckFailed("the preparation is of no XML signature")
+    return prepared.xml
+
+
+def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
+    """Read the file once, twice where something stands before the body; `inserted` bytes stand behind the body."""
+    lead, body = len(layout.lead), body_size(layout)
+    behind = lead + body + inserted
+    end = behind + layout.end - layout.resume
+    whole = absorb(hashlib.sha256(), out, start=0, end=lead + body)
+    outside = absorb(hashlib.sha256(), out, start=lead, end=lead + body) if lead else whole.copy()
+    original = None
+    if layout.body == "copied" and not lead:
+        original = outside.copy()
+        original.update(layout.removed)
+        absorb(original, out, start=behind, end=end)
+    absorb(whole, out, start=lead + body, end=end)
+    absorb(outside, out, start=behind, end=end)
+    return Read(outside.hexdigest(), original.hexdigest() if original else None, whole)
+
+
+def examine(out: BinaryIO, prepared: Prepared, *, value: str, unsigned: str, stamped: bool) -> _Hash:
+    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's running SHA-256."""
+    try:
+        return _examine(out, prepared, Expected.of(prepared, value=value, unsigned=unsigned), stamped=stamped)
+    except SelfCheckFailed:
+        raise
+    except (SignerError, VerifyError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
+        raise SelfCheckFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
+    layout, order = layout_of(prepared), prepared.order
+    plan = order.xml or XmlPlan()
+    # 1. nothing but what was prepared
+    start = len(expected.lead) + body_size(layout)
+    behind = start + len(expected.inserted)
+    size = out.seek(0, 2)
+    require(size == behind + layout.end - layout.resume, step=1)
+    lead = b"".join(chunks(out, start=0, end=len(expected.lead)))
+    inserted = b"".join(chunks(out, start=start, end=behind))
+    require(lead == expected.lead and inserted == expected.inserted, step=1)
+    found = read(out, layout, inserted=len(inserted))
+    require(found.outside == layout.outside_sha256, step=1)
+    require(found.original in (None, prepared.original_sha256), step=1)
+
+    # 2. the signature as a reader finds it
+    is_full = size < FULL_BELOW or plan.canonicalization != "exclusive"
+    document = XmlDocument.read(out, limits=Limits()) if is_full else _alone(lead + inserted, layout)
+    (signature,) = (one for one in document.signatures() if one.get("Id") == prepared.field)
+    method = canonical.METHODS[METHODS[plan.canonicalization]]
+    signed_info = _only(signature, names.tag("ds", "SignedInfo"))
+    require(canonical.canonical(signed_info, method=method) == prepared.tbs, step=2)
+
+    # 3. digests
+    properties = canonical.canonical(
+        _only(signature, f"{_XADES}/{names.tag('xades', 'SignedProperties')}"), method=method
+    )
+    stated = [b64decode(one.text or "") for one in signed_info.iter(names.tag("ds", "DigestValue"))]
+    require(stated[-1] == hashlib.new(prepared.digest_algorithm, properties).digest(), step=3)
+    require(stated[0] == prepared.document_digest, step=3)
+    if is_full:
+        found_references = References(document).of(signed_info, signature=signature)
+        require(all(one.matched or one.reason in _ELSEWHERE for one in found_references), step=3)
+
+    # 4. the value
+    text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
+    value_element = _only(signature, names.tag("ds", "SignatureValue"))
+    value = text.from_xml(b64decode(value_element.text or ""))
+    verify_value(text.cms.public_key, value, tbs=prepared.tbs, mechanism=order.mechanism)
+    certificates = _only(signature, f"{names.tag('ds', 'KeyInfo')}/{names.tag('ds', 'X509Data')}")
+    require(b64decode(certificates[0].text or "") == order.certificate, step=4)
+
+    # 5. the level
+    stamps = list(signature.iter(names.tag("xades", "EncapsulatedTimeStamp")))
+    require(len(stamps) == stamped, step=5)
+    if stamped:
+        octets = BytesIO()
+        signature_timestamp(Subject(signature), method=canonical.METHODS[names.C14N_EXCLUSIVE], sink=octets)
+        token = tokens.read(b64decode(stamps[0].text or ""))
+        tokens.check(token)
+        require(tokens.matches(token, lambda name: hashlib.new(name, octets.getvalue()).digest()), step=5)
+    return found.whole
+
+
+def _alone(octets: bytes, layout: XmlLayout) -> XmlDocument:
+    """The signature without what it was put into, or without what it holds."""
+    text = octets.decode("latin-1" if layout.encoding == "ascii" else layout.encoding)
+    start, end = text.index("<ds:Signature "), text.rindex("</ds:Signature>")
+    return XmlDocument.parse((text[start:end] + "</ds:Signature>").encode(), limits=Limits())
+
+
+def _only(element: etree._Element, path: str) -> etree._Element:
+    (found,) = element.findall(path)
+    return found

@@ -1,0 +1,213 @@
+"""The output file with zeros where digests and value will stand, parsed: what is signed is read from here.
+
+output = write(draft, source, out=out)       # parsed; the signature stands where it was put
+laid = fill_in(draft, output, digests=digests, out=out)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from lxml import etree
+
+from signer import der
+from signer.errors import SignerError
+from signer.xades import markup, placing
+from signer.xades.contents import Item
+from signer.xades.markup import Ids, Signature
+from signer.xades.placing import Placed
+from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.signed import SignerText
+from verify.document import Kind, Limits
+from verify.errors import DocumentBroken
+from verify.xml import names
+from verify.xml.document import XmlDocument
+
+
+class NoPlaceForSignature(SignerError):
+    """Where the root of the XML document ends cannot be told safely."""
+
+    code = "no-place-for-signature"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A signature but for what depends on the document. `properties` are the signed ones, as markup."""
+
+    plan: XmlPlan
+    text: SignerText
+    ids: Ids
+    kind: Kind | None
+    size: int
+    items: tuple[Item, ...]
+    properties: str
+    place: Placed | None = None
+    """Of a counter-signature, which has just one."""
+
+    @property
+    def is_around(self) -> bool:
+        """Whether the document stands inside the signature, in its ds:Object."""
+        return self.place is None and self.plan.packaging == "enveloping"
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the signature is a document of its own."""
+        return self.place is None and self.plan.packaging == "detached" and not self.plan.elements
+
+    def signature(self, digests: Sequence[str]) -> Signature:
+        return markup.signature(
+            self.ids,
+            [item.content for item in self.items],
+            digests=digests,
+            algorithm=self.text.cms.digest,
+            canonicalization=self.plan.canonicalization,
+            mechanism=self.text.cms.mechanism,
+            value=markup.blank(self.text.value_size),
+            key_info=self.text.key_info,
+            properties=self.properties,
+            container=self._container(),
+        )
+
+    def blank(self) -> Signature:
+        size = der.DIGEST_SIZES[self.text.cms.digest]
+        return self.signature([markup.blank(size)] * (len(self.items) + 1))
+
+    def places(self, source: BinaryIO) -> Iterator[Placed]:
+        """Where the signature can go, the likeliest first."""
+        if self.place is not None:
+            yield self.place
+        elif self.is_apart:
+            yield placing.apart(size=self.size, body="none")
+        elif not self.is_around:
+            yield from placing.inside(source, size=self.size)
+        elif self.kind == "XML":
+            yield from placing.around(source, size=self.size)
+        else:
+            yield placing.apart(size=self.size, body="base64")
+
+    def _container(self) -> str | None:
+        if not self.is_around:
+            return None
+        if self.kind == "XML":
+            return f'<ds:Object Id="{self.ids.object}">'
+        mime = markup.escaped(self.items[0].content.mime or "application/octet-stream")
+        return f'<ds:Object Encoding="{names.BASE64}" Id="{self.ids.object}" MimeType="{mime}">'
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A layout with the markup in it: `gap` is where the value stands in the output."""
+
+    layout: XmlLayout
+    appended: bytes
+    gap: tuple[int, int]
+
+    @staticmethod
+    def of(placed: Placed, text: Signature, *, is_around: bool) -> Laid:
+        """`is_around`: the body stands inside the signature, in its ds:Object."""
+        layout = placed.layout
+
+        def encoded(*parts: str) -> bytes:
+            return markup.fitted("".join(parts)).encode(layout.encoding)
+
+        opening = encoded(text.head, text.value, text.middle)
+        properties, tail = encoded(text.properties), encoded(text.tail)
+        body = placing.body_size(layout)
+        if is_around:
+            start = len(layout.lead)
+            layout = replace(layout, lead=layout.lead + opening)
+            appended = properties + tail
+            unsigned_at = len(layout.lead) + body + len(properties)
+        else:
+            start = len(layout.lead) + body + len(placed.before)
+            appended = placed.before + opening + properties + tail + placed.after
+            unsigned_at = start + len(opening) + len(properties)
+        gap = start + len(encoded(text.head))
+        return Laid(replace(layout, unsigned_at=unsigned_at), appended, (gap, gap + len(encoded(text.value))))
+
+
+@dataclass(frozen=True)
+class Output:
+    """The output with zeros: as a tree, and how it was laid out."""
+
+    document: XmlDocument
+    signature: etree._Element
+    placed: Placed
+
+    @property
+    def properties(self) -> etree._Element:
+        return self._only(
+            f"{names.tag('ds', 'Object')}/{names.tag('xades', 'QualifyingProperties')}/"
+            f"{names.tag('xades', 'SignedProperties')}"
+        )
+
+    def signed_info(self, digests: Sequence[str]) -> etree._Element:
+        """ds:SignedInfo of the tree, with these digests (base64) in the place of zeros."""
+        found = self._only(names.tag("ds", "SignedInfo"))
+        values = found.findall(f"{names.tag('ds', 'Reference')}/{names.tag('ds', 'DigestValue')}")
+        for element, digest in zip(values, digests, strict=True):
+            element.text = digest
+        return found
+
+    def object(self) -> etree._Element:
+        """The ds:Object with what is enveloped: the first."""
+        found = self.signature.find(names.tag("ds", "Object"))
+        assert found is not None  # it was written
+        return found
+
+    def _only(self, path: str) -> etree._Element:
+        (found,) = self.signature.findall(path)
+        return found
+
+
+def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
+    """Lay out `out` with zeros and read it. Raises NoPlaceForSignature, EncodingNotSupported and what reading raises."""
+    blank = draft.blank()
+    limits = Limits()
+    for placed in draft.places(source):
+        laid = Laid.of(placed, blank, is_around=draft.is_around)
+        placing.lay_out(source, laid.layout, appended=laid.appended, out=out)
+        try:
+            document = XmlDocument.read(out, limits=limits)
+        except DocumentBroken:
+            continue  # not the end of the root after all, or the document is broken: then it says so below
+        signature = _found(document, draft)
+        if signature is not None:
+            return Output(document, signature, placed)
+    if draft.kind == "XML":
+        XmlDocument.read(source, limits=limits)
+    raise NoPlaceForSignature
+
+
+def fill_in(draft: Draft, output: Output, *, digests: Sequence[str], out: BinaryIO) -> Laid:
+    """Write the digests (base64) into `out`, in the place of zeros."""
+    laid = Laid.of(output.placed, draft.signature(digests), is_around=draft.is_around)
+    out.seek(0)
+    out.write(laid.layout.lead)
+    out.seek(len(laid.layout.lead) + placing.body_size(laid.layout))
+    out.write(laid.appended)
+    out.flush()
+    return laid
+
+
+def _found(document: XmlDocument, draft: Draft) -> etree._Element | None:
+    """The signature where it was meant to be: the last child of the root, or the root with the document in it; as a
+    counter-signature anywhere, since its place is no guess."""
+    named = [one for one in document.signatures() if one.get("Id") == draft.ids.signature]
+    if len(named) != 1:
+        return None
+    (signature,) = named
+    root = document.root
+    if draft.place is not None:
+        return signature
+    if not draft.is_around and not draft.is_apart:
+        return signature if root[-1] is signature and not signature.tail else None
+    if draft.is_around and draft.kind == "XML":
+        container = signature.find(names.tag("ds", "Object"))
+        if container is None or len(container) != 1 or container.text or container[0].tail:
+            return None
+        if not isinstance(container[0].tag, str):
+            return None
+    return signature if signature is root else None
