@@ -17,7 +17,7 @@ from lxml import etree
 from verify import levels
 from verify.found import FoundSignature
 from verify.report import Facts, Warning_
-from verify.xml import profile, proofs, signers
+from verify.xml import names, profile, proofs, signers
 from verify.xml.canonical import Method, Sink
 from verify.xml.properties import Properties, read
 from verify.xml.stored import Stored
@@ -55,8 +55,9 @@ def complete(
     what it says of itself. `data` in the order of ds:SignedInfo; `base` is its place, `manifest_ids` the Ids of
     ds:Reference elements in manifests that it signs, `write` canonicalises for the timestamps. Raises
     DocumentTooComplex."""
+    single = len(signature.findall(f"{{{names.DS}}}KeyInfo")) == 1  # of two, only one may be what is signed
     bound = signers.binding(
-        properties, found.signer, key_info_signed=key_info_signed and found.signer in store.key_info
+        properties, found.signer, key_info_signed=key_info_signed and single and found.signer in store.key_info
     )
     form = profile.of(
         signature,
