@@ -26,8 +26,8 @@ from verify.found import Evidence, FoundSignature
 from verify.timestamp import TimestampToken
 from verify.xml import names, signatures
 from verify.xml.document import XmlDocument
-from verify.xml.properties import octets
 from verify.xml.references import References
+from verify.xml.texts import octets
 from verify.xml.timestamps import Datum, Subject
 
 _VALUES: Final = frozenset({"CertificateValues", "RevocationValues"})

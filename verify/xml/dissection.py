@@ -21,7 +21,7 @@ from verify.document import Limits
 from verify.xml import names
 from verify.xml.canonical import NotCanonical
 from verify.xml.document import ID_TAGS, XmlDocument
-from verify.xml.properties import decoded, octets, text_of
+from verify.xml.texts import decoded, octets, text_of
 from verify.xml.timestamps import NotComputable, Subject, imprint
 
 LARGEST = 8 << 20

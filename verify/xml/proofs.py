@@ -22,8 +22,9 @@ from verify.found import FoundTimestamp, TimestampType, identify
 from verify.xml import names, stored
 from verify.xml.canonical import NotCanonical
 from verify.xml.nodes import NotOctets
-from verify.xml.properties import DER, Properties, digest_of, octets
+from verify.xml.properties import Properties
 from verify.xml.stored import Stored
+from verify.xml.texts import DER, digest_of, octets
 from verify.xml.timestamps import FORMS, NotComputable, Subject, imprint, included
 
 STEP = 10_000

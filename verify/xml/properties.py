@@ -10,35 +10,24 @@ they are handed over as elements, for others to check. Nothing is judged here.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
 
 from lxml import etree
 
 from verify.found import SignaturePolicy
 from verify.xml import names
+from verify.xml.texts import decoded, digest_of, part, text_of
 from verify.xml.timestamps import FORMS
 
 MAX_PROPERTIES = 2_000
 """Unsigned properties that are looked at; real signatures have a few dozen."""
 
-MAX_OBJECT = 32 << 20
-"""Characters of base64 of one certificate, list, response or timestamp; the largest lists have some ten million."""
-
 MAX_TEXT = 500
 """Characters of a claim that the report carries: roles, places, descriptions."""
 
-DER: Final = "http://uri.etsi.org/01903/v1.2.2#DER"
-"""The one Encoding that is read (EN 319 132-1 §5.1.3); it is the default."""
-
 _DS = f"{{{names.DS}}}"
-
-_STRING = etree.XPath("string()")
-_LENGTH = etree.XPath("string-length()")
 
 Elements = tuple[etree._Element, ...]
 
@@ -175,28 +164,6 @@ def _read(qualifying: etree._Element, signed: etree._Element | None, *, faults: 
     )
 
 
-def octets(element: etree._Element) -> bytes | None:
-    """The value of an element that holds base64 of DER; None when it does not, or says that it holds something else."""
-    encoding = (element.get("Encoding") or "").strip()
-    if (encoding and encoding != DER) or float(_LENGTH(element)) > MAX_OBJECT:  # type: ignore[arg-type]  # a number
-        return None
-    return decoded(text_of(element))
-
-
-def text_of(element: etree._Element) -> str:
-    """All text in an element and none of its comments, which canonical forms leave out: text that a comment parts is
-    one text."""
-    return str(_STRING(element))
-
-
-def decoded(text: str) -> bytes | None:
-    """Base64 with white space anywhere (XML Schema part 2 §3.2.16), and nothing else; None for other text."""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
 def _qualifying(signature: etree._Element) -> Iterator[etree._Element]:
     """QualifyingProperties directly in a ds:Object of this signature: what hides deeper belongs to something else."""
     for holder in signature.findall(f"{_DS}Object"):
@@ -232,14 +199,6 @@ def _first(element: etree._Element, name: str) -> etree._Element | None:
     return next(_children(element, name), None)
 
 
-def _part(element: etree._Element, name: str) -> etree._Element | None:
-    """A child in the types of XMLDSig, which the first form declares in its own namespace."""
-    for one in element.iterchildren(f"{{*}}{name}"):
-        if etree.QName(one).namespace in {names.DS, names.XADES_111}:
-            return one
-    return None
-
-
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
@@ -262,8 +221,8 @@ def _certificates(own: Elements) -> Iterator[CertificateReference]:
             algorithm, digest = digest_of(_first(cert, "CertDigest"))
             first = _first(cert, "IssuerSerial")
             second = _first(cert, "IssuerSerialV2")
-            name = _part(first, "X509IssuerName") if first is not None else None
-            number = _part(first, "X509SerialNumber") if first is not None else None
+            name = part(first, "X509IssuerName") if first is not None else None
+            number = part(first, "X509SerialNumber") if first is not None else None
             yield CertificateReference(
                 version=version,
                 digest_algorithm=algorithm,
@@ -274,15 +233,6 @@ def _certificates(own: Elements) -> Iterator[CertificateReference]:
                 issuer_serial=decoded(text_of(second)) if second is not None else None,
                 has_uri=cert.get("URI") is not None,
             )
-
-
-def digest_of(holder: etree._Element | None) -> tuple[str | None, bytes | None]:
-    """(name as in hashlib, digest) of a DigestAlgAndValueType."""
-    if holder is None:
-        return None, None
-    method, value = _part(holder, "DigestMethod"), _part(holder, "DigestValue")
-    name = names.DIGESTS.get(method.get("Algorithm", "")) if method is not None else None
-    return name, decoded(text_of(value)) if value is not None else None
 
 
 def _number(text: str) -> int | None:

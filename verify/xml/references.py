@@ -28,7 +28,7 @@ from verify.xml import filters, names
 from verify.xml.canonical import METHODS, Method, NotCanonical, Sink
 from verify.xml.document import XmlDocument
 from verify.xml.nodes import Canonical, Data, Decoded, Detached, Node, NodeSet, NotOctets, Octets
-from verify.xml.properties import decoded, text_of
+from verify.xml.texts import decoded, text_of
 
 Outcome = Literal["matched", "mismatched", "missing", "refused"]
 

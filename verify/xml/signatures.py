@@ -27,9 +27,9 @@ from verify.xml import proofs, qualified, scope, signers, stored, structure, val
 from verify.xml.canonical import METHODS, NotCanonical
 from verify.xml.document import XmlDocument
 from verify.xml.nodes import Detached
-from verify.xml.properties import decoded, text_of
 from verify.xml.references import Reference, References, Refused, prefixes_of
 from verify.xml.structure import Misshapen, Parts
+from verify.xml.texts import decoded, text_of
 from verify.xml.timestamps import Datum
 
 CLAUSE: Final = "EN 319 102-1 §5.2.7"

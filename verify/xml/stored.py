@@ -21,7 +21,8 @@ from verify import kept
 from verify import timestamp as tokens
 from verify.found import Evidence, identify
 from verify.xml import names
-from verify.xml.properties import Properties, decoded, octets, text_of
+from verify.xml.properties import Properties
+from verify.xml.texts import decoded, octets, text_of
 from verify.xml.timestamps import FORMS
 
 MAX_ITEMS = 1_000

@@ -24,7 +24,7 @@ from verify.algorithms import Mechanism
 from verify.asn1 import raw
 from verify.chain import UNEXPECTED
 from verify.xml import names
-from verify.xml.properties import decoded, text_of
+from verify.xml.texts import decoded, text_of
 
 _DS = f"{{{names.DS}}}"
 _DS11 = f"{{{names.DS11}}}"
