@@ -34,6 +34,7 @@ from verify.xml import names
 _LANG, _SPACE, _BASE = (f"{{{names.XML}}}{name}" for name in ("lang", "space", "base"))
 _XML_ATTRIBUTE = f"{{{names.XML}}}"
 _DEFAULT = "#default"
+_PIECE = 1 << 16
 
 
 class Sink(Protocol):
@@ -200,23 +201,32 @@ class _Cut:
         self._alone = alone
         self._state: Literal["outside", "passing", "dropping", "tag", "last"] = "outside" if alone else "passing"
         self._kept = b""
+        self._waiting: list[bytes] = []
+        self._size = 0
         self._longest = max(map(len, (self._start, self._end, self._first, self._last)))
 
     def __enter__(self) -> _Cut:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._flush()
         if self._state == "passing":
             self._sink.write(self._kept)
         self._kept = b""
 
     def write(self, data: bytes) -> None:
-        buffer = self._kept + data
-        while True:
-            rest = self._step(buffer)
-            if rest is None:
-                return
-            buffer = rest
+        """lxml hands over four kilobytes at a time; looking for marks is cheaper in larger pieces."""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= _PIECE:
+            self._flush()
+
+    def _flush(self) -> None:
+        buffer: bytes | None = b"".join((self._kept, *self._waiting))
+        self._waiting.clear()
+        self._size = 0
+        while buffer is not None:
+            buffer = self._step(buffer)
 
     def _step(self, buffer: bytes) -> bytes | None:
         """One mark further; None when more bytes are needed."""

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, NoReturn
 
 from lxml import etree
 
-from verify.document import CHUNK, MIB, Limits, size_of
+from verify.document import MIB, Limits, size_of
 from verify.errors import DoctypeRefused, DocumentBroken, DocumentTooComplex, DocumentTooLarge, EmptyDocument
 from verify.xml import names
 
@@ -37,6 +37,7 @@ ID_TAGS: Final = ID_NAMES | {
 _ELEMENT, _ATTRIBUTE = 240, 110
 """Bytes that libxml2 takes for an element with a short text, and for an attribute (measured)."""
 _BLOCK = 2048
+_BUFFER = 1 << 18
 _HUGE = 8 * MIB
 """Smaller files cannot reach the limits that `huge_tree` lifts, but for the depth, where the parser's limit is ours."""
 
@@ -138,13 +139,16 @@ def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> tuple[int, bool]:
         name = stated[1].decode("ascii")
         if not _KNOWN.fullmatch(name):
             raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
-    wide = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    wide = unusual = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
     weight = elements = attributes = 0
+    buffer = bytearray(_BUFFER)
     file.seek(0)
-    while chunk := file.read(CHUNK):
-        elements += chunk.count(b"<") - chunk.count(b"</") - chunk.count(b"<\x00/")
-        attributes += chunk.count(b"=")
-        wide = wide or any(chunk.find(b"<", at, at + _BLOCK) < 0 for at in range(0, len(chunk) - _BLOCK, _BLOCK))
+    while read := file.readinto(buffer):  # type: ignore[attr-defined]  # binary files have it
+        elements += buffer.count(b"<", 0, read) - buffer.count(b"</", 0, read)
+        if unusual:
+            elements -= buffer.count(b"<\x00/", 0, read)
+        attributes += buffer.count(b"=", 0, read)
+        wide = wide or any(buffer.find(b"<", at, at + _BLOCK) < 0 for at in range(0, read - _BLOCK, _BLOCK))
         weight = elements * _ELEMENT + attributes * _ATTRIBUTE + size
         if weight > limits.xml_memory:
             raise DocumentTooComplex(reason="nodes", count=elements + attributes)
