@@ -1,7 +1,9 @@
 """What stands in an element of XMLDSig or XAdES: text, base64, a digest with its algorithm.
 
-octets(element)           # of EncapsulatedX509Certificate and its like; None for anything but base64 of DER
-digest_of(cert_digest)    # ("sha256", b"…")
+    octets(element)           # of EncapsulatedX509Certificate and its like; None for anything but base64 of DER
+    digest_of(cert_digest)    # ("sha256", b"…")
+
+What the values are for is for whoever asks: `verify.xml.properties`, `verify.xml.stored`, `verify.xml.references`.
 """
 
 from __future__ import annotations
