@@ -34,7 +34,7 @@ _MISC = r"(?>[ \t\r\n]++|<!--(?>(?:[^-]|-(?!-))*+)-->|<\?(?>(?:[^?]|\?(?!>))*+)\
 _AFTER_ROOT = re.compile(rf"{_MISC}\Z")
 _BEFORE_ROOT = re.compile(rf"(?:<\?xml[ \t\r\n](?>(?:[^?]|\?(?!>))*+)\?>)?{_MISC}(?=<[^!?])")
 _END_TAG = re.compile(r"</([^ \t\r\n<>/]+)[ \t\r\n]*+>\Z")
-_EMPTY_TAG = re.compile(r"<([^ \t\r\n<>/]+)(?:[^\"'<>]|\"[^\"]*\"|'[^']*')*+/>\Z")
+_EMPTY_TAG = re.compile(r"<([^ \t\r\n<>/]+)(?:[^\"'<>/]|/(?!>)|\"[^\"]*\"|'[^']*')*+/>\Z")
 _ENCODING = re.compile(rb"<\?xml[ \t\r\n][^>]*?encoding[ \t\r\n]*=[ \t\r\n]*[\"']([A-Za-z][A-Za-z0-9._\-]*)[\"']")
 _ASCII_BASED = re.compile(r"(?:utf-8|us-ascii|ascii|iso-8859-\d+|windows-125\d|koi8-[ru])", re.IGNORECASE)
 """Encodings in which an ASCII character is its own byte and no other character contains it."""
