@@ -124,8 +124,8 @@ class LocalDocuments:
             lambda: pipeline.prepare(source, order, out=out, original_sha256=sha256, nonce=nonce, **_named(detached)),
         )
 
-    def restore(self, source, out, *, prepared, detached):
-        return self._run("restore", lambda: pipeline.restore(source, prepared, out=out, **_named(detached)))
+    def restore(self, source, out, *, prepared):
+        return self._run("restore", lambda: pipeline.restore(source, prepared, out=out))
 
     def complete(self, out, *, prepared, value, fetcher, detached, **_):
         return self._run(

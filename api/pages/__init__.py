@@ -56,7 +56,7 @@ def home(*, language: Language, settings: Settings, offered: tuple[str, ...]) ->
     )
 
 
-SPOKEN = ("waiting", "uploading", "verifying", "failed", "connection", "read", "download", "report")
+SPOKEN = ("waiting", "uploading", "verifying", "failed", "connection", "read", "download", "report", "with")
 """What the script says."""
 
 

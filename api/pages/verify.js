@@ -41,23 +41,59 @@ for (const name of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => take(event.dataTransfer.files));
 
-function take(files) {
-  const alone = files.length === 1;
-  for (const file of files) {
+async function take(files) {
+  const all = [...files];
+  input.value = "";
+  const { beside, taken } = await belonging(all);
+  const chosen = all.filter((file) => !taken.has(file));
+  const alone = chosen.length === 1;
+  for (const file of chosen) {
     const item = made("li", "");
-    const one = { file, item, alone, html: "", at: "", language: document.documentElement.lang };
+    const detached = beside.get(file) || [];
+    const one = { file, detached, item, alone, html: "", at: "", language: document.documentElement.lang };
     one.state = made("p", "state", words.waiting);
     one.progress = made("progress", "");
     one.progress.max = 1;
     one.progress.value = 0;
     one.progress.setAttribute("aria-label", file.name);
-    item.append(made("p", "name", file.name), one.state, one.progress);
+    item.append(made("p", "name", file.name));
+    if (detached.length) item.append(made("p", "note", `${words.with} ${detached.map(([, other]) => other.name).join(", ")}`));
+    item.append(one.state, one.progress);
     list.append(item);
     queue.push(one);
   }
   document.getElementById("files").hidden = list.children.length === 0;
-  input.value = "";
   next();
+}
+
+// A signature in XML may be over files that stand beside it. Those it names, of the files chosen together with it, go along
+// with it, under the name that it has for them; they get no line of their own.
+async function belonging(all) {
+  const beside = new Map();
+  const taken = new Set();
+  if (all.length < 2) return { beside, taken };
+  for (const file of all) {
+    if (!(await file.slice(0, 200).text()).trimStart().startsWith("<")) continue;
+    const found = [];
+    for (const [, uri] of (await file.text()).matchAll(/\bURI\s*=\s*["']([^"'#]+)["']/g)) {
+      const name = plain(uri);
+      const other = all.find((one) => one !== file && one.name.normalize("NFC") === name.split("/").pop());
+      if (other && !found.some(([known]) => known === name)) found.push([name, other]);
+    }
+    if (found.length) beside.set(file, found);
+  }
+  for (const found of beside.values()) for (const [, other] of found) if (!beside.has(other)) taken.add(other);
+  return { beside, taken };
+}
+
+// A URI as the name of a file: without XML's references and percent signs.
+function plain(uri) {
+  const text = uri.replaceAll("&amp;", "&");
+  try {
+    return decodeURIComponent(text).normalize("NFC");
+  } catch {
+    return text.normalize("NFC");
+  }
 }
 
 function next() {
@@ -75,6 +111,7 @@ function next() {
 function send(one, kind, done) {
   const body = new FormData();
   body.append("document", one.file, one.file.name);
+  for (const [name, other] of one.detached) body.append("detached", other, name);
   if (one.at) body.append("options", JSON.stringify({ at: one.at }));
   const request = new XMLHttpRequest();
   request.open("POST", `/v1/verifications?lang=${one.language}`);

@@ -38,7 +38,6 @@ class Prepare:
 @dataclass(frozen=True)
 class Restore:
     prepared: Prepared
-    detached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

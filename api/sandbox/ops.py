@@ -33,8 +33,15 @@ _policies: Final[dict[str, Policy]] = {}
 
 
 def prepare(args: calls.Prepare, files: Files, _: Fetcher) -> Prepared:
-    source, out = files
-    return pipeline.prepare(source, args.order, out=out, original_sha256=args.original_sha256, nonce=args.nonce)
+    source, out, *further = files
+    return pipeline.prepare(
+        source,
+        args.order,
+        out=out,
+        original_sha256=args.original_sha256,
+        nonce=args.nonce,
+        detached=_named(args.detached, further),
+    )
 
 
 def restore(args: calls.Restore, files: Files, _: Fetcher) -> None:
@@ -43,15 +50,22 @@ def restore(args: calls.Restore, files: Files, _: Fetcher) -> None:
 
 
 def complete(args: calls.Complete, files: Files, fetcher: Fetcher) -> Signed:
-    (out,) = files
+    out, *further = files
     grounds = None
     if args.trust is not None and args.at is not None:
         grounds = Grounds(args.trust, _document_policy(args.policy), args.at)
-    return pipeline.complete(args.prepared, args.value, out=out, fetcher=fetcher, grounds=grounds)
+    return pipeline.complete(
+        args.prepared,
+        args.value,
+        out=out,
+        fetcher=fetcher,
+        grounds=grounds,
+        detached=_named(args.detached, further),
+    )
 
 
 def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
-    source, out = files
+    source, out, *further = files
     return pipeline.extend(
         source,
         args.level,
@@ -66,6 +80,7 @@ def extend(args: calls.Extend, files: Files, fetcher: Fetcher) -> Extended:
         allow_degraded=args.allow_degraded,
         only_new=args.only_new,
         password=args.password,
+        detached=_named(args.detached, further),
     )
 
 
@@ -126,10 +141,10 @@ def dissect(args: calls.Dissect, files: Files, _: Fetcher) -> Dissected:
 
 
 TABLE: Mapping[str, Operation] = {
-    "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b")),
+    "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b"), detached=True),
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
-    "complete": Operation(complete, calls.Complete, ("r+b",)),
-    "extend": Operation(extend, calls.Extend, ("rb", "r+b")),
+    "complete": Operation(complete, calls.Complete, ("r+b",), detached=True),
+    "extend": Operation(extend, calls.Extend, ("rb", "r+b"), detached=True),
     "verify": Operation(verify_document, calls.Verify, ("rb",), detached=True),
     "judge_certificate": Operation(judge_certificate, calls.JudgeCertificate),
     "timestamp": Operation(timestamp, calls.Timestamp),

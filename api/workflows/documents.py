@@ -73,11 +73,11 @@ class DocumentWorker:
             result=Prepared,
         )
 
-    def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared, detached: Contents = NONE) -> None:
+    def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared) -> None:
         self.worker.call(
             "restore",
-            calls.Restore(prepared, tuple(detached)),
-            files=_numbers(source, out, detached=detached),
+            calls.Restore(prepared),
+            files=(source.fileno(), out.fileno()),
             fetcher=Offline(),
             result=type(None),
         )

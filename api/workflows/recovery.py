@@ -173,9 +173,8 @@ def complete(services: Services, hold: Hold, record: SignatureRecord, *, claim: 
             if (original := contents.of(record).original) is None:
                 _lay_out(draft, prepared)
             else:
-                detached = open_.enter_context(contents.opened(services, record))
                 source = open_.enter_context(services.blobs.open(original))
-                worker.restore(source, draft.file, prepared=prepared, detached=detached)
+                worker.restore(source, draft.file, prepared=prepared)
         except Exception:
             completion.put_off(services, hold, record, claim=claim)
             raise

@@ -10,11 +10,13 @@ import http.client
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 
+import papers
 from identities import AUTHORITY, IDENTITIES, SIGNER, Identity
 from rich.markup import escape
 
@@ -36,6 +38,12 @@ ANSWERS_WITHIN = 150.0
 """Seconds; a timestamp authority may take two minutes."""
 LONGEST = 1400
 """Pixels of the longer side of a page's picture."""
+
+
+File = tuple[str, bytes]
+"""A name and its content."""
+Part = tuple[str, str, bytes]
+"""A part of a form: its name, its file's name where it is one, its content."""
 
 
 class WalkFailed(Exception):
@@ -64,10 +72,12 @@ class Service:
         self._headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language}
 
     def sign(self, document: bytes, **order: object) -> Answer:
-        asked = json.dumps({"format": "PAdES", "level": "B-T", **order}).encode()
-        status, content = self._call(
-            "POST", "/v1/signatures", {"order": asked, "document": document}, {"Idempotency-Key": str(uuid.uuid4())}
-        )
+        return self.sign_file((SAMPLE, document), format="PAdES", **{"level": "B-T", **order})
+
+    def sign_file(self, document: File, *, detached: Sequence[File] = (), **order: object) -> Answer:
+        """Any document, by its content, with what its signature refers to by name."""
+        parts = [("order", "", json.dumps(order).encode()), *_files(document, detached)]
+        status, content = self._call("POST", "/v1/signatures", parts, {"Idempotency-Key": str(uuid.uuid4())})
         body = json.loads(content)
         if status != HTTPStatus.CREATED:
             return Answer(status, None, None, body.get("code"), body.get("detail", ""))
@@ -75,26 +85,29 @@ class Service:
         return Answer(status, body["level"], signed, None, "")
 
     def verify(self, document: bytes) -> dict[str, object]:
-        status, content = self._call("POST", "/v1/verifications", {"document": document})
+        return self.verify_file((SAMPLE, document))
+
+    def verify_file(self, document: File, *, detached: Sequence[File] = ()) -> dict[str, object]:
+        status, content = self._call("POST", "/v1/verifications", _files(document, detached))
         if status != HTTPStatus.OK:
             raise WalkFailed(f"{status}: {content.decode()}")
         return json.loads(content)
 
     def _call(
-        self, method: str, path: str, parts: Mapping[str, bytes] | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, parts: Sequence[Part] = (), headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         sent, body = {**self._headers, **(headers or {})}, None
-        if parts is not None:
+        if parts:
             boundary = uuid.uuid4().hex
             sent["Content-Type"] = f"multipart/form-data; boundary={boundary}"
             body = b"".join(
                 (
                     f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
-                    f"{f'; filename={SAMPLE}' if name == 'document' else ''}\r\n\r\n"
+                    f"{f'; filename={quoted(file)}' if file else ''}\r\n\r\n"
                 ).encode()
                 + content
                 + b"\r\n"
-                for name, content in parts.items()
+                for name, file, content in parts
             )
             body += f"--{boundary}--\r\n".encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERS_WITHIN)
@@ -104,6 +117,15 @@ class Service:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def _files(document: File, detached: Sequence[File]) -> list[Part]:
+    return [("document", *document), *(("detached", *one) for one in detached)]
+
+
+def quoted(name: str) -> str:
+    """A file name in a part's header."""
+    return '"' + name.replace('"', "%22") + '"'
 
 
 def draw(document: Path, *, workers: Path) -> None:
@@ -135,8 +157,12 @@ def _workers(home: Path) -> Path:
 def _keep(folder: Path, name: str, content: bytes, report: dict[str, object]) -> None:
     document = folder / name
     document.write_bytes(content)
-    document.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    _keep_report(document, report)
     draw(document, workers=_workers(folder.parent))
+
+
+def _keep_report(document: Path, report: dict[str, object]) -> None:
+    document.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
 def _sample(service: Service, folder: Path, *, language: str) -> bytes:
@@ -162,6 +188,46 @@ def _say_verdict(report: dict[str, object], *, language: str) -> None:
     out.print(f"{mark} {t('kiểm tra', 'verified')}: [bold]{report['verdict']}[/] – {escape(summary[language])}")
 
 
+def _papers(service: Service, folder: Path, *, language: str) -> None:
+    """Two XML samples, signed and verified: a report at B-LTA with a seal beside the first signature, and a receipt that
+    also signs the PDF which was handed in."""
+    today = datetime.now(UTC).date()
+    claims = {"roles": ["Thủ quỹ (demo)"], "production_place": {"city": "Hà Nội", "country": "VN"}}
+    report = papers.report(today=today).encode()
+    first = _xml(service, (papers.REPORT, report), key=SIGNER, level="B-LT", xml={**claims, "commitment": "approval"})
+    both = _xml(service, (papers.REPORT, first), key="demo-seal", level="B-LTA")
+    handed_in = (SAMPLE, (folder / SAMPLE).read_bytes())
+    receipt = papers.receipt(today=today, name=SAMPLE, content=handed_in[1]).encode()
+    beside = _xml(service, (papers.RECEIPT, receipt), [handed_in], key="demo-official-ec", level="B-T")
+    for name, original, signed, detached in (
+        (papers.REPORT, report, both, []),
+        (papers.RECEIPT, receipt, beside, [handed_in]),
+    ):
+        target = (folder / name).with_suffix(".signed.xml")
+        (folder / name).write_bytes(original)
+        target.write_bytes(signed)
+        judged = service.verify_file((target.name, signed), detached=detached)
+        _keep_report(target, judged)
+        levels = ", ".join(str(one["level"]) for one in _signatures(judged))
+        out.print(f"[green]✓[/] {t('đã ký', 'signed')} {target.name}: {levels}")
+        _say_verdict(judged, language=language)
+        if judged["verdict"] != "TOTAL_PASSED":
+            raise WalkFailed(f"{target.name}: {judged['verdict']}")
+
+
+def _xml(service: Service, document: File, detached: Sequence[File] = (), **order: object) -> bytes:
+    answer = service.sign_file(document, detached=detached, **order)
+    if answer.document is None:
+        raise WalkFailed(f"{document[0]}: {answer.status} {answer.code}: {answer.sentence}")
+    return answer.document
+
+
+def _signatures(report: dict[str, object]) -> list[dict[str, object]]:
+    found = report["signatures"]
+    assert isinstance(found, list)
+    return found
+
+
 def _row(identity: Identity, answer: Answer) -> tuple[str, str, str]:
     expected = answer.code == identity.code
     mark = "[green]✓[/]" if expected else "[red]✗[/]"
@@ -174,6 +240,8 @@ def walk(home: Path, *, port: int, language: str, whole: bool) -> None:
     folder = home / "demo"
     service = Service(port=port, api_key=(folder / "client.key").read_text("utf-8").strip(), language=language)
     form = _sample(service, folder, language=language)
+    if whole or not (folder / papers.REPORT).exists():
+        _papers(service, folder, language=language)
     if whole:
         _identities(service, folder, form=form, port=port, language=language)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from lxml import etree
 
 from api.reports import etsi
+from tests.schema_support import report_schema
 from tests.unit.reports.samples import HOSTILE, hostile, report
 from tests.unit.verify.world import DAY, DEFAULT, NOW, World, blank_pdf
 from verify import engine
@@ -20,31 +20,12 @@ from verify.trust import Trust
 
 pytestmark = pytest.mark.judging
 
-SCHEMAS = Path(__file__).parents[4] / "shared" / "spec" / "xsd"
-HERE = {
-    "XAdES.xsd": "XAdES01903v132-202407.xsd",
-    "XAdES01903v132.xsd": "XAdES01903v132-202407.xsd",
-    "ts_119612v020201_201601xsd.xsd": "ts_119612v020401_xsd.xsd",
-}
-"""Schemas that are imported under other names than those of the files at hand."""
 VR = {"vr": etsi.VR, "ds": etsi.DS, "xades": etsi.XADES}
-
-
-class _AtHand(etree.Resolver):
-    """No schema is fetched from the network."""
-
-    def resolve(self, url: str | None, _public_id: str | None, context: object) -> object:
-        name = (url or "").rsplit("/", 1)[-1]
-        return self.resolve_filename(str(SCHEMAS / HERE.get(name, name)), context)
 
 
 @pytest.fixture(scope="module")
 def schema() -> etree.XMLSchema:
-    if not SCHEMAS.is_dir():
-        pytest.skip("the schemas of ETSI are not in ../shared/spec/xsd")
-    parser = etree.XMLParser(no_network=True)
-    parser.resolvers.add(_AtHand())
-    return etree.XMLSchema(etree.parse(SCHEMAS / "TS119102-2-v141.xsd", parser))
+    return report_schema()
 
 
 @pytest.fixture(scope="module")
