@@ -25,8 +25,8 @@ from signer.xades.splicing import EncodingNotSupported
 
 _EDGE = 1 << 20
 """Bytes at either end of a document among which its root must begin or end; what stands beside it is seldom a line."""
-_MOST_TRIES = 256
-_MOST_CANDIDATES = 3
+_MOST_TAGS, _MOST_MATCHED, _MOST_CANDIDATES = 20_000, 16, 3
+"""How many things that end with `>` are looked at, of which so many tags, of which so many are candidates."""
 _CHUNK = 3 << 18
 """A multiple of three, so that base64 can be written piece by piece."""
 
@@ -135,19 +135,21 @@ def _root_ends(source: BinaryIO, encoding: Encoding, *, size: int) -> Iterator[t
     def offset(index: int) -> int:
         return size - len(text[index:].encode(encoding.view, "replace"))
 
-    end, count = len(text), 0
-    for _ in range(_MOST_TRIES):
+    end, matched, count = len(text), 0, 0
+    for _ in range(_MOST_TAGS):
         end = text.rfind(">", 0, end)
-        if end < 0 or count == _MOST_CANDIDATES:
+        if end < 0 or matched == _MOST_MATCHED or count == _MOST_CANDIDATES:
             return
-        if not _AFTER_ROOT.match(text, end + 1):
-            continue
         at = max(0, text.rfind("<", 0, end))
         tag = text[at : end + 1]
         empty = _EMPTY_TAG.match(tag)
         if empty or _END_TAG.match(tag):
-            count += 1
-            yield offset(at), offset(end + 1), empty[1] if empty else None
+            matched += 1
+            if _AFTER_ROOT.match(text, end + 1):
+                count += 1
+                yield offset(at), offset(end + 1), empty[1] if empty else None
+        elif tag.endswith("-->"):  # a comment, most likely: nothing in it can be the end
+            end = max(0, text.rfind("<!--", 0, end))
 
 
 def lay_out(source: BinaryIO, layout: XmlLayout, *, appended: bytes, out: BinaryIO) -> None:
