@@ -127,6 +127,7 @@ class _Reading:
         signed = self._value(
             parts,
             own,
+            listed=listed,
             candidates=signers.candidates(properties, key_info=store.key_info, further=store.evidence.certificates),
         )
         # 5
@@ -186,12 +187,20 @@ class _Reading:
             scope="PARTIAL",
         )
 
-    def _value(self, parts: Parts, references: Sequence[Reference], *, candidates: Iterator[bytes]) -> _Signed:
-        """EN 319 102-1 §5.2.7. A digest or value that is wrong weighs more than data that cannot be had."""
+    def _value(
+        self,
+        parts: Parts,
+        references: Sequence[Reference],
+        *,
+        listed: Sequence[Reference],
+        candidates: Iterator[bytes],
+    ) -> _Signed:
+        """EN 319 102-1 §5.2.7. A digest or value that is wrong weighs more than data that cannot be had. The digest that
+        is reported, and by which the policy goes, is the weakest of all on which the signature rests."""
         certificates = list(islice(candidates, MAX_CANDIDATES))
         signer = certificates[0] if certificates else None
         value = decoded(text_of(parts.value))
-        digest = next((one.digest_algorithm for one in references if one.digest_algorithm), None) or "unknown"
+        digest = values.weakest(one.digest_algorithm for one in (*references, *listed))
         try:
             mechanism = values.read_method(parts.method)
         except values.Unusable as error:
@@ -202,6 +211,7 @@ class _Reading:
             octets = self._signed_info(parts)
         except (NotCanonical, Refused) as error:
             return _Signed(Integrity("FORMAT_FAILURE", reason=_reason(error)), signer)
+        digest = values.weakest((digest, mechanism.digest))
         tbs = (mechanism.digest, hashlib.new(mechanism.digest, octets, usedforsecurity=False).hexdigest())
         if value is None:
             failure = _worst(references, Integrity("SIG_CRYPTO_FAILURE", reason="not-base64"))
@@ -222,6 +232,8 @@ class _Reading:
         else:
             own = Integrity(None)
         size = key_size(chosen.public) if chosen is not None else 0
+        if own.intact and all(structure.is_about_itself(one, parts) for one in (*references, *listed)):
+            own = Integrity("SIGNED_DATA_NOT_FOUND", reason="nothing-signed")
         integrity = replace(_worst(references, own, counters=parts), algorithms=_facts(mechanism, digest, size))
         return _Signed(
             integrity,

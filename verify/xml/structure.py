@@ -47,13 +47,16 @@ class Parts:
     @classmethod
     def of(cls, signature: etree._Element) -> Parts:
         """Raises Misshapen."""
-        signed_info = _only(signature, "SignedInfo")
-        if signed_info.find(f"{_DS}Reference") is None:
+        signed_info, value = _only(signature, "SignedInfo"), _only(signature, "SignatureValue")
+        references = signed_info.findall(f"{_DS}Reference")
+        if not references or any(_says_twice(one) for one in references):
             raise Misshapen("Reference")
+        if value.find("*") is not None:
+            raise Misshapen("SignatureValue")
         return cls(
             signature=signature,
             signed_info=signed_info,
-            value=_only(signature, "SignatureValue"),
+            value=value,
             canonicalization=_only(signed_info, "CanonicalizationMethod"),
             method=_only(signed_info, "SignatureMethod"),
             parent=countersigned(signature),
@@ -80,6 +83,11 @@ def _only(holder: etree._Element, name: str) -> etree._Element:
     if len(found) != 1:
         raise Misshapen(name)
     return found[0]
+
+
+def _says_twice(reference: etree._Element) -> bool:
+    """Whether it has two of what there is one of (§4.4.3): readers would choose."""
+    return any(len(reference.findall(f"{_DS}{name}")) > 1 for name in ("Transforms", "DigestMethod", "DigestValue"))
 
 
 def countersigned(signature: etree._Element) -> etree._Element | None:
@@ -148,6 +156,15 @@ def kind(reference: Reference, parts: Parts) -> Kind:
     if target.getparent() in parts.objects and target.tag in _KINDS:
         return _KINDS[target.tag]
     return "signed-properties" if _is_signed_properties(target, parts) else "data"
+
+
+def is_about_itself(reference: Reference, parts: Parts) -> bool:
+    """Whether it covers nothing but what the signature says of itself: properties, key, a list."""
+    target = _target(reference)
+    if target is not None and target in parts.objects:
+        held = [etree.QName(one).localname for one in target.iterchildren("{*}*")]
+        return bool(held) and set(held) <= {"QualifyingProperties", "Manifest", "SignatureProperties"}
+    return kind(reference, parts) not in {"data", "counter-signed"}
 
 
 def is_value_of(element: etree._Element, signature: etree._Element) -> bool:

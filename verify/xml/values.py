@@ -9,6 +9,8 @@ signed. A ds:KeyValue is a hint at most, and one that is not the certificate's k
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -43,6 +45,9 @@ _COMPARABLE = (
     ed25519.Ed25519PublicKey,
     ed448.Ed448PublicKey,
 )
+
+_BROKEN: Final = ("md5", "sha1")
+"""Digests of which collisions are known, the weakest first."""
 
 UnusableReason = Literal["algorithm-unknown", "hmac", "hmac-length"]
 
@@ -119,6 +124,16 @@ def key_of(certificate: bytes) -> Key | None:
     except UNEXPECTED:
         return None
     return Key(certificate, public) if public is not None else None
+
+
+def weakest(digests: Iterable[str | None]) -> str:
+    """Of the names of digests, that on which least can be built; "unknown" when there is none."""
+    return min((one for one in digests if one and one != "unknown"), key=_strength, default="unknown")
+
+
+def _strength(digest: str) -> tuple[int, int]:
+    known = _BROKEN.index(digest) if digest in _BROKEN else len(_BROKEN)
+    return known, hashlib.new(digest, usedforsecurity=False).digest_size
 
 
 def verifies(mechanism: Mechanism, key: PublicKeyTypes, *, value: bytes, tbs: bytes) -> bool:
