@@ -4,14 +4,15 @@
     python -m tests.interop --java     DSS, PDFBox and veraPDF as well; without Java or Maven it says so, with status 0
 
 Status 1 if a cell is red. `--keep FOLDER` leaves the signed files there. Each table can be had alone: the matrix is
-`tests.interop.matrix`, the others are `extensions`, `ten_signers`, `permissions`, `pdfa` and `corpus`.
+`tests.interop.matrix`, the others are `extensions`, `ten_signers`, `permissions`, `pdfa`, `corpus` and
+`foreign_xml`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.interop import corpus, extensions, matrix, pdfa, permissions, ten_signers
+from tests.interop import corpus, extensions, foreign_xml, matrix, pdfa, permissions, ten_signers
 from tests.interop.commands import Setting, main
 
 TABLES = {
@@ -21,6 +22,7 @@ TABLES = {
     "What former signers forbid": permissions.table,
     "PDF/A by veraPDF": pdfa.table,
     "Every PDF of the corpus": corpus.table,
+    "Every XML of the corpus by DSS": foreign_xml.table,
 }
 
 
