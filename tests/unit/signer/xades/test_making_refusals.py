@@ -186,15 +186,15 @@ def test_no_byte_may_differ(monkeypatch: pytest.MonkeyPatch, packaging: str, ful
     """Whatever happens to the file between preparing and completing, the self-check finds it; small file or large."""
     monkeypatch.setattr(checking, "FULL_BELOW", full)
     writer = hand("p256", "ecdsa_sha256")
-    data = b"<a><b>text</b></a>" if packaging == "enveloped" else b"<a>text</a>"
+    data = b"<a><b>words</b></a>" if packaging == "enveloped" else b"<a>words</a>"
     prepared, out = writer.prepare(data, XmlPlan(packaging=packaging, name="a"))
     out.seek(0)
     laid_out = out.read()
     made, _ = writer.complete(prepared, out)
-    at = laid_out.find(b"text")
+    at = laid_out.find(b"words")
     if at >= 0:
         out.seek(at)
-        out.write(b"TEXT")
+        out.write(b"WORDS")
         out.flush()
         with pytest.raises(SelfCheckFailed):
             writer.complete(prepared, out)
