@@ -186,7 +186,7 @@ def imprint(subject: Subject, stamp: etree._Element, *, sink: Sink) -> None:
         case "AllDataObjectsTimeStamp":
             all_data_objects(subject, method=method, sink=sink)
         case "IndividualDataObjectsTimeStamp":
-            individual_data_objects(subject, _named_ids(stamp), method=method, sink=sink)
+            individual_data_objects(subject, _named_ids(stamp, data=True), method=method, sink=sink)
         case "SigAndRefsTimeStamp" | "RefsOnlyTimeStamp" | "SigAndRefsTimeStampV2" | "RefsOnlyTimeStampV2":
             references_timestamp(
                 subject,
@@ -220,13 +220,16 @@ def included(subject: Subject, stamp: etree._Element) -> tuple[etree._Element, .
     return chosen if chosen else None
 
 
-def _named_ids(stamp: etree._Element) -> list[str]:
-    """Ids in Include (from 1.2.2 on) and HashDataInfo (1.1.1), in their order."""
+def _named_ids(stamp: etree._Element, *, data: bool = False) -> list[str]:
+    """Ids in Include (from 1.2.2 on) and HashDataInfo (1.1.1), in their order. Where they stand for the data of
+    ds:Reference elements, Include must say so (§5.2.8.2), or it would mean these elements themselves."""
     found = []
     for one in stamp.iterchildren("{*}Include", "{*}HashDataInfo"):
         uri = one.get("URI") or one.get("uri") or ""
         if not uri.startswith("#") or len(uri) < 2:
             raise NotComputable("a timestamp names something outside")
+        if data and etree.QName(one).localname == "Include" and one.get("referencedData") not in {"true", "1"}:
+            raise NotComputable("a timestamp is over references instead of data")
         found.append(uri[1:])
     return found
 

@@ -179,11 +179,20 @@ def test_content_timestamps_leave_out_the_properties_that_hold_them() -> None:
     assert octets(element, found(element, "IndividualDataObjectsTimeStamp")) == CONTENT
 
 
-@pytest.mark.parametrize("uri", ["#nothing", "#", "http://elsewhere.example/"])
-def test_individual_objects_that_are_not_signed_cannot_be_stamped(uri: str) -> None:
-    """A name that is no ds:Reference of the signature, or stands outside, names nothing."""
+@pytest.mark.parametrize(
+    "named",
+    [
+        'URI="#nothing" referencedData="true"',
+        'URI="#" referencedData="true"',
+        'URI="http://elsewhere.example/" referencedData="true"',
+        'URI="#r0"',
+        'URI="#r0" referencedData="false"',
+    ],
+)
+def test_individual_objects_that_are_not_signed_cannot_be_stamped(named: str) -> None:
+    """A name that is no ds:Reference of the signature, stands outside, or means the reference itself, names no data."""
     element = signature(
-        xades.signed_properties(data=[stamp("IndividualDataObjectsTimeStamp", inner=f'<xades:Include URI="{uri}"/>')])
+        xades.signed_properties(data=[stamp("IndividualDataObjectsTimeStamp", inner=f"<xades:Include {named}/>")])
     )
     with pytest.raises(NotComputable):
         octets(element, found(element, "IndividualDataObjectsTimeStamp"))
