@@ -19,10 +19,12 @@ Not here: which nodes a reference means, and comments that its URI leaves out (`
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 from typing import Any, Final, Literal, Protocol, cast
 from urllib.parse import urljoin
@@ -163,7 +165,8 @@ def _has_siblings(root: etree._Element) -> bool:
 @dataclass(frozen=True)
 class _Marks:
     """Targets of processing instructions: where a subtree that is left out, or one that alone counts, begins and ends.
-    A document that was written before cannot contain them."""
+    A document that was written before cannot contain them, and no octets with them in it ever leave: a process needs
+    one secret (drawing one costs as much as canonicalising a page)."""
 
     start: str
     end: str
@@ -171,9 +174,13 @@ class _Marks:
     last: str
 
     @classmethod
+    @cache
     def make(cls) -> _Marks:
         secret = secrets.token_hex(16)
         return cls(*(f"kyso-{word}-{secret}" for word in ("start", "end", "first", "last")))
+
+
+os.register_at_fork(after_in_child=_Marks.make.cache_clear)  # a worker never knows another's
 
 
 @contextmanager
