@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from api.evidence.reading import open_
 from api.render import VIETNAM
 from api.sandbox import calls, ops
 from api.workflows import evidence
+from api.workflows.documents import NONE, Contents
 from api.workflows.evidence import Made, Terms
 from verify.fetcher import Fetcher, Offline
 from verify.policy import load, names
@@ -28,9 +30,21 @@ COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 class HereWorker:
     """What `DocumentWorker` does, in this thread."""
 
-    def verify(self, source: BinaryIO, *, name: str, trust: Trust, policy: str, at: datetime, fetcher: Fetcher, **_):
+    def verify(
+        self,
+        source: BinaryIO,
+        *,
+        name: str,
+        trust: Trust,
+        policy: str,
+        at: datetime,
+        fetcher: Fetcher,
+        detached: Contents = NONE,
+        **_,
+    ):
         ops._policies.update({each: load(each) for each in names()})
-        return ops.verify_document(calls.Verify(name, trust, policy, at), (source,), fetcher)
+        order = calls.Verify(name, trust, policy, at, detached=tuple(detached))
+        return ops.verify_document(order, (source, *detached.values()), fetcher)
 
     def dissect(self, source: BinaryIO, *, order: calls.Dissect):
         return ops.dissect(order, (source,), Offline())
@@ -58,13 +72,20 @@ class Carried:
 
 
 def carry(
-    document: bytes, *, trust: Trust, at: datetime, fetcher: Fetcher | None = None, policy: str = "default"
+    document: bytes,
+    *,
+    trust: Trust,
+    at: datetime,
+    fetcher: Fetcher | None = None,
+    policy: str = "default",
+    detached: Mapping[str, bytes] | None = None,
 ) -> Carried:
     """Judge a document as the service does, and pack what that rested on."""
     recorder, worker, out = Recorder(fetcher or Offline()), HereWorker(), io.BytesIO()
     source = io.BytesIO(document)
-    report = worker.verify(source, name="a.pdf", trust=trust, policy=policy, at=at, fetcher=recorder)
-    evidence.write(out, worker, source, Made(report, trust, recorder.answers), zone=VIETNAM)
+    beside = {name: io.BytesIO(content) for name, content in (detached or {}).items()}
+    report = worker.verify(source, name="a.pdf", trust=trust, policy=policy, at=at, fetcher=recorder, detached=beside)
+    evidence.write(out, worker, source, Made(report, trust, recorder.answers, detached=beside), zone=VIETNAM)
     return Carried(out.getvalue(), report)
 
 

@@ -20,7 +20,7 @@ NOT_KNOWN = frozenset({"rsassa_pss", "ed25519", "ed448"})
 """Schemes of signature values that xmlsec1 1.2 does not know."""
 _PLAIN = re.compile(r"[^\W_][\w.\-]*|_[\w.\-]*")
 _ADDRESS = re.compile(r"[\x21-\x7e]*")
-_SIGNATURE = "//*[local-name()='Signature' and namespace-uri()='http://www.w3.org/2000/09/xmldsig#']"
+_SIGNATURE = '//*[local-name()="Signature" and namespace-uri()="http://www.w3.org/2000/09/xmldsig#"]'
 _SINGLE_LINE = "tr -d ' \\t\\r\\n'"
 
 
@@ -66,9 +66,10 @@ def _url_maps(node: Node, *, files: Mapping[str, str]) -> tuple[str, ...] | None
     words: list[str] = []
     for uri in node.uris:
         file = next((files[name] for name in (uri, unquote(uri)) if name in files), None)
-        if file is None or not _ADDRESS.fullmatch(uri):
+        if file is None or not all(map(str.isprintable, (uri, unquote(uri)))):
             return None
-        words += (f"--url-map:{uri}", file)
+        for known_as in dict.fromkeys((unquote(uri), uri)):  # xmlsec1 takes percent signs out of some before it looks
+            words += (f"--url-map:{known_as}", file)
     return tuple(words)
 
 
