@@ -97,14 +97,16 @@ class XmlDocument:
         return cls.read(BytesIO(data), limits=limits)
 
     def elements_by_id(self, wanted: Iterable[str]) -> Mapping[str, tuple[etree._Element, ...]]:
-        """The elements that carry each of these ids, in document order; one pass, whatever the number."""
+        """The elements that carry each of these ids, two at most, in document order; one pass, whatever the number."""
         ids = frozenset(wanted)
         found: dict[str, tuple[etree._Element, ...]] = dict.fromkeys(ids, ())
         if not ids:
             return found
         for element in self.root.iter(etree.Element):
-            if not ids.isdisjoint(element.values()):
-                for name in ids.intersection(value for key, value in element.items() if key in ID_TAGS):
+            if ids.isdisjoint(element.values()):
+                continue
+            for name in ids.intersection(value for key, value in element.items() if key in ID_TAGS):
+                if len(found[name]) < 2:
                     found[name] = (*found[name], element)
         return found
 

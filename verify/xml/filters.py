@@ -14,8 +14,8 @@ or leave out whole elements by their names; all others are refused, and the refe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Final
 
 from lxml import etree
@@ -23,7 +23,7 @@ from lxml import etree
 from verify.xml import names
 from verify.xml.nodes import NodeSet
 
-MAX_LEFT_OUT: Final = 2_000
+MAX_LEFT_OUT: Final = 500
 """Elements that filters select in one document."""
 
 _NCNAME = r"[^\W\d][\w.\-]*"
@@ -40,8 +40,9 @@ _ENVELOPED = re.compile(
     rf"count\(ancestor-or-self::(?P<c>{_NAME})\)"
 )
 _HERE = re.compile(rf"here\(\)/ancestor::(?P<name>{_NAME})\[1\]")
-_PATH = re.compile(rf"(?:(?:/descendant::|/descendant-or-self::node\(\)/|//|/child::|/)(?:\*|{_NAME}))+")
-_STEP = re.compile(rf"(/descendant::|/descendant-or-self::node\(\)/|//|/child::|/)(\*|{_NAME})")
+_DEEP = r"/descendant::|/descendant-or-self::node\(\)/(?:child::)?|//"
+_PATH = re.compile(rf"(?:{_DEEP}|/(?:child::)?)(?:\*|{_NAME})(?:/(?:child::)?(?:\*|{_NAME})){{0,8}}")
+_STEP = re.compile(rf"({_DEEP}|/(?:child::)?)(\*|{_NAME})")
 
 
 class Unsupported(Exception):
@@ -138,32 +139,19 @@ def _all(nodes: NodeSet, tag: str) -> list[etree._Element]:
 
 
 def _walk(element: etree._Element, nodes: NodeSet, path: str) -> Iterable[etree._Element]:
-    """The elements of an absolute path, in document order."""
+    """The elements of an absolute path, in document order. Only its first step may go down more than one level: others
+    would cost more than they are worth."""
     root = nodes.document.root
-    steps = [(axis, "*" if name == "*" else _tag(element, name)) for axis, name in _STEP.findall(path)]
-    axis, name = steps[0]
+    (axis, name), *steps = [(axis, "*" if name == "*" else _tag(element, name)) for axis, name in _STEP.findall(path)]
     deep = axis not in {"/", "/child::"}
-    current: Iterable[etree._Element] = root.iter(_test(name)) if deep else ([root] if _is(root, name) else [])
-    for axis, name in steps[1:]:
-        current = _step(current, name, deep=axis not in {"/", "/child::"})
+    current: Iterable[etree._Element] = root.iter(_test(name)) if deep else [root] if name in {"*", root.tag} else []
+    for _, name in steps:
+        current = chain.from_iterable(one.iterchildren(_test(name)) for one in _bounded(current))
     return current
-
-
-def _step(current: Iterable[etree._Element], name: str, *, deep: bool) -> Iterator[etree._Element]:
-    seen: set[etree._Element] = set()
-    for one in current:
-        for found in one.iterdescendants(_test(name)) if deep else one.iterchildren(_test(name)):
-            if found not in seen:
-                seen.add(found)
-                yield found
 
 
 def _test(name: str) -> str:
     return "{*}*" if name == "*" else name if name.startswith("{") else f"{{}}{name}"
-
-
-def _is(element: etree._Element, name: str) -> bool:
-    return name in {"*", element.tag}
 
 
 def _bounded(elements: Iterable[etree._Element]) -> list[etree._Element]:

@@ -29,7 +29,7 @@ Node = etree._Element | etree._ElementTree
 """An element with its content, or a whole document with what stands beside its root."""
 
 _SLICE = 1 << 22
-_FEW_PREFIXES = 16
+_FEW_LOOKUPS = 256
 _COUNT = etree.XPath("count(descendant-or-self::*)")
 
 
@@ -71,16 +71,19 @@ class NodeSet:
         for apex in self.apexes:
             canonical.write(apex, sink, method=chosen, prefixes=tuple(prefixes), without=self.without)
 
-    def namespace_cost(self) -> int:
-        """What inclusive canonicalisation costs beyond its octets, in octets: for each element, libxml2 looks each prefix
-        in scope up among all the others. Raises DocumentTooComplex where that is hopeless."""
-        prefixes = self.document.prefixes
-        if prefixes <= _FEW_PREFIXES:
+    def namespace_cost(self, method: Method, prefixes: Collection[str]) -> int:
+        """What canonicalisation costs beyond its octets, in octets: for each element, libxml2 looks up each prefix that
+        is rendered for its scope among all that are in scope. Raises DocumentTooComplex where that is hopeless."""
+        if method.exclusive and not prefixes:
             return 0
-        if prefixes > self.document.limits.xml_namespaces:
-            raise DocumentTooComplex(reason="namespaces", count=prefixes)
+        declared = self.document.prefixes
+        if not method.exclusive and declared > self.document.limits.xml_namespaces:
+            raise DocumentTooComplex(reason="namespaces", count=declared)
+        lookups = declared * (len(prefixes) if method.exclusive else declared)
+        if lookups <= _FEW_LOOKUPS:
+            return 0
         elements = sum(cast("float", _COUNT(one)) for one in self.roots)
-        return int(elements) * prefixes**2 // 5
+        return int(elements) * lookups // 5
 
     def texts(self) -> Iterator[str]:
         """All text, in pieces: what base64 is decoded from (XMLDSig §6.6.2)."""

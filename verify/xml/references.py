@@ -37,6 +37,8 @@ _XPOINTER_ID = re.compile(r"""#xpointer\(id\((['"])([^'"]+)\1\)\)""")
 _DEFAULT: Final = METHODS[names.C14N_10]
 """How a node-set becomes octets where no transform says so (XMLDSig §4.4.3.2)."""
 MAX_PREFIXES: Final = 100
+_SELECTED: Final = 4096
+"""What an element that is selected costs, in octets canonicalised."""
 
 
 class Refused(Exception):
@@ -190,6 +192,8 @@ class References:
                 if not isinstance(data, NodeSet) or data.document is not self.document:
                     raise Refused("transform-order")
                 data = nodes = _filtered(step, data, signature=signature)
+                scanned = 0 if uri == names.ENVELOPED else self.document.size // 8
+                self.charge(scanned + _SELECTED * (len(data.without) + len(data.apexes)))
             else:
                 raise Refused("transform-refused")
         return replace(found, data=data, nodes=nodes, only_text=only_text)
@@ -257,8 +261,8 @@ class References:
         return held.getvalue()
 
     def _write(self, octets: Octets, sink: Sink) -> None:
-        if isinstance(octets, Canonical) and not octets.method.exclusive:
-            self.charge(octets.nodes.namespace_cost())
+        if isinstance(octets, Canonical):
+            self.charge(octets.nodes.namespace_cost(octets.method, octets.prefixes))
         octets.write(_Metered(self, sink))
 
     def charge(self, octets: int) -> None:
