@@ -142,4 +142,6 @@ def _without_bom(head: bytes) -> bytes:
     for bom, encoding in _BOMS.items():
         if head.startswith(bom):
             return head[len(bom) :].decode(encoding, "ignore").encode()
+    if encoding := _UNMARKED.get(head[:4], ""):
+        return head.decode(encoding, "ignore").encode()
     return head

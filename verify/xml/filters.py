@@ -73,7 +73,7 @@ def by_xpath(element: etree._Element, nodes: NodeSet, *, signature: etree._Eleme
             raise Unsupported
         return nodes.minus([signature])
     for term in expression.split(" and "):
-        found = _TERM.fullmatch(term.replace(" and ", "and"))
+        found = _TERM.fullmatch(term)
         if found is None:
             raise Unsupported
         chosen = _all(nodes, _named(element, found))
