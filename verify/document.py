@@ -30,6 +30,8 @@ _PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
 _XML_START = re.compile(rb"\s*<(\?[A-Za-z_\x80-\xff]|[A-Za-z_\x80-\xff][\w.\-\x80-\xff]*[\s:>/]|!--|!DOCTYPE)")
 """A declaration or any other processing instruction, an element (whose name may be Vietnamese), a comment, a DTD."""
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_UNMARKED = {b"<\x00?\x00": "utf-16-le", b"\x00<\x00?": "utf-16-be"}
+"""UTF-16 without a mark, which a declaration tells (XML 1.0, annex F.1)."""
 
 
 @dataclass(frozen=True)
