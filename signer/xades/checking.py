@@ -95,15 +95,23 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
     lead, body = len(layout.lead), body_size(layout)
     behind = lead + body + inserted
     end = behind + layout.end - layout.resume
-    whole = absorb(hashlib.sha256(), out, start=0, end=lead + body)
-    outside = absorb(hashlib.sha256(), out, start=lead, end=lead + body) if lead else whole.copy()
+    small = b"".join(chunks(out, start=0, end=end)) if end < FULL_BELOW else None
+
+    def take(state: _Hash, start: int, end: int) -> _Hash:
+        if small is None:
+            return absorb(state, out, start=start, end=end) if end > start else state
+        state.update(small[start:end])
+        return state
+
+    whole = take(hashlib.sha256(), 0, lead + body)
+    outside = take(hashlib.sha256(), lead, lead + body) if lead else whole.copy()
     original = None
     if layout.body == "copied" and not lead:
         original = outside.copy()
         original.update(layout.removed)
-        absorb(original, out, start=behind, end=end)
-    absorb(whole, out, start=lead + body, end=end)
-    absorb(outside, out, start=behind, end=end)
+        take(original, behind, end)
+    take(whole, lead + body, end)
+    take(outside, behind, end)
     return Read(outside.hexdigest(), original.hexdigest() if original else None, whole)
 
 

@@ -54,12 +54,13 @@ class Encoding:
 def encoding_of(head: bytes) -> Encoding:
     """From the first bytes of an XML document. Raises EncodingNotSupported."""
     for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if head.startswith(mark) and not head.startswith(codecs.BOM_UTF32_LE):
+        is_marked = head.startswith(mark) and not head.startswith(codecs.BOM_UTF32_LE)
+        if is_marked or head.startswith("<?".encode(codec)):  # without a mark there is a declaration (XML 1.0 §4.3.3)
             return Encoding(codec, codec, mark, "UTF-16")
     found = _ENCODING.match(head.removeprefix(codecs.BOM_UTF8))
     name = found[1].decode("ascii") if found else "UTF-8"
     if b"\0" in head[:4] or not _ASCII_BASED.fullmatch(name):
-        raise EncodingNotSupported(encoding="UTF-16 or UTF-32" if b"\0" in head[:4] else name[:40])
+        raise EncodingNotSupported(encoding="UTF-32" if b"\0" in head[:4] else name[:40])
     return Encoding("ascii", "latin-1", b"", name)
 
 
@@ -95,13 +96,13 @@ def around(source: BinaryIO, *, size: int) -> Iterator[Placed]:
     Raises EncodingNotSupported.
     """
     encoding = _encoding(source)
-    source.seek(len(encoding.mark))
+    source.seek(0)
     head = source.read(_EDGE)
-    skipped = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    skipped = next((len(mark) for mark in (encoding.mark or codecs.BOM_UTF8,) if head.startswith(mark)), 0)
     found = _BEFORE_ROOT.match(head[skipped:].decode(encoding.view, "replace"))
     if found is None:
         return
-    start = len(encoding.mark) + skipped + len(found[0].encode(encoding.view))
+    start = skipped + len(found[0].encode(encoding.view))
     declaration = "" if encoding.mark else f'<?xml version="1.0" encoding="{encoding.name}"?>'
     lead = encoding.mark + declaration.encode(encoding.codec)
     for _, stop, _ in _root_ends(source, encoding, size=size):
