@@ -2,7 +2,7 @@
 
 1. The signatures are found and must hold; what was signed outside the document must be at hand.
 2. Each has a form with places for evidence, and adding to it breaks nothing else: not another signature that covers it,
-   nor itself. That is tried. A counter-signature that its parent's ArchiveTimeStamp covers is left as it is.
+   nor itself. A counter-signature that its parent's ArchiveTimeStamp covers is left as it is.
 3. Timestamps and validation data, then archive timestamps (`signer.xades.longterm`).
 4. The document is read again: every signature and timestamp that was sound still is, and the new ones are.
 
@@ -29,11 +29,9 @@ from signer.model import LEVELS, Extended, Level
 from signer.xades.contents import ContentMissing
 from signer.xades.countersigning import SignatureCovered
 from signer.xades.longterm import Lift
-from signer.xades.standing import Reading
-from signer.xades.unsigned import Insertion, Tag
+from signer.xades.standing import Reading, Summary
 from verify.found import Evidence
 from verify.gather import EvidenceUnavailable, Gatherer
-from verify.xml.names import XADES_141
 
 
 def extend(
@@ -50,16 +48,17 @@ def extend(
     """Steps 1 to 4 for all signatures of a document, into `out`; with `only_new` nothing is written unless there is
     newer evidence, or a higher level. Raises SignerError, VerifyError; then `out` is to be thrown away."""
     # 1
-    reading = Reading.of(source, detached=detached)
-    _require_sound(reading)
+    lifting = start(source, grounds=grounds, authorities=authorities, detached=detached)
+    before = lifting.reading.summary
+    _require_sound(lifting.reading)
     # 2
-    free = [number for number, one in enumerate(reading.standings) if not one.sealed]
-    lowest = min((reading.standings[number].level for number in free), key=LEVELS.index)
+    free = [number for number, one in enumerate(lifting.reading.standings) if not one.sealed]
+    lowest = _lowest(lifting, free)
     if LEVELS.index(level) < LEVELS.index(lowest) or level == lowest in ("B-B", "B-T"):
         raise LevelNotHigher(level=lowest)
-    require_free(reading, free)
+    for number in free:
+        _require_free(lifting.reading, number)
     # 3
-    lifting = start(reading, grounds=grounds, authorities=authorities)
     try:
         lifting.raise_(free, to=level)
         if level == lowest == "B-LT" and not lifting.added and PENDING not in lifting.warnings:
@@ -72,16 +71,7 @@ def extend(
             raise
         lifting.warnings.append(DEGRADED)
     # 4
-    require_kept(reading, lifting)
-    data = write(lifting, out)
-    return Extended(
-        level=min((lifting.reading.standings[number].level for number in free), key=LEVELS.index),
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
-        timestamp=lifting.timestamp,
-        archive_until=lifting.until,
-        warnings=tuple(lifting.warnings),
-    )
+    return _finish(lifting, before, out=out, numbers=free)
 
 
 def lift(
@@ -96,11 +86,11 @@ def lift(
 ) -> Extended:
     """The signature with this Id, which was just made and has its timestamp, in `out`; earlier ones whose evidence was
     late come along. B-LTA needs what was signed beside the document. Raises ContentMissing, EvidenceUnavailable, TimestampUnavailable, SelfCheckFailed."""
-    reading = Reading.of(out, detached=detached)
-    (own,) = (number for number, one in enumerate(reading.standings) if one.id == id_)
-    if to == "B-LTA" and reading.standings[own].found.integrity.failure == "SIGNED_DATA_NOT_FOUND":
+    lifting = start(out, grounds=grounds, authorities=authorities, detached=detached)
+    before = lifting.reading.summary
+    (own,) = (number for number, one in enumerate(before) if one[0] == id_)
+    if to == "B-LTA" and before[own][1].failure == "SIGNED_DATA_NOT_FOUND":
         raise ContentMissing(id=id_)
-    lifting = start(reading, grounds=grounds, authorities=authorities)
     try:
         lifting.raise_([own, *_late(lifting, besides=own)], to=to)
         if to == "B-LTA":
@@ -109,20 +99,13 @@ def lift(
         if not allow_degraded:
             raise
         lifting.warnings.append(DEGRADED)
-    require_kept(reading, lifting)
-    data = write(lifting, out)
-    return Extended(
-        level=lifting.reading.standings[own].level,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
-        timestamp=lifting.timestamp,
-        archive_until=lifting.until,
-        warnings=tuple(lifting.warnings),
-    )
+    return _finish(lifting, before, out=out, numbers=[own])
 
 
-def start(reading: Reading, *, grounds: Grounds, authorities: Authorities) -> Lift:
+def start(source: BinaryIO, *, grounds: Grounds, authorities: Authorities, detached: Mapping[str, BinaryIO]) -> Lift:
     """A lift of a document, with all evidence and timestamps that it holds."""
+    source.seek(0)
+    reading = Reading.of(source.read(), detached=detached)
     known = Evidence()
     for one in reading.standings:
         known = known.with_(one.found.evidence)
@@ -137,34 +120,36 @@ def start(reading: Reading, *, grounds: Grounds, authorities: Authorities) -> Li
     return Lift(reading, grounds, authorities, gatherer)
 
 
-def require_free(reading: Reading, numbers: Iterable[int]) -> None:
-    """2. Whether something can be added to these signatures without breaking another, or themselves.
-
-    Raises SignatureCovered, SignatureFormNotExtendable, EncodingNotSupported."""
-    nothing = Tag(XADES_141, "AnyValidationData")
-    edits = [Insertion.of(reading.standings[number].element, reading.text).edit([nothing]) for number in numbers]
-    broken = reading.again(reading.text.splice(edits)).lost(reading)
-    if broken is not None:
-        raise SignatureCovered(id=broken)
-
-
-def require_kept(before: Reading, lifting: Lift) -> None:
-    """4. Raises SelfCheckFailed."""
-    after = lifting.reading
-    broken = after.lost(before)
-    if broken is not None:
+def _finish(lifting: Lift, before: Summary, *, out: BinaryIO, numbers: Iterable[int]) -> Extended:
+    """4. The document as it is now, in a file. Raises SelfCheckFailed."""
+    if (broken := lifting.reading.lost(before)) is not None:
         raise SelfCheckFailed("what was sound before is so no longer", id=broken)
-    if not lifting.made <= after.sound:
+    if not lifting.made <= {der for one in lifting.reading.standings for der in one.sound}:
         raise SelfCheckFailed("a new timestamp is not over what it should be")
-
-
-def write(lifting: Lift, out: BinaryIO) -> bytes:
-    """The document as it is now, into a file."""
+    data = lifting.reading.text.data
     out.seek(0)
     out.truncate()
-    out.write(lifting.reading.text.data)
+    out.write(data)
     out.flush()
-    return lifting.reading.text.data
+    return Extended(
+        level=_lowest(lifting, numbers),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        timestamp=lifting.timestamp,
+        archive_until=lifting.until,
+        warnings=tuple(lifting.warnings),
+    )
+
+
+def _lowest(lifting: Lift, numbers: Iterable[int]) -> Level:
+    return min((lifting.reading.standings[number].level for number in numbers), key=LEVELS.index)
+
+
+def _require_free(reading: Reading, number: int) -> None:
+    """2. Raises SignatureCovered, SignatureFormNotExtendable."""
+    standing = reading.standings[number]
+    if (by := reading.covering(standing)) is not None:
+        raise SignatureCovered(id=standing.id, by=by)
 
 
 def _require_sound(reading: Reading) -> None:
@@ -202,7 +187,7 @@ def _late(lifting: Lift, *, besides: int) -> list[int]:
         ):
             continue
         try:
-            require_free(lifting.reading, [number])
+            _require_free(lifting.reading, number)
         except SignerError:
             continue
         if lifting.can_keep(number):

@@ -62,14 +62,17 @@ class Lift:
         Raises TimestampUnavailable, EvidenceUnavailable, EvidenceAgainst."""
         with self._writing() as written:
             for number in numbers:
-                standing = self.reading.standings[number]
-                tags = written[number]
-                # 1
-                if not standing.stamps:
-                    standing = replace(standing, stamps=(self._stamp(standing, "SignatureTimeStamp", tags),))
-                # 2
-                if LEVELS.index(to) >= LEVELS.index("B-LT"):
-                    tags.extend(self._evidence(standing, number))
+                self._raise_one(number, written[number], to=to)
+
+    def _raise_one(self, number: int, tags: list[Tag], *, to: Level) -> None:
+        standing = self.reading.standings[number]
+        # 1
+        if standing.level == "B-B":
+            stamp = self._stamp(standing, "SignatureTimeStamp", tags)
+            standing = replace(standing, stamps=(*standing.stamps, stamp))
+        # 2
+        if LEVELS.index(to) >= LEVELS.index("B-LT"):
+            tags.extend(self._evidence(standing, number))
 
     def can_keep(self, number: int) -> bool:
         """Whether there is evidence for a signature, which has its timestamp, now."""
@@ -81,18 +84,19 @@ class Lift:
 
     def archive(self, numbers: Iterable[int]) -> None:
         """3, counter-signatures first. Raises TimestampUnavailable, TimestampNotTrusted, EvidenceUnavailable."""
-        by_depth = sorted(numbers, key=lambda one: (-self.reading.standings[one].depth, one))
-        for _, group in groupby(by_depth, key=lambda one: self.reading.standings[one].depth):
+        depths = [(-self.reading.standings[number].depth, number) for number in numbers]
+        for _, group in groupby(sorted(depths), key=lambda one: one[0]):
             with self._writing() as written:
-                for number in group:
-                    standing = self.reading.standings[number]
-                    stamp = self._stamp(standing, "ArchiveTimeStamp", written[number])
-                    found = self.gatherer.timestamp(stamp.token).evidence
-                    written[number].extend(
-                        validation_data("TimeStampValidationData", standing.lacks(found), of=stamp.id)
-                    )
-                    end = extending.end_of(stamp.token, self.grounds.policy)
-                    self.until = min((one for one in (self.until, end) if one is not None), default=None)
+                for _, number in group:
+                    self._archive_one(number, written[number])
+
+    def _archive_one(self, number: int, tags: list[Tag]) -> None:
+        standing = self.reading.standings[number]
+        stamp = self._stamp(standing, "ArchiveTimeStamp", tags)
+        found = self.gatherer.timestamp(stamp.token).evidence
+        tags.extend(validation_data("TimeStampValidationData", standing.lacks(found), of=stamp.id))
+        end = extending.end_of(stamp.token, self.grounds.policy)
+        self.until = min((one for one in (self.until, end) if one is not None), default=None)
 
     @contextmanager
     def _writing(self) -> Iterator[dict[int, list[Tag]]]:
@@ -106,10 +110,17 @@ class Lift:
         self._write(written)
 
     def _write(self, written: Mapping[int, Sequence[Tag]]) -> None:
+        if not any(written.values()):
+            return
+        data, detached = self._spliced(written), self.reading.references.detached
+        del self.reading  # two trees of a large document are more than a worker may hold
+        self.reading = Reading.of(data, detached=detached)
+
+    def _spliced(self, written: Mapping[int, Sequence[Tag]]) -> bytes:
         standings, text = self.reading.standings, self.reading.text
-        edits = [Insertion.of(standings[number].element, text).edit(tags) for number, tags in written.items() if tags]
-        if edits:
-            self.reading = self.reading.again(text.splice(edits))
+        return text.splice(
+            Insertion.of(standings[number].element, text).edit(tags) for number, tags in written.items() if tags
+        )
 
     def _evidence(self, standing: Standing, number: int | None) -> Iterator[Tag]:
         """2. Proof for each timestamp, then for the signer; each object once."""

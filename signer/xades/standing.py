@@ -1,6 +1,6 @@
 """The signatures of an XML document as they are found: what lifts them needs to know of each, read anew after each step.
 
-    reading = Reading.of(file, detached={})
+    reading = Reading.of(data, detached={})
     reading.standings[0].level, reading.standings[0].digest
 
 It judges nothing: what is sound here is what `verify.xml` finds to be, before anybody is trusted.
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from io import BytesIO
 from typing import BinaryIO, Final
 
 from lxml import etree
@@ -22,11 +21,12 @@ from signer.model import Level
 from signer.xades.splicing import Text
 from signer.xades.unsigned import SignatureFormNotExtendable, is_sealed, qualifying
 from verify.document import Limits
-from verify.found import Evidence, FoundSignature
+from verify.found import Evidence, FoundSignature, Integrity
 from verify.timestamp import TimestampToken
 from verify.xml import names, signatures
 from verify.xml.document import XmlDocument
-from verify.xml.references import References
+from verify.xml.nodes import NodeSet
+from verify.xml.references import Reference, References
 from verify.xml.texts import octets
 from verify.xml.timestamps import Datum, Subject
 
@@ -75,7 +75,7 @@ class Standing:
     @property
     def level(self) -> Level:
         """By what is there, whatever the profile is called (EN 319 132-1 §6)."""
-        if not self.stamps:
+        if all(one.is_archive for one in self.stamps):
             return "B-B"
         kept = self.found.kept_at
         if kept is None:
@@ -107,58 +107,71 @@ class Standing:
         return without(evidence, self.found.carried.with_(tokens))
 
 
+Summary = tuple[tuple[str, Integrity, bytes, frozenset[bytes]], ...]
+"""Of each signature: its id, what it came to, its value, and its sound timestamps."""
+
+
 @dataclass(frozen=True)
 class Reading:
-    """A document as it is at one time."""
+    """A document as it is at one time; a large one is let go of before it is read anew."""
 
     text: Text
-    document: XmlDocument
+    references: References
     standings: tuple[Standing, ...]
     has_unreadable: bool
-    detached: Mapping[str, BinaryIO]
 
     @classmethod
-    def of(cls, file: BinaryIO, *, detached: Mapping[str, BinaryIO]) -> Reading:
+    def of(cls, data: bytes, *, detached: Mapping[str, BinaryIO]) -> Reading:
         """Raises VerifyError, EncodingNotSupported."""
-        document = XmlDocument.read(file, limits=Limits())
-        file.seek(0)
-        text = Text.of(file.read(), document.tree.docinfo.encoding)
-        findings = signatures.find_in(document, detached=detached)
-        standings = tuple(
-            _standing(found, element) for found, element in zip(findings.signatures, document.signatures(), strict=True)
+        document = XmlDocument.parse(data, limits=Limits())
+        references = References(document, detached)
+        findings = signatures.find_in(references)
+        pairs = zip(findings.signatures, document.signatures(), strict=True)
+        return cls(
+            text=Text.of(data, document.tree.docinfo.encoding),
+            references=references,
+            standings=tuple(_standing(found, element) for found, element in pairs),
+            has_unreadable=any(one.code == "SIGNATURE_UNREADABLE" for one in findings.warnings),
         )
-        has_unreadable = any(one.code == "SIGNATURE_UNREADABLE" for one in findings.warnings)
-        return cls(text, document, standings, has_unreadable, detached)
 
-    def again(self, data: bytes) -> Reading:
-        """The document after a step."""
-        return Reading.of(BytesIO(data), detached=self.detached)
+    def followed(self, standing: Standing) -> tuple[Reference, ...]:
+        """What the signature refers to, in the order of its ds:SignedInfo."""
+        signed_info = standing.element.find(names.tag("ds", "SignedInfo"))
+        return self.references.of(signed_info, signature=standing.element) if signed_info is not None else ()
 
     def subject(self, standing: Standing) -> Subject:
         """The signature as its timestamps see it."""
-        signed_info = standing.element.find(names.tag("ds", "SignedInfo"))
-        assert signed_info is not None  # it is intact
-        references = References(self.document, self.detached)
-        followed = references.of(signed_info, signature=standing.element)
-        data = [Datum(partial(references.write, one), id=one.id, target=one.target) for one in followed]
+        data = [
+            Datum(partial(self.references.write, one), id=one.id, target=one.target) for one in self.followed(standing)
+        ]
         return Subject(standing.element, data=data, unsigned=_unsigned(standing.element))
 
-    @property
-    def sound(self) -> frozenset[bytes]:
-        """All sound timestamps of the document, by their octets."""
-        return frozenset(der for one in self.standings for der in one.sound)
+    def covering(self, standing: Standing) -> str | None:
+        """The id of a signature that is over the unsigned properties of this one: itself, or another."""
+        place = qualifying(standing.element)
+        for other in self.standings:
+            manifests = (
+                one
+                for held in other.element.iterchildren(names.tag("ds", "Object"))
+                for one in held.iterchildren(names.tag("ds", "Manifest"))
+            )
+            listed = (one for manifest in manifests for one in self.references.of(manifest, signature=other.element))
+            for one in (*self.followed(other), *listed):
+                if one.nodes is not None and _holds(one.nodes, place):
+                    return other.id
+        return None
 
-    def lost(self, before: Reading) -> str | None:
+    @property
+    def summary(self) -> Summary:
+        return tuple((one.id, one.found.integrity, one.found.value, one.sound) for one in self.standings)
+
+    def lost(self, before: Summary) -> str | None:
         """The id of a signature that was better before: it, or one of its timestamps, is no longer what it was."""
-        if len(self.standings) != len(before.standings):
+        if len(self.standings) != len(before):
             return ""
-        for old, new in zip(before.standings, self.standings, strict=True):
-            if (
-                new.found.integrity != old.found.integrity
-                or new.found.value != old.found.value
-                or not old.sound <= new.sound
-            ):
-                return old.id
+        for (id_, integrity, value, sound_), now in zip(before, self.standings, strict=True):
+            if (integrity, value) != (now.found.integrity, now.found.value) or not sound_ <= now.sound:
+                return id_
         return None
 
 
@@ -170,6 +183,12 @@ def without(evidence: Evidence, held: Evidence) -> Evidence:
             for kind in ("certificates", "crls", "ocsps")
         )
     )
+
+
+def _holds(nodes: NodeSet, element: etree._Element) -> bool:
+    """Whether the element is among the nodes, and not left out of them."""
+    around = {element, *element.iterancestors()}
+    return not around.isdisjoint(nodes.roots) and around.isdisjoint(nodes.without)
 
 
 def _standing(found: FoundSignature, element: etree._Element) -> Standing:

@@ -49,21 +49,22 @@ def find(
     VerifyError when the document cannot be read."""
     for one in detached.values():
         check_size(one, limits=limits)
-    return find_in(XmlDocument.read(file, limits=limits), detached=detached)
+    return find_in(References(XmlDocument.read(file, limits=limits), detached))
 
 
-def find_in(document: XmlDocument, *, detached: Mapping[str, BinaryIO] = _NO_DETACHED) -> Findings:
+def find_in(references: References) -> Findings:
     """The same for a document that was read, of which somebody needs the elements as well; in document order."""
+    document, detached = references.document, references.detached
     elements = list(document.signatures())
-    reading = _Reading(document, References(document, detached), proofs.places(elements), _names(elements))
+    reading = _Reading(document, references, proofs.places(elements), _names(elements))
     signatures: list[FoundSignature] = []
     warnings: list[Warning_] = []
     used: set[str] = set()
     for element in elements:
-        found, references, noted = reading.signature(element)
+        found, followed, noted = reading.signature(element)
         signatures.append(found)
         warnings.extend(noted)
-        used.update(one.source.name for one in references if isinstance(one.source, Detached))
+        used.update(one.source.name for one in followed if isinstance(one.source, Detached))
     warnings.extend(Warning_("DETACHED_NOT_SIGNED", {"name": name}) for name in detached if name not in used)
     return Findings(tuple(signatures), (), tuple(warnings))
 
