@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 from lxml import etree
@@ -146,7 +146,7 @@ def _walk(element: etree._Element, nodes: NodeSet, path: str) -> Iterable[etree.
     deep = axis not in {"/", "/child::"}
     current: Iterable[etree._Element] = root.iter(_test(name)) if deep else [root] if name in {"*", root.tag} else []
     for _, name in steps:
-        current = chain.from_iterable(one.iterchildren(_test(name)) for one in _bounded(current))
+        current = [child for one in _bounded(current) for child in one.iterchildren(_test(name))]
     return current
 
 
