@@ -1,4 +1,4 @@
-"""A whole life of a small document, in memory, before the fork server forks: signed, archived, judged, rendered.
+"""A whole life of a small PDF and a small XML, in memory, before the fork server forks: signed, archived, judged, rendered.
 
 Libraries import and read files at their first use; behind the lock-down that fails. So everything is used once here,
 with keys made for the purpose and thrown away. Not a test of the core; but a core that cannot do this is not started.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -29,6 +29,7 @@ from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
 from signer.model import Anchor, FieldPlan, Place, SignatureValue, SignOrder, Stamp
+from signer.xades.plan import DetachedContent, XmlPlan
 from verify import dissection, engine
 from verify.document import Limits
 from verify.fetcher import FetchFailed, FetchRequest
@@ -38,6 +39,7 @@ from verify.trust import Trust
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _DAY = timedelta(days=1)
 _TSA = "http://tsa.invalid/"
+_NONE: Mapping[str, BinaryIO] = {}
 
 
 class WarmUpFailed(Exception):
@@ -98,11 +100,40 @@ def run(policy: Policy) -> None:
     engine.judge_certificate(
         signer.der, chain=(), trust=trust, policy=policy, at=now, fetcher=answers, purpose="signing"
     )
+    _try_xml(signer, answers=answers, grounds=Grounds(trust, policy, now))
     dissection.cuts(BytesIO(document), limits=Limits())
     dissection.speaks(trust.ocsps, trust.crls, pairs=((signer.der, root.der),))
     rendering.render(BytesIO(document), page=1, longest=64)
     shown = tuple(Portrayed(one.id, end=len(document), compare=True) for one in report.signatures)
     portraits.portray(BytesIO(document), order=Portray(shown, longest=64))
+
+
+def _try_xml(signer: _Identity, *, answers: _Answers, grounds: Grounds) -> None:
+    """An XML document signed at B-LTA with a file beside it, judged and taken apart; raises WarmUpFailed."""
+    order = SignOrder(
+        certificate=signer.der,
+        chain=(),
+        mechanism=signer.mechanism,
+        signing_time=grounds.at,
+        format="XAdES",
+        level="B-LTA",
+        timestamp_authorities=(_TSA,),
+        xml=XmlPlan(detached=(DetachedContent("a.bin"),), roles=("Ký thử",), canonicalization="inclusive"),
+    )
+    detached: dict[str, BinaryIO] = {"a.bin": BytesIO(b"Kyso")}
+    document = _made(b'<a xml:lang="vi">Kyso</a>', order, signer, answers=answers, grounds=grounds, detached=detached)
+    report = engine.judge(
+        BytesIO(document),
+        name="sample.xml",
+        trust=grounds.trust,
+        policy=grounds.policy,
+        at=grounds.at,
+        fetcher=answers,
+        detached=detached,
+    )
+    if [one.level for one in report.signatures if one.intact] != ["XAdES-BASELINE-LTA"]:
+        raise WarmUpFailed(report.verdict)
+    dissection.nodes(BytesIO(document), limits=Limits())
 
 
 def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: Grounds) -> bytes:
@@ -122,13 +153,28 @@ def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: G
         reason="Ký thử",
         timestamp_authorities=(_TSA,),
     )
+    return _made(document, order, signer, answers=answers, grounds=grounds)
+
+
+def _made(
+    document: bytes,
+    order: SignOrder,
+    signer: _Identity,
+    *,
+    answers: _Answers,
+    grounds: Grounds,
+    detached: Mapping[str, BinaryIO] = _NONE,
+) -> bytes:
+    """The document, signed and completed."""
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as out:
         source.write(document)
         source.flush()
         digest = hashlib.sha256(document).hexdigest()
-        prepared = pipeline.prepare(_binary(source), order, out=_binary(out), original_sha256=digest, nonce=1)
+        prepared = pipeline.prepare(
+            _binary(source), order, out=_binary(out), original_sha256=digest, nonce=1, detached=detached
+        )
         value = SignatureValue(signer.sign(prepared.tbs), signer.mechanism)
-        pipeline.complete(prepared, value, out=_binary(out), fetcher=answers, grounds=grounds)
+        pipeline.complete(prepared, value, out=_binary(out), fetcher=answers, grounds=grounds, detached=detached)
         out.seek(0)
         return out.read()
 
