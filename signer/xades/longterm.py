@@ -27,6 +27,7 @@ from signer import timestamp as timestamps
 from signer.errors import TimestampUnavailable
 from signer.extending import PENDING, Authorities, Grounds
 from signer.model import LEVELS, Level
+from signer.xades.splicing import Edit
 from signer.xades.standing import Reading, Stamp, Standing, without
 from signer.xades.unsigned import Insertion, Tag, timestamp, validation_data, values
 from verify.found import Evidence
@@ -112,15 +113,15 @@ class Lift:
     def _write(self, written: Mapping[int, Sequence[Tag]]) -> None:
         if not any(written.values()):
             return
-        data, detached = self._spliced(written), self.reading.references.detached
-        del self.reading  # two trees of a large document are more than a worker may hold
+        edits, text, detached = self._edits(written), self.reading.text, self.reading.references.detached
+        del self.reading  # a worker has room for one tree of a large document, and for its octets once beside it
+        data = text.splice(edits)
+        del text
         self.reading = Reading.of(data, detached=detached)
 
-    def _spliced(self, written: Mapping[int, Sequence[Tag]]) -> bytes:
+    def _edits(self, written: Mapping[int, Sequence[Tag]]) -> list[Edit]:
         standings, text = self.reading.standings, self.reading.text
-        return text.splice(
-            Insertion.of(standings[number].element, text).edit(tags) for number, tags in written.items() if tags
-        )
+        return [Insertion.of(standings[number].element, text).edit(tags) for number, tags in written.items() if tags]
 
     def _evidence(self, standing: Standing, number: int | None) -> Iterator[Tag]:
         """2. Proof for each timestamp, then for the signer; each object once."""
