@@ -13,6 +13,13 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+
+def _where_given(name: str, column: str) -> sa.Index:
+    """An index without the rows that have no value there: most changes of the table leave it alone."""
+    given = sa.text(f"{column} IS NOT NULL")
+    return sa.Index(name, column, sqlite_where=given, postgresql_where=given)
+
+
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """A 64-bit whole number; on SQLite the only type that makes a primary key the row's own address."""
 
@@ -29,9 +36,9 @@ ledger = sa.Table(
     sa.Column("document", sa.Text),
     sa.Column("key", sa.Text),
     sa.Column("caller", sa.Text),
-    sa.Index("ledger_intent", "intent"),
+    _where_given("ledger_intent", "intent"),
     sa.Index("ledger_signature", "signature"),
-    sa.Index("ledger_document", "document"),
+    _where_given("ledger_document", "document"),
 )
 
 ledger_head = sa.Table(
@@ -65,7 +72,7 @@ signature = sa.Table(
     sa.Column("signed_sha256", sa.Text),  # of the signed document, so that its successor finds it
     sa.Column("continued_by", sa.Text),  # the signature that was built on this one's document
     sa.Index("signature_ledger_number", "ledger_number"),
-    sa.Index("signature_signed_sha256", "signed_sha256"),
+    _where_given("signature_signed_sha256", "signed_sha256"),
     # Few records are unfinished at any moment: the indexes that recovery reads stay small.
     sa.Index(
         "signature_unfinished",
