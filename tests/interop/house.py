@@ -16,8 +16,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,13 +78,15 @@ class House:
     pki: Pki
     desk: dict[str, tuple[Signer, Entity]] = field(default_factory=dict)
 
-    def sign(self, case: Case, document: Path, out: Path, **more: object) -> None:
-        """Sign `document` as the case says. Raises Refused."""
+    def sign(
+        self, case: Case, document: Path, out: Path, *, beside: Mapping[str, Path] | None = None, **more: object
+    ) -> None:
+        """Sign `document` as the case says, with detached contents `beside` it by name. Raises Refused."""
         order: dict[str, object] = {"level": case.level, "mechanism": case.algorithm.mechanism, **more}
         if case.path == "server":
-            answer = self._post(document, {"key": case.algorithm.kind, **order})
+            answer = self._post(document, {"key": case.algorithm.kind, **order}, beside)
         else:
-            answer = self._in_two_phases(document, case.algorithm, order)
+            answer = self._in_two_phases(document, case.algorithm, order, beside)
         out.write_bytes(self.client.get(answer["document"]).raise_for_status().content)
 
     def extend(self, document: Path, out: Path, level: str) -> None:
@@ -95,15 +97,18 @@ class House:
             raise Refused(answer)
         out.write_bytes(answer.content)
 
-    def verify(self, document: Path) -> dict[str, object]:
-        """The report by which Kyso judges a file itself."""
-        with document.open("rb") as file:
-            return self.client.post("/v1/verifications", files={"document": file}).raise_for_status().json()
+    def verify(self, document: Path, *, beside: Mapping[str, Path] | None = None) -> dict[str, object]:
+        """The report by which Kyso judges a file itself, given detached contents by name."""
+        with ExitStack() as held:
+            files = _parts(held, document, beside)
+            return self.client.post("/v1/verifications", files=files).raise_for_status().json()
 
-    def _in_two_phases(self, document: Path, algorithm: Algorithm, order: dict[str, object]) -> dict[str, str]:
+    def _in_two_phases(
+        self, document: Path, algorithm: Algorithm, order: dict[str, object], beside: Mapping[str, Path] | None
+    ) -> dict[str, str]:
         hand, certificate = self.desk[algorithm.kind]
         whose = {"certificate": pem(certificate), "chain": [pem(self.pki.issuing)]}
-        prepared = self._post(document, {**whose, **order})
+        prepared = self._post(document, {**whose, **order}, beside)
         value = hand.sign(base64.b64decode(prepared["tbs"]), algorithm.mechanism)
         body = {"value": base64.b64encode(value).decode(), "algorithm": prepared["algorithm"]}
         answer = self.client.put(f"/v1/signatures/{prepared['id']}/value", json=body)
@@ -111,14 +116,22 @@ class House:
             raise Refused(answer)
         return answer.json()
 
-    def _post(self, document: Path, order: dict[str, object]) -> dict[str, str]:
-        with document.open("rb") as file:
+    def _post(self, document: Path, order: dict[str, object], beside: Mapping[str, Path] | None) -> dict[str, str]:
+        with ExitStack() as held:
+            files = _parts(held, document, beside)
             answer = self.client.post(
-                "/v1/signatures", files={"document": file}, data={"order": json.dumps({"fork": True, **order})}
+                "/v1/signatures", files=files, data={"order": json.dumps({"fork": True, **order})}
             )
         if answer.status_code >= 400:
             raise Refused(answer)
         return answer.json()
+
+
+def _parts(held: ExitStack, document: Path, beside: Mapping[str, Path] | None) -> list[tuple[str, object]]:
+    """The files of a multipart request, open until `held` closes."""
+    parts = [("document", (document.name, held.enter_context(document.open("rb"))))]
+    parts += [("detached", (name, held.enter_context(path.open("rb")))) for name, path in (beside or {}).items()]
+    return parts
 
 
 @contextmanager
