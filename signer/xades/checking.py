@@ -5,11 +5,13 @@ Like `signer.selfcheck`, for XML: it takes the output file alone, and is no vali
 1. the file is what was prepared, with value and timestamp in their places, no byte more; what stands outside the
    signature is what the digests were taken from, and the original where the signature was put into it;
 2. the signature, read from the file: its canonical SignedInfo is what was signed;
-3. its digests: of the signed properties, and in files below FULL_BELOW of everything that is in the file;
-4. its value verifies with the certificate's key, and the certificate is there;
+3. its digests: of the signed properties, and where more was signed than the whole document, of everything that the
+   references of a file below FULL_BELOW name, as `verify.xml` follows them;
+4. its value is the one that was verified with the certificate's key, and the certificate is there;
 5. the level is what was promised: a timestamp over the value from B-T on.
 
-Of a larger file only the signature is parsed again: what the digests were taken from is known by its SHA-256.
+The document itself is mostly not parsed again: its digest was taken from an output with these very octets outside the
+signature (their SHA-256 is known), and the signature is left out of that digest.
 """
 
 from __future__ import annotations
@@ -22,14 +24,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lxml import etree
 
-from signer.cms import verify_value
 from signer.errors import SelfCheckFailed, SignerError
 from signer.model import Prepared
 from signer.selfcheck import absorb, chunks, require
 from signer.xades.markup import METHODS
 from signer.xades.placing import body_size
 from signer.xades.plan import XmlLayout, XmlPlan
-from signer.xades.signed import SignerText
 from verify import timestamp as tokens
 from verify.document import Limits
 from verify.errors import VerifyError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 FULL_BELOW = 256 * 1024
-"""Files smaller than this are parsed and digested again as a whole."""
+"""Files smaller than this are parsed and digested again as a whole, unless nothing but the document was signed."""
 
 _ELSEWHERE = {"detached-missing"}
 """Files beside the document: they were digested when it was prepared."""
@@ -116,16 +116,19 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
 
 
 def examine(out: BinaryIO, prepared: Prepared, *, value: str, unsigned: str, stamped: bool) -> _Hash:
-    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's running SHA-256."""
+    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's running SHA-256.
+
+    `value` (base64) was verified over `prepared.tbs`; `unsigned` is markup."""
     try:
-        return _examine(out, prepared, Expected.of(prepared, value=value, unsigned=unsigned), stamped=stamped)
+        expected = Expected.of(prepared, value=value, unsigned=unsigned)
+        return _examine(out, prepared, expected, value=value, stamped=stamped)
     except SelfCheckFailed:
         raise
     except (SignerError, VerifyError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
         raise SelfCheckFailed(f"{type(error).__name__}: {error}") from error
 
 
-def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
+def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: str, stamped: bool) -> _Hash:
     layout, order = layout_of(prepared), prepared.order
     plan = order.xml or XmlPlan()
     # 1. nothing but what was prepared
@@ -141,9 +144,8 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     require(found.original in (None, prepared.original_sha256), step=1)
 
     # 2. the signature as a reader finds it
-    is_full = size < FULL_BELOW or plan.canonicalization != "exclusive"
-    document = XmlDocument.read(out, limits=Limits()) if is_full else _alone(lead + inserted, layout)
-    (signature,) = (one for one in document.signatures() if one.get("Id") == prepared.field)
+    document = XmlDocument.read(out, limits=Limits()) if _reads_all(plan, size=size) else None
+    signature = _alone(lead + inserted, layout) if document is None else _named(document, prepared.field)
     method = canonical.METHODS[METHODS[plan.canonicalization]]
     signed_info = _only(signature, names.tag("ds", "SignedInfo"))
     require(canonical.canonical(signed_info, method=method) == prepared.tbs, step=2)
@@ -155,15 +157,12 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     stated = [b64decode(one.text or "") for one in signed_info.iter(names.tag("ds", "DigestValue"))]
     require(stated[-1] == hashlib.new(prepared.digest_algorithm, properties).digest(), step=3)
     require(stated[0] == prepared.document_digest, step=3)
-    if is_full:
+    if document is not None:
         found_references = References(document).of(signed_info, signature=signature)
         require(all(one.matched or one.reason in _ELSEWHERE for one in found_references), step=3)
 
     # 4. the value
-    text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
-    value_element = _only(signature, names.tag("ds", "SignatureValue"))
-    value = text.from_xml(b64decode(value_element.text or ""))
-    verify_value(text.cms.public_key, value, tbs=prepared.tbs, mechanism=order.mechanism)
+    require(_only(signature, names.tag("ds", "SignatureValue")).text == value, step=4)
     certificates = _only(signature, f"{names.tag('ds', 'KeyInfo')}/{names.tag('ds', 'X509Data')}")
     require(b64decode(certificates[0].text or "") == order.certificate, step=4)
 
@@ -179,11 +178,21 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     return found.whole
 
 
-def _alone(octets: bytes, layout: XmlLayout) -> XmlDocument:
-    """The signature without what it was put into, or without what it holds."""
+def _reads_all(plan: XmlPlan, *, size: int) -> bool:
+    is_plain = plan.packaging == "enveloped" and not (plan.elements or plan.detached or plan.countersign)
+    return plan.canonicalization != "exclusive" or (size < FULL_BELOW and not is_plain)
+
+
+def _named(document: XmlDocument, name: str) -> etree._Element:
+    (found,) = (one for one in document.signatures() if one.get("Id") == name)
+    return found
+
+
+def _alone(octets: bytes, layout: XmlLayout) -> etree._Element:
+    """The signature without what it was put into, or without what it holds: octets that we wrote."""
     text = octets.decode("latin-1" if layout.encoding == "ascii" else layout.encoding)
     start, end = text.index("<ds:Signature "), text.rindex("</ds:Signature>")
-    return XmlDocument.parse((text[start:end] + "</ds:Signature>").encode(), limits=Limits())
+    return etree.fromstring((text[start:end] + "</ds:Signature>").encode(), etree.XMLParser(resolve_entities=False))
 
 
 def _only(element: etree._Element, path: str) -> etree._Element:

@@ -1,7 +1,9 @@
 """The output file with zeros where digests and value will stand, parsed: what is signed is read from here.
 
-output = write(draft, source, out=out)       # parsed; the signature stands where it was put
-laid = fill_in(draft, output, digests=digests, out=out)
+    output = write(draft, source, out=out)       # parsed; the signature stands where it was put
+    laid = fill_in(draft, output, source, digests=digests, out=out)
+
+Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades.markup`'s and `signer.xades.signed`'s.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from verify.document import Kind, Limits
 from verify.errors import DocumentBroken
 from verify.xml import names
 from verify.xml.document import XmlDocument
+
+SMALL = 1 << 20
+"""Documents smaller than this are laid out in memory, and written once."""
 
 
 class NoPlaceForSignature(SignerError):
@@ -163,14 +168,18 @@ class Output:
 
 
 def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
-    """Lay out `out` with zeros and read it. Raises NoPlaceForSignature, EncodingNotSupported and what reading raises."""
+    """Lay out the output with zeros and read it. Raises NoPlaceForSignature, EncodingNotSupported and what reading raises."""
     blank = draft.blank()
     limits = Limits()
     for placed in draft.places(source):
         laid = Laid.of(placed, blank, is_around=draft.is_around)
-        placing.lay_out(source, laid.layout, appended=laid.appended, out=out)
         try:
-            document = XmlDocument.read(out, limits=limits)
+            if draft.size < SMALL:
+                octets = placing.assembled(source, laid.layout, appended=laid.appended)
+                document = XmlDocument.parse(octets, limits=limits)
+            else:
+                placing.lay_out(source, laid.layout, appended=laid.appended, out=out)
+                document = XmlDocument.read(out, limits=limits)
         except DocumentBroken:
             continue  # not the end of the root after all, or the document is broken: then it says so below
         signature = _found(document, draft)
@@ -181,10 +190,15 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
     raise NoPlaceForSignature
 
 
-def fill_in(draft: Draft, output: Output, *, digests: Sequence[str], out: BinaryIO) -> Laid:
-    """Write the digests (base64) into `out`, in the place of zeros."""
+def fill_in(draft: Draft, output: Output, source: BinaryIO, *, digests: Sequence[str], out: BinaryIO) -> Laid:
+    """Write the output with the digests (base64) in the place of zeros."""
     laid = Laid.of(output.placed, draft.signature(digests), is_around=draft.is_around)
     out.seek(0)
+    if draft.size < SMALL:
+        out.write(placing.assembled(source, laid.layout, appended=laid.appended))
+        out.truncate()
+        out.flush()
+        return laid
     out.write(laid.layout.lead)
     out.seek(len(laid.layout.lead) + placing.body_size(laid.layout))
     out.write(laid.appended)

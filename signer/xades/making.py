@@ -88,7 +88,7 @@ def prepare(
     properties = canonical.canonical(output.properties, method=method)
     written = [b64encode(one).decode("ascii") for one in (*found, hashlib.new(algorithm, properties).digest())]
     tbs = canonical.canonical(output.signed_info(written), method=method)
-    laid = drafting.fill_in(draft, output, digests=written, out=out)
+    laid = drafting.fill_in(draft, output, source, digests=written, out=out)
     read = checking.read(out, laid.layout, inserted=len(laid.appended))
     if (read.original or sha256_of(source, size=admitted.size)) != original_sha256:
         raise PreparedMismatch

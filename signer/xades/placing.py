@@ -171,6 +171,15 @@ def lay_out(source: BinaryIO, layout: XmlLayout, *, appended: bytes, out: Binary
     out.flush()
 
 
+def assembled(source: BinaryIO, layout: XmlLayout, *, appended: bytes) -> bytes:
+    """The same in memory, for what is small."""
+    source.seek(0)
+    data = source.read()
+    body = data[layout.start : layout.at]
+    body = {"copied": body, "base64": b64encode(body) if layout.body == "base64" else b"", "none": b""}[layout.body]
+    return b"".join((layout.lead, body, appended, data[layout.resume : layout.end]))
+
+
 def _copy(source: BinaryIO, out: BinaryIO, *, start: int, end: int) -> None:
     """The kernel copies, and shares blocks where the file system can."""
     out.flush()

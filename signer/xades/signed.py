@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from signer import der
 from signer.cms import SignedDataTemplate
@@ -82,15 +82,6 @@ class SignerText:
             return value
         half = self.value_size // 2
         return b"".join(number.to_bytes(half, "big") for number in decode_dss_signature(value))
-
-    def from_xml(self, value: bytes) -> bytes:
-        """The other way round. Raises ValueError."""
-        if len(value) != self.value_size:
-            raise ValueError("a signature value of another length")
-        if not self.cms.mechanism.startswith("ecdsa"):
-            return value
-        half = self.value_size // 2
-        return encode_dss_signature(*(int.from_bytes(part, "big") for part in (value[:half], value[half:])))
 
 
 def properties(order: SignOrder, plan: XmlPlan, text: SignerText, ids: Ids, *, contents: Sequence[Content]) -> str:
