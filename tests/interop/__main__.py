@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.interop import corpus, extensions, foreign_xml, matrix, pdfa, permissions, ten_signers
+from tests.interop import corpus, extensions, foreign_xml, matrix, pdfa, permissions, ten_signers, xml_matrix
 from tests.interop.commands import Setting, main
 
 TABLES = {
@@ -22,6 +22,7 @@ TABLES = {
     "What former signers forbid": permissions.table,
     "PDF/A by veraPDF": pdfa.table,
     "Every PDF of the corpus": corpus.table,
+    "XML: level × packaging × algorithm × path": xml_matrix.table,
     "Every XML of the corpus by DSS": foreign_xml.table,
 }
 
