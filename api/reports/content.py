@@ -29,6 +29,8 @@ Tone = Literal["good", "bad", "unsure", "plain"]
 
 MOST = 100
 """Signatures that are told one by one; a hostile document may hold many more."""
+DEEPEST = 3
+"""Signatures on signatures that are moved in."""
 PLACES = 8
 """Places of changes that are named."""
 CHANGED = ("suspicious", "forbidden")
@@ -63,6 +65,8 @@ class Signature:
     verdict: str
     sentence: str
     meaning: str
+    depth: int
+    """How many signatures it stands in: 0 for one of the document, 1 for one that confirms such a signature."""
     lines: tuple[Line, ...]
     timestamps: tuple[Line, ...]
 
@@ -160,16 +164,25 @@ def _signature(one: SignatureReport, report: Report, *, labels: dict[str, str], 
     tables = locale.words(language)
     verdict = tables["verdicts"][one.indication]
     passed = one.indication == "TOTAL_PASSED"
-    code = "TOTAL_PASSED" if passed else render.reason_code(one)
+    code = xml.passed_code(one) if passed else render.reason_code(one)
     return Signature(
         heading=heading(one, labels=labels, words=tables["report"]),
         tone=TONES[one.indication],
         verdict=verdict,
         sentence="" if passed else _capital(render.reason(one, language=language)) + ".",
         meaning=tables["advice"].get(code) or tables["advice"]["GENERIC"],
+        depth=_depth(one, report),
         lines=tuple(lines_of(one, now=report.validated_at, language=language)),
         timestamps=tuple(timestamp_lines(one.timestamps, language=language)),
     )
+
+
+def _depth(one: SignatureReport, report: Report) -> int:
+    above = {each.id: each.parent for each in report.signatures}
+    depth, parent = 0, one.parent
+    while parent is not None and depth < DEEPEST:
+        depth, parent = depth + 1, above.get(parent)
+    return depth
 
 
 def lines_of(one: SignatureReport, *, now: datetime, language: Language) -> Iterator[Line]:
@@ -188,6 +201,8 @@ def lines_of(one: SignatureReport, *, now: datetime, language: Language) -> Iter
         yield Line(words["covers"], covered, "plain" if one.scope == "FULL" or one.parent is not None else "unsure")
     elif one.scope == "PARTIAL":
         yield Line(words["integrity"], words["integrity_partial"], "unsure")
+    if (missing := xml.missing(one, language=language)) is not None:
+        yield Line(words["missing"], missing, "unsure")
     for label, value in xml.claims(one, language=language):
         yield Line(label, value)
     if one.signer is not None:

@@ -44,7 +44,8 @@ def _parts(one: SignatureReport, covered: str, words: Mapping[str, str]) -> Iter
         if uri is None:
             yield words["covers_unnamed"]
         elif uri in ("", "#xpointer(/)"):
-            yield words["covers_all" if one.scope == "FULL" else "covers_most"]
+            whole = one.scope == "FULL" or "/" in covered.split(", ")
+            yield words["covers_all" if whole else "covers_most"]
         elif not str(uri).startswith("#"):
             yield words["covers_file"].format(name=_short(unquote(str(uri))))
         elif (name := _element(str(uri), covered)) is not None:
@@ -56,6 +57,30 @@ def _element(uri: str, covered: str) -> str | None:
     """How the reader calls the element of a reference, if it is content and not a part of the signature itself."""
     target = uri.removeprefix("#xpointer(id(").removesuffix("))").strip("'\"") if "xpointer" in uri else uri[1:]
     return next((one for one in covered.split(", ") if one.split(" - ")[0].endswith(f"#{target}")), None)
+
+
+def missing(one: SignatureReport, *, language: Language) -> str | None:
+    """What the signature refers to and is not here; None where nothing is missing."""
+    words = locale.words(language)["report"]
+    found = []
+    for check in one.checks:
+        reason, uri = check.facts.get("reason"), check.facts.get("uri")
+        if check.code not in ("REFERENCE", "MANIFEST_ENTRY") or check.outcome == "PASSED":
+            continue
+        if reason == "detached-missing":
+            found.append(words["missing_file"].format(name=_short(unquote(str(uri)))))
+        elif reason == "unnamed":
+            found.append(words["missing_unnamed"])
+        elif reason == "id-missing":
+            found.append(words["missing_part"].format(name=_short(str(uri))))
+    return "; ".join(dict.fromkeys(found[:MOST])) or None
+
+
+def passed_code(one: SignatureReport) -> str:
+    """Which advice a valid signature gets: less than a PDF's where it covers less."""
+    if one.format not in FORMATS or one.scope == "FULL":
+        return "TOTAL_PASSED"
+    return "TOTAL_PASSED_PARTIAL" if one.parent is None else "TOTAL_PASSED_COUNTER"
 
 
 def claims(one: SignatureReport, *, language: Language) -> Iterator[tuple[str, str]]:
