@@ -55,7 +55,7 @@ class Limits:
     """What the tree of an XML document may take, by estimate."""
     xml_depth: int = 256
     xml_attributes: int = 1_000
-    """Attributes of one element."""
+    """Attributes of one element, and namespace declarations in force at one place."""
     xml_namespaces: int = 256
     """Namespaces in scope of one element, where they are canonicalised inclusively."""
     references: int = 1_000

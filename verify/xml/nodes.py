@@ -74,12 +74,10 @@ class NodeSet:
     def namespace_cost(self, method: Method, prefixes: Collection[str]) -> int:
         """What canonicalisation costs beyond its octets, in octets: for each element, libxml2 looks up each prefix that
         is rendered for its scope among all that are in scope. Raises DocumentTooComplex where that is hopeless."""
-        if method.exclusive and not prefixes:
-            return 0
-        declared = self.document.prefixes
-        if not method.exclusive and declared > self.document.limits.xml_namespaces:
-            raise DocumentTooComplex(reason="namespaces", count=declared)
-        lookups = declared * (len(prefixes) if method.exclusive else declared)
+        if not method.exclusive and self.document.prefixes > self.document.limits.xml_namespaces:
+            raise DocumentTooComplex(reason="namespaces", count=self.document.prefixes)
+        rendered = max(len(prefixes), 1) if method.exclusive else self.document.prefixes
+        lookups = self.document.declared * rendered
         if lookups <= _FEW_LOOKUPS:
             return 0
         elements = sum(cast("float", _COUNT(one)) for one in self.roots)
