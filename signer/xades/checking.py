@@ -167,7 +167,8 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: st
     require(b64decode(certificates[0].text or "") == order.certificate, step=4)
 
     # 5. the level
-    stamps = list(signature.iter(names.tag("xades", "EncapsulatedTimeStamp")))
+    held = ("UnsignedProperties", "UnsignedSignatureProperties", "SignatureTimeStamp", "EncapsulatedTimeStamp")
+    stamps = signature.findall("/".join((_XADES, *(names.tag("xades", name) for name in held))))
     require(len(stamps) == stamped, step=5)
     if stamped:
         octets = BytesIO()
