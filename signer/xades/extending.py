@@ -1,8 +1,9 @@
 """Lifts XAdES signatures to B-T, B-LT and B-LTA, and renews them: `lift` one just made, `extend` all of any document.
 
 1. The signatures are found and must hold; what was signed outside the document must be at hand.
-2. Each has a form with places for evidence, and adding to it breaks nothing else: not another signature that covers it,
-   nor itself. A counter-signature that its parent's ArchiveTimeStamp covers is left as it is.
+2. Each has a form with places for evidence, and adding to it breaks nothing: no other signature that covers it with all
+   that is in it, nor itself. A counter-signature that its parent's ArchiveTimeStamp covers is left as it is, and so is
+   one that is covered and has the level.
 3. Timestamps and validation data, then archive timestamps (`signer.xades.longterm`).
 4. The document is read again: every signature and timestamp that was sound still is, and the new ones are.
 
@@ -21,7 +22,6 @@ from signer.errors import (
     NothingToExtend,
     SelfCheckFailed,
     SignatureBroken,
-    SignerError,
     TimestampUnavailable,
 )
 from signer.extending import DEGRADED, PENDING, Authorities, Grounds
@@ -30,6 +30,7 @@ from signer.xades.contents import ContentMissing
 from signer.xades.countersigning import SignatureCovered
 from signer.xades.longterm import Lift
 from signer.xades.standing import Reading, Summary
+from signer.xades.unsigned import SignatureFormNotExtendable
 from verify.found import Evidence
 from verify.gather import EvidenceUnavailable, Gatherer
 
@@ -52,12 +53,10 @@ def extend(
     before = lifting.reading.summary
     _require_sound(lifting.reading)
     # 2
-    free = [number for number, one in enumerate(lifting.reading.standings) if not one.sealed]
+    free = _free(lifting.reading, level)
     lowest = _lowest(lifting, free)
     if LEVELS.index(level) < LEVELS.index(lowest) or level == lowest in ("B-B", "B-T"):
         raise LevelNotHigher(level=lowest)
-    for number in free:
-        _require_free(lifting.reading, number)
     # 3
     try:
         lifting.raise_(free, to=level)
@@ -145,22 +144,36 @@ def _lowest(lifting: Lift, numbers: Iterable[int]) -> Level:
     return min((lifting.reading.standings[number].level for number in numbers), key=LEVELS.index)
 
 
-def _require_free(reading: Reading, number: int) -> None:
-    """2. Raises SignatureCovered, SignatureFormNotExtendable."""
-    standing = reading.standings[number]
-    if (by := reading.covering(standing)) is not None:
-        raise SignatureCovered(id=standing.id, by=by)
+def _free(reading: Reading, level: Level) -> list[int]:
+    """2. The signatures that can be added to; one that cannot must have the level. Raises SignatureCovered,
+    SignatureFormNotExtendable, LevelNotHigher."""
+    free = []
+    for number, one in enumerate(reading.standings):
+        if one.sealed:
+            continue
+        by = reading.covering(one)
+        if by is None:
+            free.append(number)
+        elif LEVELS.index(one.level) < LEVELS.index(level):
+            raise SignatureCovered(id=one.id, by=by)
+    if not free:
+        raise LevelNotHigher(level=level)
+    return free
 
 
 def _require_sound(reading: Reading) -> None:
-    """1. Raises NothingToExtend, SignatureBroken, ContentMissing."""
+    """1. Raises NothingToExtend, SignatureBroken, SignatureFormNotExtendable, ContentMissing."""
     if not reading.standings:
         raise NothingToExtend
     for one in reading.standings:
         if one.found.integrity.failure == "SIGNED_DATA_NOT_FOUND":
             raise ContentMissing(id=one.id)
-        if not one.found.integrity.intact or one.found.signer is None:
+        if not one.found.integrity.intact:
             raise SignatureBroken(field=one.id)
+        if one.found.format == "XMLDSIG":
+            raise SignatureFormNotExtendable(id=one.id)
+        if one.found.signer is None:
+            raise SignatureBroken("nobody's certificate is there", field=one.id)
     if reading.has_unreadable:
         raise SignatureBroken("a signature of the document cannot be read", field="")
 
@@ -187,9 +200,8 @@ def _late(lifting: Lift, *, besides: int) -> list[int]:
         ):
             continue
         try:
-            _require_free(lifting.reading, number)
-        except SignerError:
+            if lifting.reading.covering(one) is None and lifting.can_keep(number):
+                found.append(number)
+        except SignatureFormNotExtendable:
             continue
-        if lifting.can_keep(number):
-            found.append(number)
     return found

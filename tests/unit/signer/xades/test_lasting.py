@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -12,7 +13,9 @@ from lxml import etree
 from signer.errors import LevelNotHigher, NothingToExtend, NoTimestampAuthority, SignatureBroken, TimestampUnavailable
 from signer.extending import DEGRADED, PENDING
 from signer.xades.contents import ContentMissing
+from signer.xades.countersigning import SignatureCovered
 from signer.xades.plan import DetachedContent, XmlPlan
+from signer.xades.unsigned import SignatureFormNotExtendable
 from tests.longterm_support import CRL_URL, DAY, OCSP_URL, OTHER_TSA_URL, TSA_URL, World
 from tests.unit.signer.xades.lasting_support import DETACHED, DOCUMENT, XmlHand, judge, properties
 from verify import policy
@@ -273,3 +276,36 @@ def test_other_encodings_stay_as_they_are(world: World, hand: XmlHand, encoding:
     assert "TOTAL_PASSED" == report.verdict, report
     assert hashlib.sha256(one[:80]).digest() == hashlib.sha256(two[:80]).digest()
     assert one[-40:] == two[-40:]
+
+
+def test_what_another_signature_covers_is_not_added_to(world: World, hand: XmlHand):
+    """A second signature over the whole document, the first one included: to lift that would break it."""
+    one, _ = hand.sign(DOCUMENT, "B-T")
+    two, _ = XmlHand.of(world, "p384", "ecdsa_sha384").sign(one, "B-T", XmlPlan(leaves_out="itself"))
+    with pytest.raises(SignatureCovered):
+        hand.extend(two, "B-LTA")
+    three, _ = hand.sign(DOCUMENT, "B-T", XmlPlan(elements=("p1",)))
+    four, _ = hand.sign(three, "B-T", XmlPlan(packaging="enveloping"))
+    with pytest.raises(SignatureCovered):
+        hand.extend(four, "B-LT")
+
+
+def test_the_outer_signature_is_lifted_where_the_inner_one_needs_nothing(world: World, hand: XmlHand):
+    """An archived document is enveloped and signed anew: the outer signature gets its archive, the inner keeps its own."""
+    one, _ = hand.sign(DOCUMENT, "B-LTA", XmlPlan(elements=("p1",)))
+    two, _ = XmlHand.of(world, "p384", "ecdsa_sha384").sign(one, "B-LT", XmlPlan(packaging="enveloping"))
+    three, done = hand.extend(two, "B-LTA")
+    assert "B-LTA" == done.level
+    report = judge(world, three)
+    assert "TOTAL_PASSED" == report.verdict, report
+    assert ["XAdES-BASELINE-LTA"] * 2 == [signature.level for signature in report.signatures]
+
+
+@pytest.mark.parametrize("name", ["xmldsig-only.xml", "Signature-X-FR_NOT-3.xml"])
+def test_forms_without_a_place_for_evidence_are_refused(hand: XmlHand, name: str):
+    """Plain XMLDSig, and XAdES 1.2.2: real files."""
+    path = Path(__file__).parents[5] / "shared" / "corpus" / "xml" / name
+    if not path.exists():
+        pytest.skip("the corpus is not here")
+    with pytest.raises(SignatureFormNotExtendable):
+        hand.extend(path.read_bytes(), "B-LT")
