@@ -34,8 +34,9 @@ ID_TAGS: Final = ID_NAMES | {
     "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}Id",
 }
 
-_ELEMENT, _ATTRIBUTE = 240, 110
-"""Bytes that libxml2 takes for an element with a short text, and for an attribute (measured)."""
+_ELEMENT, _ATTRIBUTE, _DECLARATION = 240, 110, 200
+"""Bytes that libxml2 takes for an element with a short text, for an attribute, and what a namespace declaration takes
+beyond that, lxml's walk over it included (measured)."""
 _BLOCK = 2048
 _BUFFER = 1 << 18
 _XMLNS = "xmlns"
@@ -169,7 +170,7 @@ def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> tuple[int, bool, int
         attributes += buffer.count(b"=", 0, read)
         declarations += buffer.count(declaration, 0, read) + 1  # one may lie across two pieces
         wide = wide or any(buffer.find(b"<", at, at + _BLOCK) < 0 for at in range(0, read - _BLOCK, _BLOCK))
-        weight = elements * _ELEMENT + attributes * _ATTRIBUTE + size
+        weight = elements * _ELEMENT + attributes * _ATTRIBUTE + declarations * _DECLARATION + size
         if weight > limits.xml_memory:
             raise DocumentTooComplex(reason="nodes", count=elements + attributes)
     return weight, wide, declarations
@@ -234,8 +235,8 @@ def _check_declarations(tree: etree._ElementTree, *, limits: Limits) -> int:
     for event, _ in etree.iterwalk(tree, events=("start-ns", "end-ns")):
         now += 1 if event == "start-ns" else -1
         most = max(most, now)
-    if most > limits.xml_attributes:
-        raise DocumentTooComplex(reason="namespaces", count=most)
+        if most > limits.xml_attributes:
+            raise DocumentTooComplex(reason="namespaces", limit=limits.xml_attributes)
     return most
 
 

@@ -81,7 +81,7 @@ class NodeSet:
         if lookups <= _FEW_LOOKUPS:
             return 0
         elements = sum(cast("float", _COUNT(one)) for one in self.roots)
-        return int(elements) * lookups // 5
+        return int(elements) * lookups // 3
 
     def texts(self) -> Iterator[str]:
         """All text, in pieces: what base64 is decoded from (XMLDSig §6.6.2)."""

@@ -106,10 +106,25 @@ def test_size_is_looked_at_before_anything_else():
         (b"<a>" + b"x" * 9_000_000 + b"<a>" * 256 + b"</a>" * 256 + b"</a>", "depth"),
         (b"<a " + b" ".join(b"a%d='1'" % n for n in range(200_000)) + b"/>", "attributes"),
         (b"<a><b " + b" ".join(b"a%d=''" % n for n in range(1_001)) + b"/></a>", "attributes"),
+        (b"<a " + b" ".join(b"xmlns:a%d='u'" % n for n in range(100_000)) + b"/>", "namespaces"),
+        (
+            b"".join(b"<a xmlns:b='%d' xmlns:c='u' xmlns:d='u' xmlns:e='u' xmlns:f='u'>" % n for n in range(250))
+            + b"</a>" * 250,
+            "namespaces",
+        ),
         (b"<a>" + b"<b/>" * 4_000_000 + b"</a>", "nodes"),
         (b"<a " + b"b='' " * 8_000_000 + b"/>", "nodes"),
     ],
-    ids=["deep", "deep-and-large", "attributes", "attributes-inside", "elements", "many-attributes"],
+    ids=[
+        "deep",
+        "deep-and-large",
+        "attributes",
+        "attributes-inside",
+        "namespaces",
+        "namespaces-nested",
+        "elements",
+        "many-attributes",
+    ],
 )
 def test_what_would_cost_too_much_is_refused(data, reason):
     """Depth, attributes and nodes have limits; the last are counted before there is a tree."""
@@ -121,6 +136,11 @@ def test_what_would_cost_too_much_is_refused(data, reason):
 def test_a_thousand_attributes_are_read():
     """The limit is where no document comes that somebody signs."""
     assert 1_000 == len(read(b"<a " + b" ".join(b"a%d=''" % n for n in range(1_000)) + b"/>").root.attrib)
+
+
+def test_namespaces_declared_again_and_again_are_read():
+    """As programs write that serialise each element by itself: what counts is how many are in force at one place."""
+    assert 3_000 == len(read(b"<a>" + b"<b xmlns='urn:b'/>" * 3_000 + b"</a>").root)
 
 
 def test_utf_16_cannot_hide_attributes():
