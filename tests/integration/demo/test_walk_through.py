@@ -46,6 +46,16 @@ def test_the_walk_through_of_the_readme_works(appliance: Appliance, beside_var: 
     assert (beside_var / "signed.pdf").read_bytes().startswith(b"%PDF-")
 
 
+def test_the_walk_through_of_xml_works(appliance: Appliance, beside_var: Path):
+    """The block on XML: signed at B-LTA together with a PDF, and judged with it."""
+    code = _block("sh xml").replace("http://localhost:8080", appliance.url)
+    command = ("bash", "-euo", "pipefail", "-c", code)
+    ran = subprocess.run(command, cwd=beside_var, capture_output=True, text=True, check=False, timeout=60)
+    assert (0, '"verdict":"TOTAL_PASSED"') == (ran.returncode, ran.stdout.strip()), ran.stderr
+    report = json.loads((beside_var / "report.json").read_text("utf-8"))
+    assert "XAdES-BASELINE-LTA" == report["signatures"][0]["level"]
+
+
 @pytest.mark.parametrize("identity", IDENTITIES, ids=lambda identity: identity.ref)
 def test_each_identity_has_its_outcome(appliance: Appliance, tmp_path: Path, identity):
     """An integrator who signs with a demo key gets the answer that the README names."""
@@ -68,6 +78,23 @@ def test_the_demo_leaves_documents_reports_and_pictures(appliance: Appliance):
         subprocess.run(["qpdf", "--check", demo / f"{name}.pdf"], check=True, capture_output=True)
         for page in (1, 2):
             assert (demo / f"{name}.{page}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_demo_leaves_signed_xml_and_reports(appliance: Appliance):
+    """A report at B-LTA with two signatures, and a receipt that is signed with the PDF it is for; both verify over HTTP."""
+    demo = appliance.home / "demo"
+    for name, levels, beside in (
+        ("bao-cao-phi", {"XAdES-BASELINE-LT", "XAdES-BASELINE-LTA"}, []),
+        ("phieu-tiep-nhan", {"XAdES-BASELINE-T"}, ["giay-gioi-thieu.pdf"]),
+    ):
+        report = json.loads((demo / f"{name}.signed.report.json").read_text("utf-8"))
+        signed = (demo / f"{name}.signed.xml").read_bytes()
+        files = [("document", (f"{name}.xml", signed))]
+        files += [("detached", (one, (demo / one).read_bytes())) for one in beside]
+        again = appliance.client.post("/v1/verifications", files=files).json()
+        for found in (report, again):
+            assert ("TOTAL_PASSED", levels) == (found["verdict"], {one["level"] for one in found["signatures"]})
+        assert "minh họa" in (demo / f"{name}.xml").read_text("utf-8").lower()
 
 
 def test_what_is_secret_can_be_read_by_its_owner_alone(appliance: Appliance):
