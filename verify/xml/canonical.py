@@ -3,9 +3,7 @@
 lxml canonicalises whole documents and elements, but no node-sets. What signatures need beyond that is done here around
 it, in place and undone afterwards, so that 50 MB are never copied:
 
-- *Subtrees left out* (`without`: the enveloped signature, all signatures): a processing instruction that nobody can
-  guess is put before such an element and one at its end; the bytes between them are dropped from the stream. Nothing
-  else in a canonical form depends on a subtree (Canonical XML 1.1 §2.3), so this is what a node-set would give.
+- *Subtrees left out* (`without`: the enveloped signature, all signatures): `verify.xml.cutting`.
 - *Inherited attributes* (`xml:lang` …) of inclusive forms: set on the element for as long as it is written.
 - *Inclusive forms of an element*: lxml writes it with namespaces of its ancestors, but then undeclares the default
   namespace (`xmlns=""`) where it must not. They are written as the exclusive form with every prefix in its PrefixList,
@@ -20,29 +18,22 @@ Not here: which nodes a reference means, and comments that its URI leaves out (`
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urljoin
 
 from lxml import etree
 
 from verify.xml import names
+from verify.xml.cutting import Cut, Marks, Sink, marked
 
 _LANG, _SPACE, _BASE = (f"{{{names.XML}}}{name}" for name in ("lang", "space", "base"))
 _XML_ATTRIBUTE = f"{{{names.XML}}}"
 _DEFAULT = "#default"
-_PIECE = 1 << 16
-
-
-class Sink(Protocol):
-    """What takes canonical octets, a few kilobytes at a time."""
-
-    def write(self, data: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -112,12 +103,12 @@ def write(
         alone = not whole and apex.getparent() is None and _has_siblings(apex)
         filtered: Sink = sink
         if left_out or alone:
-            marks = _Marks.make()
-            filtered = undo.enter_context(_Cut(sink, marks, alone=alone))
+            marks = Marks.make()
+            filtered = undo.enter_context(Cut(sink, marks, alone=alone))
             for element in left_out:
-                undo.enter_context(_marked(element, marks.start, marks.end))
+                undo.enter_context(marked(element, marks.start, marks.end))
             if alone:
-                undo.enter_context(_marked(apex, marks.first, marks.last))
+                undo.enter_context(marked(apex, marks.first, marks.last))
         exclusive, chosen = method.exclusive, tuple(prefixes) if method.exclusive else ()
         if not exclusive and apex.getparent() is not None:
             undo.enter_context(_inheriting(apex, method=method))
@@ -160,117 +151,6 @@ def _within(apex: etree._Element, elements: Iterable[etree._Element]) -> list[et
 
 def _has_siblings(root: etree._Element) -> bool:
     return root.getprevious() is not None or root.getnext() is not None
-
-
-@dataclass(frozen=True)
-class _Marks:
-    """Targets of processing instructions: where a subtree that is left out, or one that alone counts, begins and ends.
-    A document that was written before cannot contain them, and no octets with them in it ever leave: a process needs
-    one secret (drawing one costs as much as canonicalising a page)."""
-
-    start: str
-    end: str
-    first: str
-    last: str
-
-    @classmethod
-    @cache
-    def make(cls) -> _Marks:
-        secret = secrets.token_hex(16)
-        return cls(*(f"kyso-{word}-{secret}" for word in ("start", "end", "first", "last")))
-
-
-os.register_at_fork(after_in_child=_Marks.make.cache_clear)  # a worker never knows another's
-
-
-@contextmanager
-def _marked(element: etree._Element, before: str, inside: str) -> Iterator[None]:
-    """Marks a subtree. No text is touched: the first mark is followed by the element, the second is the last thing in
-    it, so neither takes a tail along when it goes."""
-    first, last = etree.ProcessingInstruction(before), etree.ProcessingInstruction(inside)
-    element.addprevious(first)
-    element.append(last)
-    try:
-        yield
-    finally:
-        element.remove(last)
-        etree.Element("gone").append(first)
-
-
-class _Cut:
-    """A sink that passes on what lies outside the marked subtrees."""
-
-    def __init__(self, sink: Sink, marks: _Marks, *, alone: bool) -> None:
-        self._sink = sink
-        self._start, self._end, self._first, self._last = (
-            f"<?{mark}?>".encode() for mark in (marks.start, marks.end, marks.first, marks.last)
-        )
-        self._alone = alone
-        self._state: Literal["outside", "passing", "dropping", "tag", "last"] = "outside" if alone else "passing"
-        self._kept = b""
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._longest = max(map(len, (self._start, self._end, self._first, self._last)))
-
-    def __enter__(self) -> _Cut:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        if self._state == "passing":
-            self._sink.write(self._kept)
-        self._kept = b""
-
-    def write(self, data: bytes) -> None:
-        """lxml hands over four kilobytes at a time; looking for marks is cheaper in larger pieces."""
-        self._waiting.append(data)
-        self._size += len(data)
-        if self._size >= _PIECE:
-            self._flush()
-
-    def _flush(self) -> None:
-        buffer: bytes | None = b"".join((self._kept, *self._waiting))
-        self._waiting.clear()
-        self._size = 0
-        while buffer is not None:
-            buffer = self._step(buffer)
-
-    def _step(self, buffer: bytes) -> bytes | None:
-        """One mark further; None when more bytes are needed."""
-        if self._state in {"tag", "last"}:  # the mark is behind us, the end tag of its element is next
-            at = buffer.find(b">")
-            if self._state == "last":
-                self._sink.write(buffer[: at + 1] if at >= 0 else buffer)
-            if at < 0:
-                self._kept = b""
-                return None
-            self._state = "outside" if self._state == "last" else "passing"
-            return buffer[at + 1 :]
-        for mark, state in self._awaited():
-            at = buffer.find(mark)
-            if at < 0:
-                continue
-            if self._state == "passing":
-                self._sink.write(buffer[:at])
-            # a mark beside the root is followed by a line feed (Canonical XML 1.0 §1.1), which is not the document's
-            self._state = state
-            skip = 1 if mark == self._first else 0
-            return buffer[at + len(mark) + skip :]
-        keep = min(len(buffer), self._longest)
-        if self._state == "passing" and len(buffer) > keep:
-            self._sink.write(buffer[:-keep] if keep else buffer)
-        self._kept = buffer[len(buffer) - keep :]
-        return None
-
-    def _awaited(self) -> Iterator[tuple[bytes, Literal["passing", "dropping", "tag", "last"]]]:
-        if self._state == "outside":
-            yield self._first, "passing"
-        elif self._state == "dropping":
-            yield self._end, "tag"
-        else:
-            yield self._start, "dropping"
-            if self._alone:
-                yield self._last, "last"
 
 
 @contextmanager
