@@ -153,7 +153,7 @@ def digests(
     """The digest of each item, as the output and the files have them. Raises ElementNotFound, SignerError."""
     method = canonical.METHODS[METHODS[plan.canonicalization]]
     document = output.document
-    left_out = tuple(document.signatures()) if plan.leaves_out == "signatures" else (output.signature,)
+    left_out = output.signatures if plan.leaves_out == "signatures" else (output.signature,)
     elements = document.elements_by_id(item.key for item in items if item.source == "element")
     found = []
     for item in items:

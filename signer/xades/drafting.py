@@ -139,6 +139,8 @@ class Output:
 
     document: XmlDocument
     signature: etree._Element
+    signatures: tuple[etree._Element, ...]
+    """All that are in the document, this one too."""
     placed: Placed
 
     @property
@@ -182,9 +184,10 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
                 document = XmlDocument.read(out, limits=limits)
         except DocumentBroken:
             continue  # not the end of the root after all, or the document is broken: then it says so below
-        signature = _found(document, draft)
+        signatures = tuple(document.signatures())
+        signature = _found(signatures, document.root, draft)
         if signature is not None:
-            return Output(document, signature, placed)
+            return Output(document, signature, signatures, placed)
     if draft.kind == "XML":
         XmlDocument.read(source, limits=limits)
     raise NoPlaceForSignature
@@ -206,14 +209,13 @@ def fill_in(draft: Draft, output: Output, source: BinaryIO, *, digests: Sequence
     return laid
 
 
-def _found(document: XmlDocument, draft: Draft) -> etree._Element | None:
+def _found(signatures: Sequence[etree._Element], root: etree._Element, draft: Draft) -> etree._Element | None:
     """The signature where it was meant to be: the last child of the root, or the root with the document in it; as a
     counter-signature anywhere, since its place is no guess."""
-    named = [one for one in document.signatures() if one.get("Id") == draft.ids.signature]
+    named = [one for one in signatures if one.get("Id") == draft.ids.signature]
     if len(named) != 1:
         return None
     (signature,) = named
-    root = document.root
     if draft.place is not None:
         return signature
     if not draft.is_around and not draft.is_apart:

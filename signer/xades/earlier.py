@@ -29,7 +29,7 @@ class WouldBreakSignature(SignerError):
 
 def require_unharmed(output: Output, *, source: BinaryIO, detached: Mapping[str, BinaryIO]) -> None:
     """Raises WouldBreakSignature. One that was broken before is not ours to judge."""
-    others = [one for one in output.document.signatures() if one is not output.signature]
+    others = [one for one in output.signatures if one is not output.signature]
     if not others:
         return
     after = list(_outcomes(output.document, others, detached=detached))
