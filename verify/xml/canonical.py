@@ -17,11 +17,9 @@ Not here: which nodes a reference means, and comments that its URI leaves out (`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from io import BytesIO
 from typing import Any, Final, Literal, cast
 from urllib.parse import urljoin
@@ -30,6 +28,8 @@ from lxml import etree
 
 from verify.xml import names
 from verify.xml.cutting import Cut, Marks, Sink, marked
+
+__all__ = ["METHODS", "Method", "NotCanonical", "Sink", "attributes", "canonical", "write"]
 
 _LANG, _SPACE, _BASE = (f"{{{names.XML}}}{name}" for name in ("lang", "space", "base"))
 _XML_ATTRIBUTE = f"{{{names.XML}}}"

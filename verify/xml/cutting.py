@@ -10,10 +10,12 @@ also be marked as the one that alone counts.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, Protocol
 
 from lxml import etree
