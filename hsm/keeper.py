@@ -46,7 +46,7 @@ from hsm.module import Module, ModuleConfig
 from hsm.permit import LIFETIME, check
 from hsm.server import Server
 from hsm.shape import DEFAULT_SHAPES, recognise
-from hsm.uselog import KeyUse, UseLog
+from hsm.uselog import KeyUse, UseLog, UsesPage
 from hsm.watchdog import Watchdog
 
 __all__ = ["KeeperConfig", "KeyConfig", "spawn"]
@@ -68,7 +68,7 @@ class Keeper:
         self._log = log
         self._management = Management(module, log)
 
-    def answer(self, request: wire.SignRequest) -> bytes | TokenStatus | tuple[KeyInfo, ...] | KeyUse | None:
+    def answer(self, request: wire.SignRequest) -> bytes | TokenStatus | tuple[KeyInfo, ...] | KeyUse | UsesPage | None:
         """The sign socket."""
         match request:
             case wire.Sign():
@@ -79,6 +79,8 @@ class Keeper:
                 return self._module.all_keys()
             case wire.GetUse():
                 return self._log.find(request.ledger_number)
+            case wire.GetUses():
+                return self._log.page(request.after)
 
     def manage(self, request: wire.AdminRequest) -> Any:  # noqa: PLR0911  # one answer a request
         """The management socket; it cannot sign documents."""

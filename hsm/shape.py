@@ -1,4 +1,4 @@
-"""What the keeper is willing to sign: three shapes of bytes, each read strictly, and by a key's own right bare digests.
+"""What the keeper is willing to sign: four shapes of bytes, each read strictly, and by a key's own right bare digests.
 
 A key that signed any bytes could be made to sign an e-mail, a TLS handshake or another authority's timestamp. So the
 bytes must be one of these, whole and canonical:
@@ -6,6 +6,7 @@ bytes must be one of these, whole and canonical:
 - `signed-attributes`: DER of SignedAttributes (RFC 5652 §5.3, §5.4) over ordinary content (id-data);
 - `tst-attributes`: the same over a TSTInfo (RFC 3161 §2.4.2), for a timestamp authority's key only;
 - `signed-info`: a canonical ds:SignedInfo (W3C XMLDSig §4.4), see `hsm.signedinfo`;
+- `checkpoint`: the text of a ledger's checkpoint (`hsm.checkpoint`); a key that signs these signs nothing else;
 - `bare-digest`: exactly the digest's bytes; the key signs a thing that nobody here has seen.
 
 It does not judge whether the attributes are wise, only that they can be nothing else.
@@ -21,11 +22,11 @@ import hashlib
 from collections.abc import Collection
 from typing import Final, Literal
 
-from hsm import signedinfo
+from hsm import checkpoint, signedinfo
 from hsm.errors import ShapeRefused
 from hsm.keys import Mechanism, mechanism_digest
 
-Shape = Literal["signed-attributes", "tst-attributes", "signed-info", "bare-digest"]
+Shape = Literal["signed-attributes", "tst-attributes", "signed-info", "bare-digest", "checkpoint"]
 DEFAULT_SHAPES: Final[tuple[Shape, ...]] = ("signed-attributes", "signed-info")
 LARGEST: Final = 64 * 1024
 """Bytes; the attributes of one signature are a few hundred, a SignedInfo with many references some thousand."""
@@ -47,6 +48,8 @@ def recognise(tbs: bytes, *, shapes: Collection[Shape], mechanism: Mechanism) ->
     """Which of the allowed `shapes` the bytes have; ShapeRefused if none."""
     if len(tbs) > LARGEST:
         raise ShapeRefused("more bytes than anything this keeper signs", size=len(tbs), limit=LARGEST)
+    if "checkpoint" in shapes:  # whatever else is listed: what a ledger says of itself is worth no more than its key
+        return _checkpoint(tbs)
     digest_size = hashlib.new(mechanism_digest(mechanism)).digest_size
     if "bare-digest" in shapes and mechanism != "ed25519" and len(tbs) == digest_size:
         return "bare-digest"  # no other shape is this short
@@ -68,6 +71,14 @@ def recognise(tbs: bytes, *, shapes: Collection[Shape], mechanism: Mechanism) ->
             return "signed-info"
     names = ", ".join(sorted(shapes))
     raise ShapeRefused(f"neither of the shapes that this key signs: {names}{why}", shapes=names)
+
+
+def _checkpoint(tbs: bytes) -> Shape:
+    try:
+        checkpoint.check(tbs)
+    except checkpoint.NotCheckpoint as e:
+        raise ShapeRefused(f"not the one shape that this key signs: checkpoint ({e})", shapes="checkpoint") from None
+    return "checkpoint"
 
 
 def _check_attributes(tbs: bytes, *, content: bytes) -> None:

@@ -24,10 +24,10 @@ from hsm.errors import KeeperNotAvailable, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism, NewKey
 from hsm.lifecycle import PinSource, TokenStatus
 from hsm.permit import Permit
-from hsm.uselog import KeyUse
+from hsm.uselog import KeyUse, UsesPage
 from hsm.wire import SlotInfo
 
-__all__ = ["KeyUse", "PinSource", "SlotInfo", "Token", "TokenAdmin", "TokenStatus"]
+__all__ = ["KeyUse", "PinSource", "SlotInfo", "Token", "TokenAdmin", "TokenStatus", "UsesPage"]
 
 T = TypeVar("T")
 
@@ -152,6 +152,10 @@ class _Informant:
     def use(self, ledger_number: int) -> KeyUse | None:
         """What the keeper's log knows about a use; None: the key was not used for this ledger line."""
         return self._client.ask(wire.GetUse(ledger_number), KeyUse | None)  # type: ignore[arg-type]  # a union is no type
+
+    def uses(self, after: int) -> UsesPage:
+        """A page of the keeper's log of uses: those behind the first `after`, in their order."""
+        return self._client.ask(wire.GetUses(after), UsesPage)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -9,7 +9,7 @@ in the middle; a tail that was cut off shows only when the log is reconciled wit
 left unfinished is cut off at the next start and the cut is recorded.
 
 It is also the memory that makes a permit single-use, and the place to ask what became of an interrupted one. It does
-not decide whether a permit is authentic (`hsm.permit`).
+not decide whether a permit is authentic (`hsm.permit`). `history` reads a copy of the file, without a keeper.
 
 >>> with UseLog.open(path) as log:                                                  # doctest: +SKIP
 ...     number = log.started(use, expires_at=…); log.done(number, value=b"…")
@@ -26,7 +26,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import BinaryIO, Final, Literal, Self
 
 import msgspec
 
@@ -37,6 +37,9 @@ _TAIL: Final = len(',"chain":""}') + 64
 _LONGEST_LINE: Final = 16 * 1024
 _PATIENCE: Final = 10.0
 """Seconds to wait for a former keeper's lock."""
+
+_PAGE: Final = 500
+"""Uses in one answer: half a megabyte at most."""
 
 Kind = Literal["started", "done", "failed", "probe", "healed"]
 
@@ -70,6 +73,16 @@ class KeyUse:
     at: float
 
 
+@dataclass(frozen=True)
+class UsesPage:
+    """Some uses in their order. `log` names the file (its first line's chain), so that whoever counts on with another
+    one notices; `total` is the number of uses in it. A use that an operator asked for has ledger number 0."""
+
+    log: str
+    total: int
+    uses: tuple[KeyUse, ...]
+
+
 @dataclass
 class _Use:
     """Where the lines of one use are: the memory of all uses costs a hundred bytes each."""
@@ -93,6 +106,8 @@ class UseLog:
         self._chain = _ORIGIN
         self._uses: dict[int, list[_Use]] = {}
         self._open: dict[int, _Use] = {}
+        self._order: list[_Use] = []
+        self._first = ""
         self._broken = False
 
     @classmethod
@@ -153,6 +168,7 @@ class UseLog:
                 )
             )
             self._uses.setdefault(ledger_number, []).append(use)
+            self._order.append(use)
             self._open[self._sequence] = use
             return self._sequence
 
@@ -194,20 +210,16 @@ class UseLog:
             uses = self._uses.get(ledger_number)
             if not uses:
                 return None
-            started = self._line_at(uses[-1].started)
-            ended = None if uses[-1].ended is None else self._line_at(uses[-1].ended)
-        state: Literal["started", "done", "failed"] = "started"
-        if ended is not None:
-            state = "done" if ended.kind == "done" else "failed"
-        return KeyUse(
-            ledger_number=ledger_number,
-            key=started.key,
-            mechanism=started.mechanism,
-            tbs_sha256=started.tbs_sha256,
-            state=state,
-            value=ended.value if ended else None,
-            at=ended.at if ended else started.at,
-        )
+            return self._told(uses[-1])
+
+    def page(self, after: int) -> UsesPage:
+        """The uses behind the first `after`, some hundred at once."""
+        with self._lock:
+            chosen = self._order[max(after, 0) : max(after, 0) + _PAGE]
+            return UsesPage(self._first, len(self._order), tuple(self._told(use) for use in chosen))
+
+    def _told(self, use: _Use) -> KeyUse:
+        return _use_of(self._line_at(use.started), None if use.ended is None else self._line_at(use.ended))
 
     # -- the file --------------------------------------------------------------------------------------------------
 
@@ -235,6 +247,7 @@ class UseLog:
                 os.ftruncate(self._descriptor, self._size)
             raise UseLogBroken(f"the log of uses cannot be written: {why}")
         self._chain, self._sequence = chain, line.sequence
+        self._first = self._first or chain.hex()
         self._size += len(data)
 
     def _sync(self, upto: int) -> None:
@@ -260,17 +273,9 @@ class UseLog:
         file_size = os.fstat(self._descriptor).st_size
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             file.seek(0)
-            for data in file:
-                if not data.endswith(b"\n"):
-                    break
-                body = data[: -_TAIL - 1] + b"}"
-                chain = hashlib.sha256(self._chain + body).digest()
-                if data[-_TAIL - 1 :] != b',"chain":"' + chain.hex().encode() + b'"}\n':
-                    # A crash of the machine may leave a last line of zeros or garbage; anything before is tampering.
-                    if self._size + len(data) == file_size and not _is_line(data):
-                        break
-                    raise UseLogBroken("the log of uses was changed", line=self._sequence + 1)
-                self._remember(_parse(data), position=self._size)
+            for line, data, chain in _walk(file, file_size):
+                self._remember(line, position=self._size)
+                self._first = self._first or chain.hex()
                 self._chain, self._size = chain, self._size + len(data)
         if self._size < file_size:
             os.ftruncate(self._descriptor, self._size)
@@ -282,15 +287,63 @@ class UseLog:
         self._synced = self._size
 
     def _remember(self, line: Line, *, position: int) -> None:
-        if line.sequence != self._sequence + 1:
-            raise UseLogBroken("the log of uses was changed", line=line.sequence)
         self._sequence = line.sequence
         if line.kind == "started":
             use = _Use(bytes.fromhex(line.tbs_sha256), line.expires_at, position)
             self._uses.setdefault(line.ledger_number, []).append(use)
+            self._order.append(use)
             self._open[line.sequence] = use
         elif line.use:
             self._open.pop(line.use).ended = position
+
+
+def history(path: Path) -> tuple[KeyUse, ...]:
+    """All uses in a log or in a copy of one, in their order, after its chain was checked; a last line that is being
+    written is left out. Raises UseLogBroken if a line was changed, OSError."""
+    started: dict[int, Line] = {}
+    ended: dict[int, Line] = {}
+    with path.open("rb") as file:
+        for line, _, _ in _walk(file, path.stat().st_size):
+            if line.kind == "started":
+                started[line.sequence] = line
+            elif line.use:
+                ended[line.use] = line
+    return tuple(_use_of(line, ended.get(sequence)) for sequence, line in started.items())
+
+
+def _use_of(started: Line, ended: Line | None) -> KeyUse:
+    state: Literal["started", "done", "failed"] = "started"
+    if ended is not None:
+        state = "done" if ended.kind == "done" else "failed"
+    return KeyUse(
+        ledger_number=started.ledger_number,
+        key=started.key,
+        mechanism=started.mechanism,
+        tbs_sha256=started.tbs_sha256,
+        state=state,
+        value=ended.value if ended else None,
+        at=ended.at if ended else started.at,
+    )
+
+
+def _walk(file: BinaryIO, size: int) -> Iterator[tuple[Line, bytes, bytes]]:
+    """Each line, its octets, and the chain behind it, up to a torn end. UseLogBroken at the first that was changed."""
+    before, position, sequence = _ORIGIN, 0, 0
+    for data in file:
+        if not data.endswith(b"\n"):
+            return
+        body = data[: -_TAIL - 1] + b"}"
+        chain = hashlib.sha256(before + body).digest()
+        if data[-_TAIL - 1 :] != b',"chain":"' + chain.hex().encode() + b'"}\n':
+            # A crash of the machine may leave a last line of zeros or garbage; anything before is tampering.
+            if position + len(data) >= size and not _is_line(data):
+                return
+            raise UseLogBroken("the log of uses was changed", line=sequence + 1)
+        line = _parse(data)
+        if line.sequence != sequence + 1:
+            raise UseLogBroken("the log of uses was changed", line=line.sequence)
+        yield line, data, chain
+        before, position, sequence = chain, position + len(data), line.sequence
 
 
 def _lock(descriptor: int) -> None:

@@ -52,6 +52,12 @@ class GetUse(msgspec.Struct, frozen=True, tag="use"):
     ledger_number: int
 
 
+class GetUses(msgspec.Struct, frozen=True, tag="uses"):
+    """What the log of uses says, in its order: the uses behind the first `after`."""
+
+    after: int
+
+
 class GetSlots(msgspec.Struct, frozen=True, tag="slots"):
     """The slots of the module."""
 
@@ -90,8 +96,10 @@ class Unlock(msgspec.Struct, frozen=True, tag="unlock"):
     """One attempt with the configured PIN, although few tries are left or the last outcome is not known."""
 
 
-SignRequest = Sign | GetStatus | GetKeys | GetUse
-AdminRequest = GetStatus | GetKeys | GetUse | GetSlots | Initialise | CreateKey | MakeCsr | ImportCertificate | Unlock
+SignRequest = Sign | GetStatus | GetKeys | GetUse | GetUses
+AdminRequest = (
+    GetStatus | GetKeys | GetUse | GetUses | GetSlots | Initialise | CreateKey | MakeCsr | ImportCertificate | Unlock
+)
 
 
 class SlotInfo(msgspec.Struct, frozen=True):
