@@ -58,7 +58,9 @@ _METHODS: Final[dict[Mechanism, str]] = {
 _ATTRIBUTES: Final = frozenset({"Algorithm", "Filter", "Id", "PrefixList", "Type", "URI"})
 _MOST_REFERENCES: Final = 1000
 
-_NAME = r"(?:[A-Za-z_][\w.-]*:)?[A-Za-z_][\w.-]*"
+_NCNAME = r"[^\W\d][\w.\u00B7\u0300-\u036F\u203F\u2040-]*"
+"""XML 1.0 §2.3, as far as people name things: an inclusive form has the document's own prefixes in it."""
+_NAME = rf"(?:{_NCNAME}:)?{_NCNAME}"
 _TEXT = r"(?:[^<>&\r]|&(?:amp|lt|gt|#xD);)*"
 _VALUE = r"(?:[^<&\"\r\n\t]|&(?:amp|lt|quot|#xD|#xA|#x9);)*"
 _TOKEN: Final = re.compile(rf"<(/?)({_NAME})((?: {_NAME}=\"{_VALUE}\")*)>({_TEXT})")

@@ -94,7 +94,10 @@ def test_each_packaging_with_each_key(tmp_path: Path, packaging: str, key: str):
 def test_each_canonicalisation(tmp_path: Path, packaging: str, method: str):
     """Namespaces, xml:lang and xml:base of the root go into inclusive forms, and xmlsec1 agrees what they come to."""
     plan = replace(PLANS[packaging], canonicalization=method, detached=())
-    made = hand("p256", "ecdsa_sha256").sign(ODD, plan)
+    writer = hand("p256", "ecdsa_sha256")
+    prepared, out = writer.prepare(ODD, plan)
+    signedinfo.check(prepared.tbs, mechanism="ecdsa_sha256")
+    made, _ = writer.complete(prepared, out)
     beside = {"a.xml": ODD} if plan.name else {}
     (one,) = found(made, detached=beside)
     assert one.integrity.failure is None, one.integrity
@@ -164,6 +167,30 @@ def test_what_the_signer_says_is_signed_and_read():
     assert ("1.2.3.4", policy.digest) == (one.signature_policy.identifier, one.signature_policy.digest)
     assert policy.uri == one.signature_policy.uri
     assert one.claimed_time is not None
+
+
+def test_prefixes_in_vietnamese_are_no_obstacle(tmp_path: Path):
+    """An inclusive canonical form brings the document's own prefixes along; the keeper reads them as XML does."""
+    data = '<hđ:hóa-đơn xmlns:hđ="urn:hd" xmlns:h\u006f\u0301="urn:h"><hđ:số>1</hđ:số></hđ:hóa-đơn>'.encode()
+    writer = hand("rsa2048", KEYS["rsa2048"])
+    prepared, out = writer.prepare(data, XmlPlan(canonicalization="inclusive"))
+    signedinfo.check(prepared.tbs, mechanism="rsassa_pkcs1v15_sha256")
+    assert "xmlns:hđ" in prepared.tbs.decode()
+    assert xmlsec1(tmp_path, writer.complete(prepared, out)[0])
+
+
+def test_a_large_document_is_signed_with_the_faster_filter(tmp_path: Path):
+    """XPath Filter 2.0 instead of XPath 1.0, to the same effect: another signature may follow, of either kind."""
+    data = b"<a>" + b"<b>0123456789</b>" * 12_000 + b"</a>"
+    writer = hand("rsa2048", KEYS["rsa2048"])
+    prepared, out = writer.prepare(data)
+    signedinfo.check(prepared.tbs, mechanism="rsassa_pkcs1v15_sha256")
+    assert names.XPATH_FILTER2.encode() in prepared.tbs
+    made = hand("p256", "ecdsa_sha256").sign(writer.complete(prepared, out)[0])
+    every = found(made)
+    assert [None, None] == [one.integrity.failure for one in every]
+    assert ["FULL", "FULL"] == [one.scope for one in every]
+    assert all(xmlsec1(tmp_path, made, signature=one.id) for one in every)
 
 
 @pytest.mark.parametrize("mechanism", get_args(Mechanism))
