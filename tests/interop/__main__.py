@@ -12,7 +12,17 @@ from __future__ import annotations
 
 import sys
 
-from tests.interop import corpus, extensions, foreign_xml, matrix, pdfa, permissions, ten_signers, xml_matrix
+from tests.interop import (
+    corpus,
+    extensions,
+    foreign_xml,
+    matrix,
+    pdfa,
+    permissions,
+    ten_signers,
+    xades_lasting,
+    xml_matrix,
+)
 from tests.interop.commands import Setting, main
 
 TABLES = {
@@ -23,6 +33,7 @@ TABLES = {
     "PDF/A by veraPDF": pdfa.table,
     "Every PDF of the corpus": corpus.table,
     "XML: level × packaging × algorithm × path": xml_matrix.table,
+    "XML that lasts": xades_lasting.table,
     "Every XML of the corpus by DSS": foreign_xml.table,
 }
 

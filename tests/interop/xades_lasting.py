@@ -4,7 +4,7 @@
 
 Kyso makes each level in each packaging and with each kind of key, lifts and renews it, counter-signs it; DSS finds the
 level, and the imprint of every timestamp right. What DSS makes Kyso judges, lifts and renews, and DSS judges it again.
-What Kyso made DSS lifts, and Kyso judges that. Without Java there is nothing to show.
+What Kyso made DSS lifts and counter-signs, and Kyso judges that; xmlsec1 and the schemas beside both. Without Java there is nothing to show.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from signer.model import LEVELS
 from signer.xades.plan import XmlPlan
 from tests.interop.commands import Setting, main
 from tests.interop.java import Job, Tools, summed
-from tests.interop.peers import Said
+from tests.interop.peers import Desk, Said
+from tests.interop.xml_peers import Signed, has_schemas, schema, xmlsec1
 from tests.longterm_support import World, now
 from tests.timestamp_support import pem
 from tests.unit.signer.xades.lasting_support import DOCUMENT, XmlHand, judge
@@ -66,7 +67,10 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.hands = {name: XmlHand.of(self.world, *key) for name, key in KEYS.items()}
-        (self.folder / "root.pem").write_bytes(pem(self.world.root.der))
+        self.desk = Desk(self.folder)
+        self.desk.root.write_bytes(pem(self.world.root.der))
+        self.desk.issuers.write_bytes(pem(self.world.issuing.der) + pem(self.world.tsa_issuing.der))
+        (self.folder / NAME).write_bytes(DOCUMENT)
         for name in ("evidence", "nothing"):
             (self.folder / name / "detached").mkdir(parents=True, exist_ok=True)
             (self.folder / name / "detached" / NAME).write_bytes(DOCUMENT)
@@ -102,7 +106,7 @@ class Bench:
         self.write_evidence()
         answers = self.java.ask(
             jobs,
-            anchors=[self.folder / "root.pem"],
+            anchors=[self.desk.root],
             keys=self.folder / "signer.p12",
             evidence=self.folder / "evidence",
         )
@@ -152,7 +156,6 @@ def ours(bench: Bench) -> None:
 def theirs(bench: Bench) -> None:
     """What DSS makes, and what Kyso makes of that."""
     plain = bench.folder / NAME
-    plain.write_bytes(DOCUMENT)
     made = [
         (packaging, level, bench.folder / f"dss-{packaging}-{level}.xml")
         for packaging in ("enveloped", "enveloping", "detached")
@@ -213,9 +216,10 @@ def cells(bench: Bench) -> Iterator[tuple[Row, dict[str, Said]]]:
         Job("dss", row.path, bench.folder / ("evidence" if row.needs_evidence else "nothing")) for row in bench.rows
     ]
     bench.write_evidence()
-    answers = bench.java.ask(jobs, anchors=[bench.folder / "root.pem"])
+    answers = bench.java.ask(jobs, anchors=[bench.desk.root])
     bench.tick()
     for row in bench.rows:
+        signed = Signed(row.path, {NAME: bench.folder / NAME} if row.is_detached else {})
         report = judge(
             bench.world,
             row.path.read_bytes(),
@@ -225,7 +229,12 @@ def cells(bench: Bench) -> Iterator[tuple[Row, dict[str, Said]]]:
         level = str(report.signatures[0].level).replace("XAdES-BASELINE-", "B-")
         words = f"{level} {report.verdict}"
         kyso = Said.of([] if words == f"{row.level} TOTAL_PASSED" else [words], words=words)
-        yield row, {"Kyso": kyso, "DSS": summed(answers["dss", row.path], expect=f"{row.level} TOTAL_PASSED")}
+        dss = summed(answers["dss", row.path], expect=f"{row.level} TOTAL_PASSED")
+        knows_it = "PSS" not in row.story  # xmlsec1 of Debian 12 has no sha256-rsa-MGF1
+        others = {"xmlsec1": xmlsec1(signed, bench.desk) if knows_it else Said("nothing")}
+        if has_schemas():
+            others["XSD"] = schema(signed, bench.desk)
+        yield row, {"Kyso": kyso, "DSS": dss, **others}
 
 
 def table(setting: Setting) -> tuple[str, bool]:
@@ -242,9 +251,12 @@ def show(bench: Bench) -> tuple[str, bool]:
     ours(bench)
     theirs(bench)
     notes = by_both(bench)
-    lines = ["| document | level | Kyso | DSS |", "|---|---|---|---|"]
-    for row, said in cells(bench):
-        shown = " | ".join(f"✓ {one.words}" if one.verdict == "good" else "✗ RED" for one in said.values())
+    rows = list(cells(bench))
+    names = list(rows[0][1])
+    lines = ["| document | level | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for row, said in rows:
+        cell = {"good": "✓ {}", "bad": "✗ RED", "nothing": "–"}
+        shown = " | ".join(cell[one.verdict].format(one.words).strip() for one in said.values())
         lines.append(f"| {row.story} | {row.level} | {shown} |")
         notes += [
             f"- {row.path.name} {row.story}: {name}: {fault}" for name, one in said.items() for fault in one.faults

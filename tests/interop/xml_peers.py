@@ -138,7 +138,7 @@ def schema(signed: Signed, desk: Desk) -> Said:
         if any(one.tag == SIGNATURE for one in element.iterancestors()):
             continue
         rules = _schema()
-        if not rules.validate(etree.fromstring(etree.tostring(element, with_tail=False))):
+        if not rules.validate(etree.fromstring(etree.tostring(element, encoding="utf-8", with_tail=False))):
             faults += [f"line {one.line}: {one.message}"[:200] for one in rules.error_log]
     return Said.of(faults)
 
