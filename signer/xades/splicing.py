@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from signer.errors import SignerError
 
-_NAMES = re.compile(r"(utf-8|us-ascii|ascii|iso-8859-\d+|windows-125\d|koi8-[ru])\Z", re.IGNORECASE)
+_NAMES = re.compile(r"(utf-?8|(us-)?ascii|iso[-_]?8859-\d+|latin-?\d|(windows-|cp)125\d|koi8-[ru])\Z", re.IGNORECASE)
 """Encodings in which an ASCII character is its own byte and no other character contains it."""
 _SIGNATURES = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(<(?:[^\s/>!?:]*:)?Signature(?=[\s/>]))"
 _TAGS = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(</[^>]*>)|(<(?:[^\"'>]+|\"[^\"]*\"|'[^']*')*+>)"

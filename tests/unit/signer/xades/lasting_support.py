@@ -12,7 +12,7 @@ from lxml import etree
 
 from signer import pipeline
 from signer.extending import Grounds
-from signer.model import Extended, Signed, SignOrder
+from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
 from signer.xades.plan import XmlPlan
 from tests.longterm_support import TSA_URL, Net, World, sign_with
 from tests.unit.verify.world import Entity
@@ -66,24 +66,31 @@ class XmlHand:
         )
         return replace(plain, **changes)
 
+    def prepare(self, data: bytes, level: str, plan: XmlPlan, **changes) -> tuple[Prepared, BinaryIO]:
+        """What is to be signed, and the file as it was laid out."""
+        out = file_of()
+        prepared = pipeline.prepare(
+            file_of(data),
+            self.order(level, plan, **changes),
+            out=out,
+            original_sha256=hashlib.sha256(data).hexdigest(),
+            nonce=0x1122334455667788,
+            detached=beside(plan),
+        )
+        return prepared, out
+
+    def value(self, prepared: Prepared) -> SignatureValue:
+        return SignatureValue(sign_with(self.signer.key, prepared.tbs, self.mechanism), self.mechanism)
+
     def sign(
         self, data: bytes, level: str, plan: XmlPlan = PLAIN, *, fetcher: Fetcher | None = None, **changes
     ) -> tuple[bytes, Signed]:
         """The signed document, and what is said of it."""
-        further = {one.name: file_of(DETACHED[one.name]) for one in plan.detached}
-        out = file_of()
-        order = self.order(level, plan, **changes)
-        prepared = pipeline.prepare(
-            file_of(data),
-            order,
-            out=out,
-            original_sha256=hashlib.sha256(data).hexdigest(),
-            nonce=0x1122334455667788,
-            detached=further,
-        )
+        prepared, out = self.prepare(data, level, plan, **changes)
+        further = beside(plan)
         if plan.name:
             further[plan.name] = file_of(data)
-        value = pipeline.SignatureValue(sign_with(self.signer.key, prepared.tbs, self.mechanism), self.mechanism)
+        value = self.value(prepared)
         signed = pipeline.complete(
             prepared, value, out=out, fetcher=fetcher or self.net, grounds=self.grounds, detached=further
         )
@@ -119,6 +126,11 @@ class XmlHand:
         assert hashlib.sha256(made).hexdigest() == done.sha256
         assert len(made) == done.size
         return made, done
+
+
+def beside(plan: XmlPlan) -> dict[str, BinaryIO]:
+    """The further files that are signed."""
+    return {one.name: file_of(DETACHED[one.name]) for one in plan.detached}
 
 
 def file_of(data: bytes = b"") -> BinaryIO:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from signer import pipeline
 from signer.errors import LevelNotHigher, NothingToExtend, NoTimestampAuthority, SignatureBroken, TimestampUnavailable
 from signer.extending import DEGRADED, PENDING
 from signer.xades.contents import ContentMissing
@@ -17,7 +18,15 @@ from signer.xades.countersigning import SignatureCovered
 from signer.xades.plan import DetachedContent, XmlPlan
 from signer.xades.unsigned import SignatureFormNotExtendable
 from tests.longterm_support import CRL_URL, DAY, OCSP_URL, OTHER_TSA_URL, TSA_URL, World
-from tests.unit.signer.xades.lasting_support import DETACHED, DOCUMENT, XmlHand, judge, properties
+from tests.unit.signer.xades.lasting_support import (
+    DETACHED,
+    DOCUMENT,
+    PLAIN,
+    XmlHand,
+    file_of,
+    judge,
+    properties,
+)
 from verify import policy
 from verify.gather import EvidenceAgainst, EvidenceUnavailable
 from verify.timestamp import read
@@ -264,6 +273,29 @@ def test_a_repeated_lift_writes_the_same_bytes(hand: XmlHand):
             continue
     assert len(made) > 2
     assert 1 == len(set(made))
+
+
+def test_an_interrupted_completion_is_done_again(hand: XmlHand):
+    """The node went away after the archive timestamp was written: another lays the file out anew and gets the same."""
+    prepared, out = hand.prepare(DOCUMENT, "B-LTA", PLAIN)
+    value = hand.value(prepared)
+    answers: dict[tuple[str, bytes | None], bytes] = {}
+
+    class Known:
+        def fetch(self, request):
+            key = (request.url, request.body)
+            return answers.setdefault(key, answers.get(key) or hand.net.fetch(request))
+
+    made = []
+    for again in (False, False, True):
+        if again:
+            out = file_of()
+            pipeline.restore(file_of(DOCUMENT), prepared, out=out)
+        pipeline.complete(prepared, value, out=out, fetcher=Known(), grounds=hand.grounds)
+        out.seek(0)
+        made.append(out.read())
+    assert made[0] == made[1] == made[2]
+    assert "ArchiveTimeStamp" == properties(made[0])[-1]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
