@@ -95,23 +95,41 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
     lead, body = len(layout.lead), body_size(layout)
     behind = lead + body + inserted
     end = behind + layout.end - layout.resume
-    small = b"".join(chunks(out, start=0, end=end)) if end < FULL_BELOW else None
+    return _digested(_File.of(out, size=end), layout, lead=lead, start=lead + body, behind=behind, end=end)
 
-    def take(state: _Hash, start: int, end: int) -> _Hash:
-        if small is None:
-            return absorb(state, out, start=start, end=end) if end > start else state
-        state.update(small[start:end])
+
+@dataclass(frozen=True)
+class _File:
+    """A file as it is on disk; a small one is read once."""
+
+    file: BinaryIO
+    data: bytes | None
+
+    @staticmethod
+    def of(file: BinaryIO, *, size: int) -> _File:
+        return _File(file, b"".join(chunks(file, start=0, end=size)) if size < FULL_BELOW else None)
+
+    def read(self, start: int, end: int) -> bytes:
+        return b"".join(chunks(self.file, start=start, end=end)) if self.data is None else self.data[start:end]
+
+    def absorb(self, state: _Hash, start: int, end: int) -> _Hash:
+        if self.data is None:
+            return absorb(state, self.file, start=start, end=end)
+        state.update(self.data[start:end])
         return state
 
-    whole = take(hashlib.sha256(), 0, lead + body)
-    outside = take(hashlib.sha256(), lead, lead + body) if lead else whole.copy()
+
+def _digested(file: _File, layout: XmlLayout, *, lead: int, start: int, behind: int, end: int) -> Read:
+    """`lead`, `start`, `behind` and `end` are where the body, what was inserted, the rest and nothing begins."""
+    whole = file.absorb(hashlib.sha256(), 0, start)
+    outside = file.absorb(hashlib.sha256(), lead, start) if lead else whole.copy()
     original = None
     if layout.body == "copied" and not lead:
         original = outside.copy()
         original.update(layout.removed)
-        take(original, behind, end)
-    take(whole, lead + body, end)
-    take(outside, behind, end)
+        file.absorb(original, behind, end)
+    file.absorb(whole, start, end)
+    file.absorb(outside, behind, end)
     return Read(outside.hexdigest(), original.hexdigest() if original else None, whole)
 
 
@@ -136,10 +154,10 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: st
     behind = start + len(expected.inserted)
     size = out.seek(0, 2)
     require(size == behind + layout.end - layout.resume, step=1)
-    lead = b"".join(chunks(out, start=0, end=len(expected.lead)))
-    inserted = b"".join(chunks(out, start=start, end=behind))
+    file = _File.of(out, size=size)
+    lead, inserted = file.read(0, len(expected.lead)), file.read(start, behind)
     require(lead == expected.lead and inserted == expected.inserted, step=1)
-    found = read(out, layout, inserted=len(inserted))
+    found = _digested(file, layout, lead=len(lead), start=start, behind=behind, end=size)
     require(found.outside == layout.outside_sha256, step=1)
     require(found.original in (None, prepared.original_sha256), step=1)
 

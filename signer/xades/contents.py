@@ -153,7 +153,7 @@ def digests(
     """The digest of each item, as the output and the files have them. Raises ElementNotFound, SignerError."""
     method = canonical.METHODS[METHODS[plan.canonicalization]]
     document = output.document
-    left_out = output.signatures if plan.leaves_out == "signatures" else (output.signature,)
+    left_out = [] if plan.leaves_out == "itself" else [one for one in output.signatures if one is not output.signature]
     elements = document.elements_by_id(item.key for item in items if item.source == "element")
     found = []
     for item in items:
@@ -164,8 +164,11 @@ def digests(
             node: etree._Element | etree._ElementTree = document.tree
             if item.source != "document":
                 node = output.object() if item.source == "object" else _single(elements[item.key], item.key)
-            is_filtered = ENVELOPED in item.content.transforms
-            canonical.write(node, _Sink(state), method=method, without=left_out if is_filtered else ())
+            if ENVELOPED in item.content.transforms:
+                with output.without_signature():
+                    canonical.write(node, _Sink(state), method=method, without=left_out)
+            else:
+                canonical.write(node, _Sink(state), method=method)
         found.append(state.digest())
     return tuple(found)
 

@@ -8,7 +8,9 @@ Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -158,6 +160,17 @@ class Output:
             element.text = digest
         return found
 
+    @contextmanager
+    def without_signature(self) -> Iterator[None]:
+        """The tree as if the signature, the last child of the root, were not there: as enveloped-signature leaves it."""
+        parent = self.signature.getparent()
+        assert parent is not None  # only what stands in a document is left out of it
+        parent.remove(self.signature)
+        try:
+            yield
+        finally:
+            parent.append(self.signature)
+
     def object(self) -> etree._Element:
         """The ds:Object with what is enveloped: the first."""
         found = self.signature.find(names.tag("ds", "Object"))
@@ -198,8 +211,11 @@ def fill_in(draft: Draft, output: Output, source: BinaryIO, *, digests: Sequence
     laid = Laid.of(output.placed, draft.signature(digests), is_around=draft.is_around)
     out.seek(0)
     if draft.size < SMALL:
+        size = out.seek(0, os.SEEK_END)
+        out.seek(0)
         out.write(placing.assembled(source, laid.layout, appended=laid.appended))
-        out.truncate()
+        if out.tell() < size:
+            out.truncate()
         out.flush()
         return laid
     out.write(laid.layout.lead)

@@ -229,5 +229,6 @@ def _embed(out: BinaryIO, prepared: Prepared, *, value: str, unsigned: str) -> N
     out.seek(len(expected.lead) + placing.body_size(layout))
     out.write(expected.inserted)
     out.write(rest)
-    out.truncate()
+    if out.tell() < size:
+        out.truncate()
     out.flush()
