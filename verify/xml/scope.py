@@ -24,6 +24,8 @@ Scope = Literal["FULL", "PARTIAL"]
 
 _DS = f"{{{names.DS}}}"
 _SIGNATURE = f"{_DS}Signature"
+_KNOWN = {f"{_DS}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object")}
+"""What stands in a signature (XMLDSig §4.2); anything else is content that nobody expects there."""
 
 
 def of(document: XmlDocument, parts: Parts, references: Sequence[Reference]) -> tuple[Scope, tuple[str, ...]]:
@@ -39,6 +41,9 @@ def of(document: XmlDocument, parts: Parts, references: Sequence[Reference]) -> 
     elif whole:
         # What hides in an object of the signature itself is in the document, and nobody signed it.
         whole = all(_is_covered(one, matched) for one in _contents(parts))
+    if whole:
+        vouched = {element for one in matched for element in one.elements}
+        whole = all(one.tag in _KNOWN or one in vouched for one in parts.signature.iterchildren("{*}*"))
     complete = all(one.matched for one in references if kind(one, parts) == "data")
     return ("FULL" if whole and complete else "PARTIAL"), covered
 
