@@ -50,4 +50,8 @@ def prepared_name(name: x509.Name) -> str:
 
 @lru_cache(maxsize=1024)
 def _prepared(name: bytes) -> str:
-    return str(x509.Name.load(name).hashable)
+    """A name whose text cannot be read is the same as its own octets only."""
+    try:
+        return str(x509.Name.load(name).hashable)
+    except (ValueError, TypeError, KeyError):
+        return f"\0{name.hex()}"
