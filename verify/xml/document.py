@@ -161,7 +161,7 @@ def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> tuple[int, bool, int
     wide = unusual = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
     weight = elements = attributes = declarations = 0
     declaration = _XMLNS.encode("utf-16-le")[:-1] if unusual else _XMLNS.encode()
-    buffer = bytearray(_BUFFER)
+    buffer = bytearray(min(_BUFFER, size))
     file.seek(0)
     while read := file.readinto(buffer):  # type: ignore[attr-defined]  # binary files have it
         elements += buffer.count(b"<", 0, read) - buffer.count(b"</", 0, read)
