@@ -15,7 +15,7 @@ help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
 	@echo "make demo   the same, ending after the sample; results in $(KYSO_HOME)/demo"
 	@echo "make test   every test        make check  linters, types, import contracts"
-	@echo "make fuzz   20,000 mutated documents, half an hour (FUZZ=\"COUNT ROUND\")"
+	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
 run: system $(READY)
@@ -35,6 +35,7 @@ interop-dss: system-test $(READY)
 	@$(PY) -m tests.interop --java
 
 fuzz: system-test $(READY)
+	@nice -n 10 $(PY) -m tests.fuzzing.xml $(FUZZ)
 	@nice -n 10 $(PY) -m tests.fuzzing $(FUZZ)
 
 check: $(READY)
@@ -61,9 +62,10 @@ $(READY): requirements-uv.lock requirements-dev.lock pyproject.toml | system
 # No addresses in the lock files: a mirror serves as well as the index itself.
 LOCK := $(UV) pip compile --upgrade --generate-hashes --universal --python-version 3.11 --custom-compile-command "make lock"
 lock: $(READY)
-	@$(LOCK) pyproject.toml -o requirements.lock >/dev/null
+	@$(LOCK) pyproject.toml --extra postgresql -o requirements.lock >/dev/null
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock >/dev/null
 	@echo uv | $(LOCK) --constraints requirements-dev.lock - -o requirements-uv.lock >/dev/null
+	@printf 'hatchling\ncyclonedx-bom\n' | $(LOCK) --constraints requirements-dev.lock - -o requirements-build.lock >/dev/null
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

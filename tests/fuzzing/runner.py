@@ -18,7 +18,7 @@ import select
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -30,6 +30,8 @@ from verify.fetcher import Offline
 from verify.pdf import check_pages, open_reader
 from verify.trust import Trust
 
+Examine = Callable[[bytes], str]
+"""Says how a document ended, as in `Outcome.ended`."""
 SECONDS = 30
 MEGABYTES = 400
 """Beyond what the child inherits: a worker of its own begins with about a hundred, and may have 512."""
@@ -54,30 +56,32 @@ class Outcome:
         return f"{self.megabytes} MB" if self.megabytes > MEGABYTES else None
 
 
-def run(data: bytes) -> Outcome:
-    """Judge the document, and look at it as before signing, in a child."""
-    return run_all([data])[0]
+def run(data: bytes, *, examine: Examine | None = None) -> Outcome:
+    """Judge the document, and look at it as before signing, in a child; or do with it what is to be done."""
+    return run_all([data], examine=examine)[0]
 
 
-def run_all(documents: Sequence[bytes]) -> list[Outcome]:
+def run_all(documents: Sequence[bytes], *, examine: Examine | None = None) -> list[Outcome]:
     """The same for several, one after the other in one child, and in another one from where that died. Memory is the
     most that the child needed so far; what seems too much is run again by itself."""
     outcomes: list[Outcome] = []
     while len(outcomes) < len(documents):
-        outcomes += _child(documents[len(outcomes) :])
+        outcomes += _child(documents[len(outcomes) :], examine or _examine)
     if len(documents) > 1:
-        outcomes = [run(one) if out.problem else out for one, out in zip(documents, outcomes, strict=True)]
+        outcomes = [
+            run(one, examine=examine) if out.problem else out for one, out in zip(documents, outcomes, strict=True)
+        ]
     return outcomes
 
 
-def _child(documents: Sequence[bytes]) -> list[Outcome]:
+def _child(documents: Sequence[bytes], examine: Examine) -> list[Outcome]:
     """At least one outcome: that of the document which ended the child, if one did."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            _work(documents, writing)
+            _work(documents, writing, examine)
         finally:
             os._exit(0)
     os.close(writing)
@@ -101,14 +105,14 @@ def _child(documents: Sequence[bytes]) -> list[Outcome]:
     return outcomes
 
 
-def _work(documents: Sequence[bytes], out: int) -> None:
+def _work(documents: Sequence[bytes], out: int, examine: Examine) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for data in documents:
         begun = time.process_time()
         last = math.ceil(begun) + 2 * SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (last, resource.RLIM_INFINITY))
-        ended = _examine(data)
+        ended = examine(data)
         megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - inherited) // 1024
         os.write(out, line(ended=ended, seconds=time.process_time() - begun, megabytes=megabytes).encode() + b"\n")
 
@@ -123,12 +127,17 @@ def _examine(data: bytes) -> str:
     except VerifyError as error:
         return f"refused {error.code}"
     except BaseException as error:  # noqa: BLE001  this is what is looked for
-        last = traceback.extract_tb(error.__traceback__)[-3:]
-        places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(last))
-        return f"raised {type(error).__name__} {places} {str(error)[:80]!r}"
+        return raised(error)
     if report.verdict == "TOTAL_PASSED":
         return "raised passed without trust"
     return report.verdict
+
+
+def raised(error: BaseException) -> str:
+    """How a document ended that raised what nobody meant: the exception, and from where it came."""
+    last = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(last))
+    return f"raised {type(error).__name__} {places} {str(error)[:80]!r}"
 
 
 def line(**values: object) -> str:

@@ -21,6 +21,7 @@ from tests.integration.verify.hostile_xml.making import (
     properties,
     properties_reference,
     reference,
+    signature,
     signed_info,
     xades,
 )
@@ -108,3 +109,11 @@ def signing_certificate_of_another() -> str:
     ref = reference("", canonical(RECEIPT), transforms=(ENVELOPED, EXCLUSIVE), id_="s-ref")
     info = signed_info([ref, properties_reference(object_)])
     return with_value(by, by.sign(canonical(info)), info, object_)
+
+
+@case(unsettled("NO_CERTIFICATE_CHAIN_FOUND"))
+def certificate_whose_name_is_no_text() -> str:
+    """The subject is said to be UTF-8 and is not: nobody's name, and no reason to fall over."""
+    broken_name = people.signer().der.replace("Người".encode(), b"Ng\xb3\xb3\xb3\xb3\xb3i")
+    ref = reference("", canonical(RECEIPT), transforms=(ENVELOPED, EXCLUSIVE), id_="s-ref")
+    return inserted(RECEIPT, signature([ref], by=people.signer(), keys=key_info(broken_name)))

@@ -227,3 +227,11 @@ def signer_of_another_certificate_first() -> str:
     ref = reference("", canonical(RECEIPT), transforms=(ENVELOPED, EXCLUSIVE), id_="s-ref")
     twin = people.twin()
     return inserted(RECEIPT, xades([ref], by=people.signer(), keys=key_info(twin.der)).text)
+
+
+@case(passes(scope="PARTIAL"))
+def content_beside_the_objects() -> str:
+    """An element that XMLDSig does not know, put into an enveloping signature: it was not signed, so it is not all."""
+    object_ = f'<ds:Object xmlns:ds="{DS}" Id="content">{RECEIPT}</ds:Object>'
+    made = xades([reference("#content", canonical(object_), id_="s-ref")], by=people.signer(), objects=object_).text
+    return made.replace("</ds:Signature>", '<pay xmlns="urn:kyso:demo">nine</pay></ds:Signature>')
