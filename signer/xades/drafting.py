@@ -1,7 +1,7 @@
 """The output file with zeros where digests and value will stand, parsed: what is signed is read from here.
 
     output = write(draft, source, out=out)       # parsed; the signature stands where it was put
-    laid = fill_in(draft, output, source, digests=digests, out=out)
+    laid = fill_in(draft, output, draft.signature(digests), source=source, out=out)
 
 Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades.markup`'s and `signer.xades.signed`'s.
 """
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import BinaryIO
 
 from lxml import etree
@@ -20,13 +21,14 @@ from signer import der
 from signer.errors import SignerError
 from signer.xades import markup, placing
 from signer.xades.contents import Item
-from signer.xades.markup import Ids, Signature
+from signer.xades.markup import METHODS, Ids, Signature
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
 from signer.xades.signed import SignerText
 from verify.document import Kind, Limits
 from verify.errors import DocumentBroken
-from verify.xml import names
+from verify.xml import canonical, names
+from verify.xml.canonical import Method
 from verify.xml.document import XmlDocument
 
 SMALL = 1 << 20
@@ -54,6 +56,10 @@ class Draft:
     """Of a counter-signature, which has just one."""
 
     @property
+    def method(self) -> Method:
+        return canonical.METHODS[METHODS[self.plan.canonicalization]]
+
+    @property
     def is_around(self) -> bool:
         """Whether the document stands inside the signature, in its ds:Object."""
         return self.place is None and self.plan.packaging == "enveloping"
@@ -77,6 +83,7 @@ class Draft:
             container=self._container(),
         )
 
+    @cached_property
     def blank(self) -> Signature:
         size = der.DIGEST_SIZES[self.text.cms.digest]
         return self.signature([markup.blank(size)] * (len(self.items) + 1))
@@ -184,7 +191,7 @@ class Output:
 
 def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
     """Lay out the output with zeros and read it. Raises NoPlaceForSignature, EncodingNotSupported and what reading raises."""
-    blank = draft.blank()
+    blank = draft.blank
     limits = Limits()
     for placed in draft.places(source):
         laid = Laid.of(placed, blank, is_around=draft.is_around)
@@ -206,9 +213,21 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
     raise NoPlaceForSignature
 
 
-def fill_in(draft: Draft, output: Output, source: BinaryIO, *, digests: Sequence[str], out: BinaryIO) -> Laid:
-    """Write the output with the digests (base64) in the place of zeros."""
-    laid = Laid.of(output.placed, draft.signature(digests), is_around=draft.is_around)
+def signed_properties(draft: Draft, output: Output) -> bytes:
+    """The canonical xades:SignedProperties: mostly its own text, else as the tree has it."""
+    plain = draft.blank.canonical_properties() if draft.plan.canonicalization == "exclusive" else None
+    return plain or canonical.canonical(output.properties, method=draft.method)
+
+
+def signed_info(draft: Draft, output: Output, text: Signature, *, digests: Sequence[str]) -> bytes:
+    """The canonical ds:SignedInfo of `text`, which has these digests (base64) in it: what is signed."""
+    plain = text.canonical_signed_info() if draft.plan.canonicalization == "exclusive" else None
+    return plain or canonical.canonical(output.signed_info(digests), method=draft.method)
+
+
+def fill_in(draft: Draft, output: Output, text: Signature, *, source: BinaryIO, out: BinaryIO) -> Laid:
+    """Write the output with `text`, which has the digests in the place of zeros."""
+    laid = Laid.of(output.placed, text, is_around=draft.is_around)
     out.seek(0)
     if draft.size < SMALL:
         size = out.seek(0, os.SEEK_END)

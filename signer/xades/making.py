@@ -30,7 +30,7 @@ from signer.xades import checking, countersigning, drafting, earlier, extending,
 from signer.xades.admitting import admit
 from signer.xades.contents import Item, countersigned, digests, holding, plan_items
 from signer.xades.drafting import Draft
-from signer.xades.markup import METHODS, Ids, signature_value
+from signer.xades.markup import Ids, signature_value
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
 from signer.xades.signed import SignerText
@@ -38,7 +38,7 @@ from signer.xades.unsigned import Tag, render, timestamp
 from verify.document import Limits, sha256_of
 from verify.fetcher import Fetcher
 from verify.timestamp import TimestampToken
-from verify.xml import canonical, names
+from verify.xml import names
 from verify.xml.document import XmlDocument
 
 _WITH_EVIDENCE = ("B-LT", "B-LTA")
@@ -84,11 +84,11 @@ def prepare(
     # 4
     algorithm = text.cms.digest
     found = digests(draft.items, output=output, plan=plan, algorithm=algorithm, source=source, detached=detached)
-    method = canonical.METHODS[METHODS[plan.canonicalization]]
-    properties = canonical.canonical(output.properties, method=method)
+    properties = drafting.signed_properties(draft, output)
     written = [b64encode(one).decode("ascii") for one in (*found, hashlib.new(algorithm, properties).digest())]
-    tbs = canonical.canonical(output.signed_info(written), method=method)
-    laid = drafting.fill_in(draft, output, source, digests=written, out=out)
+    final = draft.signature(written)
+    tbs = drafting.signed_info(draft, output, final, digests=written)
+    laid = drafting.fill_in(draft, output, final, source=source, out=out)
     read = checking.read(out, laid.layout, inserted=len(laid.appended))
     if (read.original or sha256_of(source, size=admitted.size)) != original_sha256:
         raise PreparedMismatch
