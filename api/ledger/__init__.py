@@ -2,7 +2,7 @@
 
 What it is not: a log of requests, or a place for document content. It proves that no line was edited, removed, moved or
 added *against its own head*, which lies in the same database; who replaces both is found out by a state that was noted
-elsewhere (`verify(known=…)`), which is what signed checkpoints are for.
+elsewhere (`verify(known=…)`), which is what signed checkpoints are for (`note`, `kept`).
 
 >>> import tempfile
 >>> from api.store.database import open_database
@@ -16,9 +16,21 @@ elsewhere (`verify(known=…)`), which is what signed checkpoints are for.
 ((), 2)
 """
 
+from api.ledger.examine import Examination, Finding, examine_export, verify_export
 from api.ledger.line import KINDS, Kind, Line, canonical
 from api.ledger.log import Ledger, append_within
 from api.ledger.merkle import LedgerState
-from api.ledger.proof import verify_export
 
-__all__ = ["KINDS", "Kind", "Ledger", "LedgerState", "Line", "append_within", "canonical", "verify_export"]
+__all__ = [
+    "KINDS",
+    "Examination",
+    "Finding",
+    "Kind",
+    "Ledger",
+    "LedgerState",
+    "Line",
+    "append_within",
+    "canonical",
+    "examine_export",
+    "verify_export",
+]

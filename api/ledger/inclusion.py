@@ -29,7 +29,7 @@ class Tree:
     """The Merkle tree over a growing log, as far as it was asked for."""
 
     def __init__(self, leaves: Leaves) -> None:
-        self._leaves = leaves
+        self.leaves = leaves
         self._full: dict[tuple[int, int], bytes] = {}
 
     def path(self, index: int, size: int) -> list[bytes]:
@@ -48,11 +48,32 @@ class Tree:
                 first = middle
         return found[::-1]
 
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """PROOF(old, D[new]) of RFC 6962 §2.1.2: that the log of `old` lines is how the one of `new` begins."""
+        if not 0 <= old <= new:
+            raise ValueError("a log does not get shorter")
+        return self._consistency(old, 0, new, is_whole=True) if old else []
+
+    def _consistency(self, count: int, first: int, end: int, *, is_whole: bool) -> list[bytes]:
+        """SUBPROOF of the RFC."""
+        if count == end - first:
+            return [] if is_whole else [self.root(first, end)]
+        split = _split(end - first)
+        if count <= split:
+            return [
+                *self._consistency(count, first, first + split, is_whole=is_whole),
+                self.root(first + split, end),
+            ]
+        return [
+            *self._consistency(count - split, first + split, end, is_whole=False),
+            self.root(first, first + split),
+        ]
+
     def root(self, first: int, end: int) -> bytes:
         """MTH of the lines first+1 … end."""
         if end - first <= BLOCK:
             frontier = Frontier()
-            for leaf in self._leaves(first, end):
+            for leaf in self.leaves(first, end):
                 frontier = frontier.add(leaf)
             if frontier.size != end - first:
                 raise ValueError("lines are missing")

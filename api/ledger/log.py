@@ -1,4 +1,4 @@
-"""The log itself: append, read, verify, export.
+"""The log itself: append, read, examine, export.
 
 An append is durable when it returns: line, leaf hash and the new frontier are one transaction, together with whatever
 else the caller wants stored at that moment (`also`), and several threads' appends share one (`Database.write`). If the
@@ -9,16 +9,17 @@ without a use, which recovery closes; the wrong way round (a use without a line)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
 from api.errors import DatabaseUnavailable, LedgerBroken, LedgerUnavailable
+from api.ledger.examine import Examination, Observer, require
+from api.ledger.inclusion import Tree, leaves_of
 from api.ledger.line import CLOSING, Kind, Line, canonical, columns, decode, encode
 from api.ledger.merkle import Frontier, LedgerState, leaf_hash
-from api.ledger.proof import Proof
 from api.store.database import Database
 from api.store.statement import Statement
 from api.store.tables import ledger as table
@@ -57,6 +58,8 @@ class Ledger:
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = _now) -> None:
         self._database = database
         self._clock = clock
+        self.tree = Tree(leaves_of(database))
+        """For proofs; kept, so that full subtrees are hashed once a process."""
 
     def append(
         self, kind: Kind, facts: Mapping[str, Any], *, also: Callable[[sa.Connection, int], None] | None = None
@@ -131,20 +134,54 @@ class Ledger:
 
         `known` are states noted earlier, elsewhere: the ledger must begin with each of them.
         """
-        return self._database.read(_verify, known)
+        examination, state = self.examine(known=known)
+        require(examination)
+        return state
 
-    def export(self, file: BinaryIO) -> LedgerState:
-        """Write the lines as they were hashed, one a line, and the state at the end (`verify_export` checks it)."""
+    def examine(
+        self, *, known: Iterable[LedgerState] = (), observer: Observer | None = None
+    ) -> tuple[Examination, LedgerState]:
+        """Recompute everything and tell all that is wrong, with the state that the lines make."""
+        return self._database.read(_examine, Examination(known, observer=observer))
+
+    def others_since(self, number: int, *, key: str) -> int:
+        """How many lines above `number` are not about the uses of `key`."""
+        chosen = sa.select(sa.func.count()).where(
+            table.c.number > number, sa.or_(table.c.key.is_(None), table.c.key != key)
+        )
+        return self._database.read(lambda connection: connection.execute(chosen).scalar_one())
+
+    def lines(self, numbers: Iterable[int]) -> dict[int, Line]:
+        """The lines of these numbers that exist."""
+        chosen = sa.select(table.c.line).where(table.c.number.in_(tuple(numbers)))
+        return self._database.read(
+            lambda connection: {line.number: line for line in map(_line, connection.execute(chosen))}
+        )
+
+    def export(self, file: BinaryIO, *, since: int = 0) -> LedgerState:
+        """Write the lines above `since` as they were hashed, one a line, and the state at the end
+        (`examine_export` checks it). Raises ValueError when there are fewer lines than `since`."""
 
         def work(connection: sa.Connection) -> LedgerState:
-            state = _head(connection).state()
-            for row in _rows(connection, state.size):
+            head = _head(connection)
+            if since > head.size:
+                raise ValueError(f"the ledger has {head.size} lines")
+            if since:
+                start = Frontier()
+                for leaf in self.tree.leaves(0, since):
+                    start = start.add(leaf)
+                file.write(_json({"frontier": start.to_bytes().hex(), "since": since}))
+            for row in _rows(connection, head.size, since=since):
                 file.write(row.line.encode() + b"\n")
-            return state
+            return head.state()
 
         state = self._database.read(work)
-        file.write(json.dumps({"root": state.root, "size": state.size}, separators=(",", ":")).encode() + b"\n")
+        file.write(_json({"root": state.root, "size": state.size}))
         return state
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
 def _head(connection: sa.Connection, *, chosen: Statement = HEAD) -> Frontier:
@@ -165,9 +202,9 @@ def _line(row: sa.Row[Any]) -> Line:
         raise LedgerBroken(f"a line was edited: {error}") from None
 
 
-def _rows(connection: sa.Connection, size: int) -> Iterator[sa.Row[Any]]:
-    """All lines up to `size`, in order, without holding them all."""
-    last = 0
+def _rows(connection: sa.Connection, size: int, *, since: int = 0) -> Iterator[sa.Row[Any]]:
+    """All lines above `since`, up to `size`, in order, without holding them all."""
+    last = since
     while True:
         page = connection.execute(
             sa.select(table).where(table.c.number > last, table.c.number <= size).order_by(table.c.number).limit(PAGE)
@@ -178,32 +215,32 @@ def _rows(connection: sa.Connection, size: int) -> Iterator[sa.Row[Any]]:
         last = page[-1].number
 
 
-def _verify(connection: sa.Connection, known: tuple[LedgerState, ...]) -> LedgerState:
+def _examine(connection: sa.Connection, examination: Examination) -> tuple[Examination, LedgerState]:
     """1 the numbers run without gap to the head; 2 each text is canonical, its hash and columns are copies of it;
     3 the hashes make the head's frontier; 4 and, on the way, each known state; 5 nothing open is marked as settled."""
     most = sa.select(sa.func.max(table.c.number)).scalar_subquery()
     row = connection.execute(sa.select(head_table.c.settled, sa.func.coalesce(most, 0).label("most"))).one_or_none()
-    head = _head(connection)
+    try:
+        head = _head(connection)
+    except LedgerBroken as error:
+        examination.find("HEAD_BROKEN", str(error))
+        return examination, examination.frontier.state()
     # 1 (the head may have grown since the statement before, it cannot have shrunk)
     if row is None or row.most > head.size:
-        raise LedgerBroken("there are lines behind the ledger's head", line=head.size + 1)
-    proof = Proof(known)
-    still_open: set[int] = set()
+        examination.find("LINES_BEHIND_HEAD", "there are lines behind the ledger's head", head.size + 1)
+    last = 0
     for found in _rows(connection, head.size):
-        line = proof.add(found.line, expected=found.number)  # 1, 2, 4
-        if proof.leaf != found.leaf_hash:
-            raise LedgerBroken(f"line {line.number} was edited", line=line.number)
-        copies = {"kind": line.kind, **columns(line.facts)}
-        if any(copies[name] != getattr(found, name) for name in copies):
-            raise LedgerBroken(f"the index of line {line.number} was edited", line=line.number)
-        if line.kind == "INTENT" and line.number <= row.settled:
-            still_open.add(line.number)
-        elif line.kind in CLOSING:
-            still_open.discard(line.facts.get("intent", 0))
-    if proof.frontier.size < head.size:
-        raise LedgerBroken(f"lines are missing behind {proof.frontier.size}", line=proof.frontier.size + 1)
-    if proof.frontier != head:  # 3
-        raise LedgerBroken("the lines do not make the ledger's root")
-    if still_open:  # 5
-        raise LedgerBroken(f"line {min(still_open)} is open and counted as settled", line=min(still_open))
-    return proof.finish()
+        last = found.number
+        line = examination.add(found.line, stored=found.number, leaf=found.leaf_hash)  # 1, 2, 4
+        if line is not None and line.number == found.number:
+            copies = {"kind": line.kind, **columns(line.facts)}
+            if any(copies[name] != getattr(found, name) for name in copies):
+                examination.find("INDEX_EDITED", f"the index of line {line.number} was edited", line.number)
+    if last < head.size:
+        examination.damage("CUT_BEHIND", f"lines are missing behind {last}", last + 1, head.size)
+    elif examination.frontier != head:  # 3
+        examination.find("ROOT_DIFFERS", "the lines do not make the ledger's root")
+    first = min(examination.open, default=0)
+    if row is not None and 0 < first <= row.settled:  # 5
+        examination.find("OPEN_COUNTED_SETTLED", f"line {first} is open and counted as settled", first)
+    return examination, examination.finish()
