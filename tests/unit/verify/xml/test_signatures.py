@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -431,3 +433,59 @@ def test_a_changed_document_has_failed():
 
 def test_a_document_without_signatures_passes_nothing():
     assert "NO_SIGNATURE" == judge(b"<root/>").verdict
+
+
+def content_of(root: etree._Element) -> bytes:
+    """What a reader takes from the document: all of it but the signatures; of a signature, what is in its objects."""
+    method = METHODS[EXC]
+    if root.tag != names.tag("ds", "Signature"):
+        return canonical(root, method=method, without=list(root.iter(names.tag("ds", "Signature"))))
+    inside = (one for holder in root.findall(names.tag("ds", "Object")) for one in holder)
+    return b"".join(canonical(one, method=method) for one in inside)
+
+
+MADE = (
+    enveloped(content="<order><to>A</to><sum>1</sum></order>"),
+    enveloped(
+        Asked("", [peer.xpath("not(ancestor-or-self::ds:Signature)"), EXC]),
+        content="<order><sum>1</sum></order><note/>",
+    ),
+    f'<root Id="r"><order><sum>1</sum></order>{peer.template(Asked("#r", [names.ENVELOPED, EXC]))}</root>',
+    peer.template(Asked("#o", [EXC], type=names.TYPE_OBJECT), objects='<ds:Object Id="o"><sum>1</sum></ds:Object>'),
+    peer.template(Asked("#i", [EXC]), objects='<ds:Object><sum Id="i">1</sum></ds:Object>'),
+)
+
+
+@pytest.mark.parametrize("number", range(len(MADE)))
+def test_whatever_is_moved_nothing_else_is_called_signed(number):
+    """Elements removed, doubled, moved, renamed, given other ids, at random: a signature that is intact and covers the
+    whole document covers what was signed."""
+    signed, chance = sealing.seal(MADE[number]), random.Random(number)
+    expected, unharmed = content_of(etree.fromstring(signed)), 0
+    for _ in range(300):
+        root = etree.fromstring(signed)
+        for _ in range(chance.randint(1, 3)):
+            harm(root, chance)
+        findings = sealing.read(etree.tostring(root))
+        if any(one.integrity.intact and one.scope == "FULL" for one in findings.signatures):
+            assert expected == content_of(root), etree.tostring(root)
+            unharmed += 1
+    assert 0 < unharmed < 300
+
+
+def harm(root: etree._Element, chance: random.Random) -> None:
+    elements = list(root.iter("{*}*"))
+    one, other = chance.choice(elements), chance.choice(elements)
+    match chance.randrange(6):
+        case 0 if one.getparent() is not None:
+            one.getparent().remove(one)
+        case 1:
+            other.append(copy.deepcopy(one))
+        case 2 if one not in (other, *other.iterancestors()):
+            other.insert(0, one)
+        case 3:
+            one.text = (one.text or "") + "x"
+        case 4:
+            one.set(chance.choice(["Id", "ID", "id"]), chance.choice(["o", "i", "r", "sig", "other"]))
+        case 5:
+            one.tag = chance.choice([other.tag, "other"])
