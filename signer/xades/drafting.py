@@ -204,7 +204,7 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
                 document = XmlDocument.read(out, limits=limits)
         except DocumentBroken:
             continue  # not the end of the root after all, or the document is broken: then it says so below
-        signatures = tuple(document.signatures())
+        signatures = _signatures(document, draft, source)
         signature = _found(signatures, document.root, draft)
         if signature is not None:
             return Output(document, signature, signatures, placed)
@@ -242,6 +242,15 @@ def fill_in(draft: Draft, output: Output, text: Signature, *, source: BinaryIO, 
     out.write(laid.appended)
     out.flush()
     return laid
+
+
+def _signatures(document: XmlDocument, draft: Draft, source: BinaryIO) -> tuple[etree._Element, ...]:
+    """All signatures in the output; a large tree is not walked through where the document has no word of one."""
+    if draft.size < SMALL or draft.place is not None or placing.mentions(source, "Signature"):
+        return tuple(document.signatures())
+    root = document.root
+    last = root if draft.is_around or draft.is_apart else root[-1]
+    return (last,) if last.tag == names.tag("ds", "Signature") else ()
 
 
 def _found(signatures: Sequence[etree._Element], root: etree._Element, draft: Draft) -> etree._Element | None:

@@ -121,6 +121,18 @@ def body_size(layout: XmlLayout) -> int:
     return {"copied": size, "base64": -(-size // 3) * 4, "none": 0}[layout.body]
 
 
+def mentions(source: BinaryIO, word: str) -> bool:
+    """Whether a name can occur in the document: names are written as they are, never by references."""
+    wanted = word.encode(_encoding(source).view)
+    source.seek(0)
+    before = b""
+    while chunk := source.read(_EDGE):
+        if wanted in before + chunk:
+            return True
+        before = chunk[-len(wanted) :]
+    return False
+
+
 def _encoding(source: BinaryIO) -> Encoding:
     source.seek(0)
     return encoding_of(source.read(1024))

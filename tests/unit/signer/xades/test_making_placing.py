@@ -135,3 +135,24 @@ def test_the_layout_is_what_is_written():
     out.seek(0)
     assert data[: layout.at] + prepared.appended + data[layout.resume :] == out.read()
     assert hashlib.sha256(data).hexdigest() == layout.outside_sha256 == prepared.original_sha256
+
+
+@pytest.mark.parametrize("packaging", ["enveloped", "enveloping", "detached"])
+def test_a_document_that_is_not_small_is_laid_out_in_the_file(packaging: str):
+    """Signed twice, so that earlier signatures are looked for and the end is found behind a large body."""
+    data = b"<a>" + b"<b>0123456789</b>" * 70_000 + b"<c/></a>\n"
+    plan = XmlPlan(packaging=packaging, name="a")
+    made = hand("p256", "ecdsa_sha256").sign(data, plan)
+    (one,) = found(made, detached={"a": data})
+    assert one.integrity.failure is None
+    if packaging == "enveloped":
+        again = hand("p256", "ecdsa_sha256").sign(made, plan)
+        assert [None, None] == [one.integrity.failure for one in found(again)]
+        assert made == without_signature(again)
+
+
+@pytest.mark.parametrize("at", [0, 5, (1 << 20) - 4, (1 << 20) + 1, 1 << 21])
+def test_a_word_is_found_wherever_it_stands(at: int):
+    """Also across the pieces in which a file is read."""
+    assert placing.mentions(io.BytesIO(b" " * at + b"Signature" + b" " * 100), "Signature")
+    assert not placing.mentions(io.BytesIO(b" " * at + b"Signatur"), "Signature")
