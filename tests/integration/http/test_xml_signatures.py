@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import subprocess
 import uuid
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -158,12 +160,33 @@ def test_detached_contents_are_signed_kept_and_lifted(appliance: Appliance):
     report = judged(appliance, lifted.content, beside).json()
     assert ("TOTAL_PASSED", "XAdES-BASELINE-LTA") == (report["verdict"], report["signatures"][0]["level"])
     without = appliance.client.post("/v1/extensions", files=files[:1], data={"level": "B-LTA"})
-    assert 400 <= without.status_code < 500, without.text
+    assert (422, "content-missing") == (without.status_code, without.json()["code"])
 
     lines = appliance.as_role("auditor").get("/v1/audit", params={"signature": said["id"]}).json()
     intent = next(line for line in lines["lines"] if line["kind"] == "INTENT")["facts"]
     assert ("XAdES", hashlib.sha256(FEES).hexdigest()) == (intent["format"], intent["document_sha256"])
     assert sorted(hashlib.sha256(one).hexdigest() for one in beside.values()) == intent["detached_sha256"]
+
+
+def test_as_many_files_as_a_call_may_bring(appliance: Appliance):
+    """32 contents beside a document, each with a descriptor of its own in the worker; one more is refused."""
+    beside = {f"{number}.bin": bytes([number]) for number in range(33)}
+    most = dict(list(beside.items())[:32])
+    document = signed(appliance, FEES, detached=most, level="B-T")
+    assert "TOTAL_PASSED" == judged(appliance, document, most).json()["verdict"]
+    answer = sign(appliance, FEES, detached=beside)
+    assert (400, "request-invalid") == (answer.status_code, answer.json()["code"])
+
+
+def test_the_evidence_of_a_signature_holds_what_it_is_about(appliance: Appliance):
+    """The ZIP that an auditor gets: the XML, the contents, the ledger's lines, and pages that name xmlsec1."""
+    said = sign(appliance, FEES, detached={"a.pdf": PDF}, level="B-T").json()
+    answer = appliance.as_role("auditor").get(f"/v1/signatures/{said['id']}/evidence")
+    assert 200 == answer.status_code, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert {"document.xml", "detached/1", "ledger.json", "HOW-TO-CHECK.md"} <= set(packed.namelist())
+        assert PDF == packed.read("detached/1")
+        assert b"xmlsec1 --verify" in packed.read("HOW-TO-CHECK.md")
 
 
 def test_an_idempotency_key_covers_the_detached_contents(appliance: Appliance):
