@@ -1,87 +1,104 @@
 """How much of the document a signature covers, and what, by name.
 
-FULL: the whole document but for signatures. For a document that is a signature itself (enveloping, or beside its
-content): every ds:Object of it but that of the properties, and every detached file that it names. Anything else is
-PARTIAL, and the names tell which parts. Only what a verified reference digested counts.
+FULL: the whole document but for signatures, processing instructions beside the root (a style sheet changes what is seen)
+included, comments not. For a document that is a signature itself (enveloping, or beside its content): every ds:Object of
+it but that of the properties, and every detached file that it names. What stands in the signature and is neither signed
+nor a part that a signature has is content that nobody signed. Anything else is PARTIAL, and the names tell which parts.
+Only what a verified reference digested counts.
 
     scope, covered = of(document, parts, references)      # ("PARTIAL", ("#invoice",))
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from lxml import etree
 
-from verify.xml import names
+from verify.xml import names, structure
 from verify.xml.document import XmlDocument
 from verify.xml.nodes import Detached
 from verify.xml.references import Reference
 from verify.xml.structure import Parts, kind
+from verify.xml.timestamps import FORMS
 
 Scope = Literal["FULL", "PARTIAL"]
 
 _DS = f"{{{names.DS}}}"
-_SIGNATURE = f"{_DS}Signature"
-_KNOWN = {f"{_DS}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object")}
-"""What stands in a signature (XMLDSig §4.2); anything else is content that nobody expects there."""
+_SIGNATURE, _OBJECT = f"{_DS}Signature", f"{_DS}Object"
+_PARTS = frozenset(f"{_DS}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object"))
+_PROPERTIES = frozenset({"SignedProperties", "UnsignedProperties"})
 
 
 def of(document: XmlDocument, parts: Parts, references: Sequence[Reference]) -> tuple[Scope, tuple[str, ...]]:
     """`references`: those of ds:SignedInfo and of the manifests that it covers."""
-    matched = [one for one in references if one.matched and kind(one, parts) in {"data", "counter-signed"}]
+    matched = [one for one in references if one.matched and not structure.is_about_itself(one, parts)]
     covered = tuple(dict.fromkeys(name for one in matched for name in _names(one)))
     if parts.parent is not None:
         return "PARTIAL", covered
-    root = document.root
-    whole = _is_whole_root(root, matched)
-    if not whole and parts.signature is root:
-        whole = bool(matched) and all(_is_covered(one, matched) for one in _contents(parts))
-    elif whole:
-        # What hides in an object of the signature itself is in the document, and nobody signed it.
-        whole = all(_is_covered(one, matched) for one in _contents(parts))
-    if whole:
-        vouched = {element for one in matched for element in one.elements}
-        whole = all(one.tag in _KNOWN or one in vouched for one in parts.signature.iterchildren("{*}*"))
+    if parts.signature is document.root:
+        holds = bool(parts.contents) or any(isinstance(one.source, Detached) for one in matched)
+        whole = holds and not _has_instructions(document.root)
+    else:
+        whole = any(_is_whole(one, document.root) for one in matched)
     complete = all(one.matched for one in references if kind(one, parts) == "data")
-    return ("FULL" if whole and complete else "PARTIAL"), covered
+    full = whole and complete and _holds_only_signed(parts, references)
+    return ("FULL" if full else "PARTIAL"), covered
 
 
-def _is_whole_root(root: etree._Element, references: Iterable[Reference]) -> bool:
-    """Whether one reference covers the root with everything in it, signatures apart."""
-    for one in references:
-        if one.nodes is None or one.only_text or root not in one.nodes.roots or root in one.nodes.without:
-            continue
-        if all(left_out.tag == _SIGNATURE for left_out in one.nodes.without):
-            return True
-    return False
-
-
-def _contents(parts: Parts) -> Iterator[etree._Element]:
-    """The objects of the signature that are not its properties."""
-    for one in parts.objects:
-        if not any(etree.QName(child).localname == "QualifyingProperties" for child in one.iterchildren("{*}*")):
-            yield one
-
-
-def _is_covered(holder: etree._Element, references: Sequence[Reference]) -> bool:
-    """Whether an object is digested: itself, as base64, or each element in it."""
-    vouched = {element for one in references for element in one.elements}
-    if not vouched.isdisjoint((holder, *holder.iterancestors())):
-        return True
-    if any(one.only_text and one.nodes is not None and holder in one.nodes.roots for one in references):
-        return len(holder) == 0
-    texts = [holder.text, *(child.tail for child in holder)]
-    if any(text and not text.isspace() for text in texts):
+def _is_whole(reference: Reference, root: etree._Element) -> bool:
+    """Whether it covers the root with everything in it, signatures apart, and what a reader minds beside the root."""
+    nodes = reference.nodes
+    if nodes is None or reference.only_text or root not in nodes.roots or root in nodes.without:
         return False
+    if any(left_out.tag != _SIGNATURE for left_out in nodes.without):
+        return False
+    return root not in nodes.apexes or not _has_instructions(root)
+
+
+def _has_instructions(root: etree._Element) -> bool:
+    beside = (*root.itersiblings(preceding=True), *root.itersiblings())
+    return any(one.tag is etree.ProcessingInstruction for one in beside)
+
+
+def _holds_only_signed(parts: Parts, references: Sequence[Reference]) -> bool:
+    """Whether there is nothing in the signature that is neither signed nor a part of it: it would be in the document."""
+    if structure.has_text(parts.signature):
+        return False
+    vouched = {element for one in references for element in one.elements}
+    texts = {one for reference in references for one in _plain(reference)}
+    for one in parts.signature.iterchildren("{*}*"):
+        if one.tag not in _PARTS:
+            return False
+        if one.tag == _OBJECT and not (one in vouched or (one in texts and len(one) == 0) or _holds(one, vouched)):
+            return False
+    return True
+
+
+def _plain(reference: Reference) -> tuple[etree._Element, ...]:
+    """The elements of which only the text was digested, all of it."""
+    nodes = reference.nodes
+    return nodes.elements if reference.matched and reference.only_text and nodes is not None else ()
+
+
+def _holds(holder: etree._Element, vouched: Collection[etree._Element]) -> bool:
+    """Whether each element in a ds:Object is signed, or the properties."""
     children = list(holder.iterchildren("{*}*"))
-    return bool(children) and all(child in vouched or _is_own(child) for child in children)
+    return bool(children) and not structure.has_text(holder) and all(_counts(one, vouched) for one in children)
 
 
-def _is_own(element: etree._Element) -> bool:
-    """What the signature says of itself or of others: manifests are followed, properties are no content."""
-    return element.tag in {f"{_DS}Manifest", f"{_DS}SignatureProperties"}
+def _counts(element: etree._Element, vouched: Collection[etree._Element]) -> bool:
+    if element in vouched:
+        return True
+    inner = list(element.iterchildren("{*}*"))
+    if structure.has_text(element) or not inner or not structure.is_own(element):
+        return False
+    if element.tag == f"{_DS}SignatureProperties":
+        return all(one in vouched for one in inner)
+    if element.tag == f"{_DS}Manifest":
+        return False
+    return all(etree.QName(one).localname in _PROPERTIES and etree.QName(one).namespace in FORMS for one in inner)
 
 
 def _names(reference: Reference) -> Iterator[str]:
@@ -91,11 +108,11 @@ def _names(reference: Reference) -> Iterator[str]:
     nodes = reference.nodes
     if nodes is None:
         return
+    but = ", ".join(sorted({etree.QName(one).localname for one in nodes.without if one.tag != _SIGNATURE}))
     for apex in nodes.apexes:
         if not isinstance(apex, etree._Element):
             name = "/"
         else:
             named = etree.QName(apex).localname
             name = f"{named}#{reference.target}" if reference.target and len(nodes.apexes) == 1 else named
-        but = {etree.QName(one).localname for one in nodes.without} - {"Signature"}
-        yield f"{name} - {', '.join(sorted(but))}" if but else name
+        yield f"{name} - {but}" if but else name

@@ -20,7 +20,8 @@ from typing import BinaryIO, Final
 from lxml import etree
 
 from verify.algorithms import Mechanism, key_size
-from verify.document import Limits, check_size
+from verify.document import Limits, size_of
+from verify.errors import DocumentTooLarge
 from verify.found import Findings, FoundSignature, Integrity
 from verify.report import Algorithms, Changes, Check, Facts, Outcome, Warning_
 from verify.xml import proofs, qualified, scope, signers, stored, structure, values
@@ -35,6 +36,8 @@ from verify.xml.timestamps import Datum
 CLAUSE: Final = "EN 319 102-1 §5.2.7"
 MAX_CANDIDATES: Final = 50
 """Certificates whose keys are tried on one value."""
+MAX_SAID: Final = 500
+"""Characters of a name or address of the document's that the report carries."""
 _NO_DETACHED: Mapping[str, BinaryIO] = MappingProxyType({})
 
 
@@ -48,7 +51,8 @@ def find(
     """Every ds:Signature of the document. `detached`: files by the names that references have for them. Raises a
     VerifyError when the document cannot be read."""
     for one in detached.values():
-        check_size(one, limits=limits)
+        if (size := size_of(one)) > limits.document:  # an empty one is as good as any other
+            raise DocumentTooLarge(size=size, limit=limits.document)
     return find_in(References(XmlDocument.read(file, limits=limits), detached))
 
 
@@ -71,13 +75,16 @@ def find_in(references: References) -> Findings:
 
 def _names(elements: Sequence[etree._Element]) -> dict[etree._Element, str]:
     """What the signatures are called in the report: by their Ids; reports find them by name, so two are never one."""
-    taken: dict[str, int] = {}
-    named: dict[etree._Element, str] = {}
+    counts: dict[str, int] = {}
+    named: dict[str, etree._Element] = {}
     for number, element in enumerate(elements, start=1):
-        stated = (element.get("Id") or "").strip() or f"signature-{number}"
-        taken[stated] = taken.get(stated, 0) + 1
-        named[element] = stated if taken[stated] == 1 else f"{stated}~{taken[stated]}"
-    return named
+        stated = (element.get("Id") or "").strip()[:MAX_SAID] or f"signature-{number}"
+        name = stated
+        while name in named:
+            counts[stated] = counts.get(stated, 1) + 1
+            name = f"{stated}~{counts[stated]}"
+        named[name] = element
+    return {element: name for name, element in named.items()}
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class _Reading:
             return self._misshapen(element, reason=error.reason), (), ()
         # 2
         own = tuple(structure.placed(one, parts) for one in self.references.of(parts.signed_info, signature=element))
-        vouched = [node for one in own for node in one.elements]
+        vouched = {node for one in own for node in one.elements}
         listed = tuple(
             one for manifest in parts.manifests(vouched) for one in self.references.of(manifest, signature=element)
         )
@@ -294,12 +301,16 @@ def _checks(
 
 def _said(reference: Reference) -> Facts:
     return {
-        "id": reference.id,
-        "uri": reference.uri,
-        "type": reference.type,
+        "id": _short(reference.id),
+        "uri": _short(reference.uri),
+        "type": _short(reference.type),
         "digest": reference.digest_algorithm,
         "reason": reference.reason or None,
     }
+
+
+def _short(stated: str | None) -> str | None:
+    return stated if stated is None or len(stated) <= MAX_SAID else f"{stated[:MAX_SAID]}…"
 
 
 def _listed_constraints(listed: Sequence[Reference]) -> tuple[str, ...]:
@@ -311,5 +322,11 @@ def _manifest_warnings(name: str, listed: Sequence[Reference]) -> Iterator[Warni
         if not one.matched:
             yield Warning_(
                 "MANIFEST_ENTRY_NOT_VERIFIED",
-                {"signature": name, "uri": one.uri, "id": one.id, "outcome": one.outcome, "reason": one.reason},
+                {
+                    "signature": name,
+                    "uri": _short(one.uri),
+                    "id": _short(one.id),
+                    "outcome": one.outcome,
+                    "reason": one.reason,
+                },
             )

@@ -248,6 +248,18 @@ class TestScope:
         found = sealing.first(sealing.seal(markup))
         assert (INTACT, expected) == (sealing.failure(found), found.scope)
 
+    def test_a_root_that_only_keeps_signatures_is_no_content(self):
+        """As in a container of signatures beside their files; any text or element in it is content."""
+        files = {"a.xml": b"<a/>", "empty": b""}
+        made = peer.template(Asked("a.xml"), Asked("empty"))
+        for markup, expected in (
+            (f"<all>\n{made}<!-- c --> </all>", "FULL"),
+            (f"<all>{made}<b/></all>", "PARTIAL"),
+            (f"<all>text{made}</all>", "PARTIAL"),
+        ):
+            found = sealing.first(sealing.seal(markup, detached=files), detached=files)
+            assert (INTACT, expected) == (sealing.failure(found), found.scope)
+
     def test_what_is_covered_is_named(self):
         """Elements by their ids, files by their names, the document by its root."""
         asked = [Asked("#x", [EXC]), Asked("hồ sơ.pdf")]
