@@ -58,7 +58,8 @@ class XmlPlan:
     """Claimed roles (SignerRoleV2)."""
     production_place: ProductionPlace | None = None
     commitment: str | None = None
-    """A word (origin, receipt, delivery, sender, approval, creation), or the URI of another commitment type."""
+    """A word (origin, receipt, delivery, sender, approval, creation; "proof-of-" may stand before it), or the URI of
+    another commitment type."""
     mime: str | None = None
     """Of the main document; None goes by its content."""
     countersign: str | None = None

@@ -167,7 +167,7 @@ def _commitment(commitment: str | None) -> str:
     """CommitmentTypeIndication for all that is signed (EN 319 132-1 §5.2.3)."""
     if commitment is None:
         return ""
-    uri = _COMMITMENTS.get(commitment, commitment)
+    uri = _COMMITMENTS.get(commitment.removeprefix("proof-of-"), commitment)
     return (
         "<xades:CommitmentTypeIndication>"
         f"<xades:CommitmentTypeId>{_identifier(uri, reason='commitment')}</xades:CommitmentTypeId>"

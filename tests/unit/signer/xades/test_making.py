@@ -150,7 +150,7 @@ def test_what_the_signer_says_is_signed_and_read():
     plan = XmlPlan(
         roles=("Trưởng phòng <Kế hoạch>", "Giám đốc"),
         production_place=ProductionPlace(city="Hà Nội", country="VN", postal_code="10000"),
-        commitment="approval",
+        commitment="proof-of-approval",
         policy=policy,
         mime="application/xml; charset=utf-8",
     )
