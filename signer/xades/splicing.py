@@ -18,6 +18,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from signer.errors import SignerError
 
@@ -85,10 +86,14 @@ class Text:
     def element(self, signature: int, *, path: Sequence[int] = ()) -> Element:
         """The element under the `signature`-th one called Signature (in the order of the document, whatever its
         namespace) that `path` leads to: each number counts elements among the children of the one before."""
-        for number, match in enumerate(m for m in _finditer(_SIGNATURES, self.text) if m.group(1)):
-            if number == signature:
-                return self._descend(match.start(), list(path))
-        raise LookupError("there is no such signature")
+        if signature >= len(self._signatures):
+            raise LookupError("there is no such signature")
+        return self._descend(self._signatures[signature], list(path))
+
+    @cached_property
+    def _signatures(self) -> list[int]:
+        """Where each tag begins that opens an element called Signature."""
+        return [match.start() for match in _finditer(_SIGNATURES, self.text) if match.group(1) is not None]
 
     def _descend(self, start: int, path: list[int]) -> Element:
         """`counts` numbers the children of each tag that is open; the first `on_path` of those tags lie on the path."""

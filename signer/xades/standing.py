@@ -9,7 +9,7 @@ It judges nothing: what is sound here is what `verify.xml` finds to be, before a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import BinaryIO, Final
@@ -30,6 +30,8 @@ from verify.xml.references import Reference, References
 from verify.xml.texts import octets
 from verify.xml.timestamps import Datum, Subject
 
+_LIMITS: Final = replace(Limits(), references=2 * Limits.references, digested=2 * Limits.digested)
+"""Whoever lifts follows each reference twice: to see whether it holds, and for the octets under a timestamp."""
 _VALUES: Final = frozenset({"CertificateValues", "RevocationValues"})
 _STRENGTHS = {"sha384": 384, "sha512": 512, "sha3_384": 384, "sha3_512": 512}
 
@@ -119,11 +121,12 @@ class Reading:
     references: References
     standings: tuple[Standing, ...]
     has_unreadable: bool
+    _followed: dict[etree._Element, tuple[Reference, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, data: bytes, *, detached: Mapping[str, BinaryIO]) -> Reading:
         """Raises VerifyError, EncodingNotSupported."""
-        document = XmlDocument.parse(data, limits=Limits())
+        document = XmlDocument.parse(data, limits=_LIMITS)
         references = References(document, detached)
         findings = signatures.find_in(references)
         pairs = zip(findings.signatures, document.signatures(), strict=True)
@@ -134,29 +137,28 @@ class Reading:
             has_unreadable=any(one.code == "SIGNATURE_UNREADABLE" for one in findings.warnings),
         )
 
-    def followed(self, standing: Standing) -> tuple[Reference, ...]:
-        """What the signature refers to, in the order of its ds:SignedInfo."""
-        signed_info = standing.element.find(names.tag("ds", "SignedInfo"))
-        return self.references.of(signed_info, signature=standing.element) if signed_info is not None else ()
+    def followed(self, holder: etree._Element | None, *, signature: etree._Element) -> tuple[Reference, ...]:
+        """What a ds:SignedInfo or ds:Manifest refers to, in its order; each is looked at once."""
+        if holder is None:
+            return ()
+        if holder not in self._followed:
+            self._followed[holder] = self.references.of(holder, signature=signature)
+        return self._followed[holder]
 
     def subject(self, standing: Standing) -> Subject:
         """The signature as its timestamps see it."""
-        data = [
-            Datum(partial(self.references.write, one), id=one.id, target=one.target) for one in self.followed(standing)
-        ]
+        signed_info = standing.element.find(names.tag("ds", "SignedInfo"))
+        followed = self.followed(signed_info, signature=standing.element)
+        data = [Datum(partial(self.references.write, one), id=one.id, target=one.target) for one in followed]
         return Subject(standing.element, data=data, unsigned=_unsigned(standing.element))
 
     def covering(self, standing: Standing) -> str | None:
         """The id of a signature that is over the unsigned properties of this one: itself, or another."""
         place = qualifying(standing.element)
+        path = "/".join(names.tag("ds", name) for name in ("Object", "Manifest"))
         for other in self.standings:
-            manifests = (
-                one
-                for held in other.element.iterchildren(names.tag("ds", "Object"))
-                for one in held.iterchildren(names.tag("ds", "Manifest"))
-            )
-            listed = (one for manifest in manifests for one in self.references.of(manifest, signature=other.element))
-            for one in (*self.followed(other), *listed):
+            holders = [*other.element.findall(names.tag("ds", "SignedInfo")), *other.element.findall(path)]
+            for one in (one for held in holders for one in self.followed(held, signature=other.element)):
                 if one.nodes is not None and _holds(one.nodes, place):
                     return other.id
         return None

@@ -341,3 +341,13 @@ def test_forms_without_a_place_for_evidence_are_refused(hand: XmlHand, name: str
         pytest.skip("the corpus is not here")
     with pytest.raises(SignatureFormNotExtendable):
         hand.extend(path.read_bytes(), "B-LT")
+
+
+def test_thirty_signatures_are_lifted(world: World, hand: XmlHand):
+    """What is looked at grows with the number of signatures, not with its square."""
+    data = DOCUMENT
+    for number in range(30):
+        data, _ = hand.sign(data, "B-B", XmlPlan(elements=("p1",)), signing_time=world.at + timedelta(seconds=number))
+    lifted, done = hand.extend(data, "B-T")
+    assert "B-T" == done.level
+    assert 30 == lifted.count(b"</xades:SignatureTimeStamp>")
