@@ -14,6 +14,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO, cast
 
@@ -52,24 +53,21 @@ class NodeSet:
     def within(self, elements: Iterable[etree._Element]) -> NodeSet:
         """Only what lies in these elements (given in document order) as well."""
         wanted = dict.fromkeys(elements)
+        outermost = [one for one in wanted if wanted.keys().isdisjoint(one.iterancestors())]
+        inside = self._by_apex(outermost)
         kept: list[Node] = []
         for apex in self.apexes:
             above = () if not isinstance(apex, etree._Element) else (apex, *apex.iterancestors())
-            if any(one in wanted for one in above):
-                kept.append(apex)
-                continue
-            kept.extend(
-                one
-                for one in wanted
-                if _lies_in(one, apex) and not any(outer in wanted for outer in one.iterancestors())
-            )
+            kept.extend([apex] if any(one in wanted for one in above) else inside.get(apex, ()))
         return replace(self, apexes=tuple(kept))
 
     def write(self, sink: Sink, *, method: Method, prefixes: Collection[str] = ()) -> None:
         """Raises NotCanonical."""
         chosen = method if self.comments else method.without_comments()
+        left_out = self._by_apex(self.without)
         for apex in self.apexes:
-            canonical.write(apex, sink, method=chosen, prefixes=tuple(prefixes), without=self.without)
+            if not isinstance(apex, etree._Element) or not self._is_left_out(apex):
+                canonical.write(apex, sink, method=chosen, prefixes=tuple(prefixes), without=left_out.get(apex, ()))
 
     def namespace_cost(self, method: Method, prefixes: Collection[str]) -> int:
         """What canonicalisation costs beyond its octets, in octets: for each element, libxml2 looks up each prefix that
@@ -100,12 +98,40 @@ class NodeSet:
     def roots(self) -> tuple[etree._Element, ...]:
         return tuple(one if isinstance(one, etree._Element) else one.getroot() for one in self.apexes)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no element is left."""
+        return all(map(self._is_left_out, self.roots))
+
     def lacks(self, element: etree._Element) -> bool:
         """Whether something of the element is left out, or all of it."""
-        if not self.without:
-            return False
-        around = {element, *element.iterancestors()}
-        return any(one in around or element in one.iterancestors() for one in self.without)
+        return element in self._around or self._is_left_out(element)
+
+    @cached_property
+    def _around(self) -> Collection[etree._Element]:
+        """What is left out, and whatever it stands in."""
+        return {around for one in self.without for around in (one, *one.iterancestors())}
+
+    def _is_left_out(self, element: etree._Element) -> bool:
+        left_out = self._left_out
+        return bool(left_out) and not left_out.isdisjoint((element, *element.iterancestors()))
+
+    @cached_property
+    def _left_out(self) -> frozenset[etree._Element]:
+        return frozenset(self.without)
+
+    def _by_apex(self, elements: Iterable[etree._Element]) -> dict[Node, list[etree._Element]]:
+        """These elements, each with the apex in whose subtree it is; others are passed over."""
+        whole = next((apex for apex in self.apexes if not isinstance(apex, etree._Element)), None)
+        apexes = set(self.apexes)
+        found: dict[Node, list[etree._Element]] = {}
+        for one in elements:
+            apex: Node | None = whole
+            if apex is None:
+                apex = next((around for around in (one, *one.iterancestors()) if around in apexes), None)
+            if apex is not None:
+                found.setdefault(apex, []).append(one)
+        return found
 
 
 @dataclass(frozen=True)
@@ -172,12 +198,6 @@ class Decoded:
 
 Octets = Canonical | Detached | Decoded
 Data = NodeSet | Octets
-
-
-def _lies_in(element: etree._Element, apex: Node) -> bool:
-    if isinstance(apex, etree._Element):
-        return element is apex or apex in element.iterancestors()
-    return element.getroottree().getroot() is apex.getroot()
 
 
 def _texts(element: etree._Element, without: Collection[etree._Element]) -> Iterator[str]:

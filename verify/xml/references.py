@@ -196,6 +196,8 @@ class References:
                 self.charge(scanned + _SELECTED * (len(data.without) + len(data.apexes)))
             else:
                 raise Refused("transform-refused")
+        if nodes is not None and nodes.is_empty:
+            raise Refused("nothing-selected")  # what is left beside the root fits every document
         return replace(found, data=data, nodes=nodes, only_text=only_text)
 
     def _nodes(self, data: Data) -> NodeSet:
@@ -234,6 +236,8 @@ class References:
             hasher = _Hasher(algorithm)
             self._write(octets, hasher)
             self._digests[key] = hasher.digest()
+        if not isinstance(octets, Detached) and self._digests[key] == _Hasher(algorithm).digest():
+            raise Refused("nothing-selected")  # a file may be empty, a part of a document is something
         value = found.element.find(f"{_DS}DigestValue")
         stated = decoded(text_of(value)) if value is not None else None
         if stated is None:

@@ -1,8 +1,8 @@
 """How much of the document a signature covers, and what, by name.
 
 FULL: the whole document but for signatures, processing instructions beside the root (a style sheet changes what is seen)
-included, comments not. For a document that is a signature itself (enveloping, or beside its content): every ds:Object of
-it but that of the properties, and every detached file that it names. What stands in the signature and is neither signed
+included, comments not. For a document that is a signature itself (enveloping, or beside its content), or only keeps
+signatures: every ds:Object of it but that of the properties, and every detached file that it names. What stands in the signature and is neither signed
 nor a part that a signature has is content that nobody signed. Anything else is PARTIAL, and the names tell which parts.
 Only what a verified reference digested counts.
 
@@ -37,7 +37,7 @@ def of(document: XmlDocument, parts: Parts, references: Sequence[Reference]) -> 
     covered = tuple(dict.fromkeys(name for one in matched for name in _names(one)))
     if parts.parent is not None:
         return "PARTIAL", covered
-    if parts.signature is document.root:
+    if parts.signature is document.root or _only_keeps_signatures(document.root):
         holds = bool(parts.contents) or any(isinstance(one.source, Detached) for one in matched)
         whole = holds and not _has_instructions(document.root)
     else:
@@ -57,9 +57,15 @@ def _is_whole(reference: Reference, root: etree._Element) -> bool:
     return root not in nodes.apexes or not _has_instructions(root)
 
 
+def _only_keeps_signatures(root: etree._Element) -> bool:
+    """A container such as that of ASiC (EN 319 162-1 §A.5) says nothing of its own."""
+    children = root.iterchildren("{*}*")
+    return not root.attrib and not structure.has_text(root) and all(one.tag == _SIGNATURE for one in children)
+
+
 def _has_instructions(root: etree._Element) -> bool:
     beside = (*root.itersiblings(preceding=True), *root.itersiblings())
-    return any(one.tag is etree.ProcessingInstruction for one in beside)
+    return any(isinstance(one, etree._ProcessingInstruction) for one in beside)
 
 
 def _holds_only_signed(parts: Parts, references: Sequence[Reference]) -> bool:

@@ -10,8 +10,9 @@ must lead to that very part of this very signature; the same element elsewhere, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lxml import etree
 
@@ -21,6 +22,7 @@ from verify.xml.references import Reference
 from verify.xml.timestamps import FORMS, Kind
 
 _DS = f"{{{names.DS}}}"
+_OBJECT = f"{_DS}Object"
 _KINDS: dict[str, Kind] = {f"{_DS}Manifest": "manifest", f"{_DS}SignatureProperties": "signature-properties"}
 
 
@@ -62,15 +64,23 @@ class Parts:
             parent=countersigned(signature),
         )
 
-    @property
-    def objects(self) -> list[etree._Element]:
-        return self.signature.findall(f"{_DS}Object")
+    @cached_property
+    def objects(self) -> tuple[etree._Element, ...]:
+        return tuple(self.signature.iterchildren(_OBJECT))
 
-    @property
-    def key_infos(self) -> list[etree._Element]:
-        return self.signature.findall(f"{_DS}KeyInfo")
+    @cached_property
+    def key_infos(self) -> tuple[etree._Element, ...]:
+        return tuple(self.signature.iterchildren(f"{_DS}KeyInfo"))
 
-    def manifests(self, vouched: Sequence[etree._Element]) -> Iterator[etree._Element]:
+    @cached_property
+    def contents(self) -> tuple[etree._Element, ...]:
+        """The ds:Objects that hold more than what the signature says of itself."""
+        return tuple(one for one in self.objects if not _speaks_of_signature(one))
+
+    def has_object(self, element: etree._Element | None) -> bool:
+        return element is not None and element.tag == _OBJECT and element.getparent() is self.signature
+
+    def manifests(self, vouched: Collection[etree._Element]) -> Iterator[etree._Element]:
         """The manifests of this signature of which a digest is right: one that is signed itself, or its ds:Object."""
         for holder in self.objects:
             for manifest in holder.findall(f"{_DS}Manifest"):
@@ -112,9 +122,9 @@ def placed(reference: Reference, parts: Parts) -> Reference:
     if reference.type in names.TYPES_SIGNED_PROPERTIES:
         wrong = not _is_signed_properties(target, parts)
     elif reference.type in {names.TYPE_MANIFEST, names.TYPE_SIGNATURE_PROPERTIES}:
-        wrong = target is None or target.tag != _tag_of(reference.type) or target.getparent() not in parts.objects
+        wrong = target is None or target.tag != _tag_of(reference.type) or not parts.has_object(target.getparent())
     elif reference.type == names.TYPE_OBJECT:
-        wrong = target is None or target not in (*parts.objects, *parts.key_infos)
+        wrong = not parts.has_object(target) and target not in parts.key_infos
     return replace(reference, outcome="missing", reason="stands-elsewhere") if wrong else reference
 
 
@@ -140,7 +150,7 @@ def _is_signed_properties(target: etree._Element | None, parts: Parts) -> bool:
         and holder is not None
         and etree.QName(holder).localname == "QualifyingProperties"
         and etree.QName(holder).namespace in FORMS
-        and holder.getparent() in parts.objects
+        and parts.has_object(holder.getparent())
     )
 
 
@@ -153,18 +163,47 @@ def kind(reference: Reference, parts: Parts) -> Kind:
         return "key-info"
     if parts.parent is not None and is_value_of(target, parts.parent):
         return "counter-signed"
-    if target.getparent() in parts.objects and target.tag in _KINDS:
+    if target.tag in _KINDS and parts.has_object(target.getparent()):
         return _KINDS[target.tag]
     return "signed-properties" if _is_signed_properties(target, parts) else "data"
 
 
 def is_about_itself(reference: Reference, parts: Parts) -> bool:
-    """Whether it covers nothing but what the signature says of itself: properties, key, a list."""
+    """Whether it covers nothing but what the signature says of itself: properties, key, a list, or anything in them."""
     target = _target(reference)
-    if target is not None and target in parts.objects:
-        held = [etree.QName(one).localname for one in target.iterchildren("{*}*")]
-        return bool(held) and set(held) <= {"QualifyingProperties", "Manifest", "SignatureProperties"}
-    return kind(reference, parts) not in {"data", "counter-signed"}
+    if target is None:
+        # a document that is this signature holds only what its objects hold
+        return isinstance(reference.source, NodeSet) and parts.signature.getparent() is None and not parts.contents
+    if target is parts.signature:
+        return not parts.contents
+    inside = [target]
+    for above in target.iterancestors():
+        if above is parts.signature:
+            break
+        inside.append(above)
+    else:
+        return False
+    holder, *further = reversed(inside)
+    if holder.tag != _OBJECT:
+        return True
+    return is_own(further[0]) if further else _speaks_of_signature(holder)
+
+
+def is_own(element: etree._Element) -> bool:
+    """Whether this child of a ds:Object is one by which a signature speaks of itself."""
+    named = etree.QName(element)
+    return element.tag in _KINDS or (named.localname == "QualifyingProperties" and named.namespace in FORMS)
+
+
+def _speaks_of_signature(holder: etree._Element) -> bool:
+    """Whether there is nothing else in a ds:Object."""
+    return len(holder) > 0 and not has_text(holder) and all(is_own(one) for one in holder.iterchildren("{*}*"))
+
+
+def has_text(element: etree._Element) -> bool:
+    """Whether letters stand directly in it."""
+    texts = (element.text, *(child.tail for child in element))
+    return any(text and not text.isspace() for text in texts)
 
 
 def is_value_of(element: etree._Element, signature: etree._Element) -> bool:
