@@ -285,11 +285,12 @@ class SignatureAnswer(BaseModel):
     sha256: str | None = None
     level: str | None = None
     field: str | None = None
+    """Name of the signature field; of XML the Id of the signature."""
     signed_at: str | None = None
     timestamp: str | None = None
     document: str | None = None
     tbs: str | None = None
-    """What is to be signed, in base64: the DER of the signed attributes."""
+    """What is to be signed, in base64: the DER of the signed attributes; of XML the canonical ds:SignedInfo."""
     algorithm: str | None = None
     """How: the mechanism that hashes and signs `tbs`."""
     envelope: dict[str, Any] | None = None
