@@ -58,7 +58,7 @@ def _is_whole(reference: Reference, root: etree._Element) -> bool:
 
 
 def _only_keeps_signatures(root: etree._Element) -> bool:
-    """A container such as that of ASiC (EN 319 162-1 §A.5) says nothing of its own."""
+    """A container such as XAdESSignatures in ASiC (EN 319 162-1) says nothing of its own."""
     children = root.iterchildren("{*}*")
     return not root.attrib and not structure.has_text(root) and all(one.tag == _SIGNATURE for one in children)
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.integration.verify.hostile_xml import honest, keys, parsing, references, transforms, values, wrapping
+from tests.integration.verify.hostile_xml import (
+    covering,
+    honest,
+    keys,
+    parsing,
+    references,
+    transforms,
+    values,
+    wrapping,
+)
 from tests.integration.verify.hostile_xml.case import CASES, Case, Json
 
 FILES = Path(__file__).with_name("files")
 EXPECTED = FILES / "expected.json"
-GROUPS = (honest, references, transforms, values, keys, wrapping, parsing)
+GROUPS = (honest, references, transforms, values, keys, wrapping, covering, parsing)
 ALL = tuple(sorted(CASES, key=lambda case: [group.__name__.rsplit(".", 1)[1] for group in GROUPS].index(case.group)))
 
 

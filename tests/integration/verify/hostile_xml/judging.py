@@ -118,6 +118,7 @@ def _report(case: Case, content: bytes) -> Json:
 def _signatures(report: Report) -> list[Json]:
     return [
         {
+            "id": one.id,
             "indication": one.indication,
             "sub_indication": one.sub_indication,
             "intact": one.intact,
