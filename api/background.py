@@ -1,4 +1,4 @@
-"""What an api process does besides answering: retries, recovery after a crash, and tidying up.
+"""What an api process does besides answering: retries, recovery after a crash, tidying up, and watching its own ledger.
 
 Every process does it; who gets which piece is decided in the database.
 """
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api import jobs, telemetry
-from api.errors import ApiError
+from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import extending, passwords, recovery, redemption
+from api.workflows import checkpoints, extending, passwords, reconciling, recovery, redemption
+from hsm.errors import HsmError
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
@@ -30,12 +31,16 @@ def start(services: Services) -> Callable[[], None]:
     """Begin; the function returned ends it and waits."""
     end_jobs = services.jobs.start({**recovery.handlers(services), **extending.handlers(services)})
     stop = threading.Event()
-    thread = threading.Thread(target=_run, args=(services, stop), name="recovery", daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True) for work in (_run, _watch)
+    ]
+    for thread in threads:
+        thread.start()
 
     def end() -> None:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
         end_jobs()
 
     return end
@@ -60,6 +65,42 @@ def _run(services: Services, stop: threading.Event) -> None:
         except Exception:  # noqa: BLE001 - this thread must outlive whatever is wrong with one record
             telemetry.logger().exception("recovery failed")
         stop.wait(SCAN_EVERY)
+
+
+def _watch(services: Services, stop: threading.Event) -> None:
+    """Checkpoints at the start, at intervals and at the end; comparisons with the keepers' logs of uses."""
+    wanted = services.settings.checkpoints
+    checkpoint_at = reconcile_at = time.monotonic()
+    while not stop.is_set():
+        now = time.monotonic()
+        if wanted is not None:
+            is_time = now >= checkpoint_at
+            if not _guarded("checkpoint", checkpoints.make, services, checkpoints.Due(1 if is_time else wanted.lines)):
+                checkpoint_at = now  # what failed is tried again after a while, not at once
+                is_time = True
+            checkpoint_at = now + wanted.every if is_time else checkpoint_at
+        if now >= reconcile_at:
+            reconcile_at = now + services.settings.audit.reconcile
+            _guarded("reconciliation", reconciling.reconcile, services)
+        stop.wait(SCAN_EVERY)
+    if wanted is not None:
+        _guarded("checkpoint", checkpoints.make, services)
+
+
+def _guarded(what: str, work: Callable[..., object], services: Services, *more: object) -> bool:
+    """Whether it worked; this thread must outlive whatever is wrong."""
+    try:
+        work(services, *more)
+    except LedgerBroken as error:
+        services.metrics.ledger_alarms.labels(error.code).inc()
+        telemetry.logger().error("ledger alarm", code=error.code, line=error.facts.get("line", 0), detail=str(error))
+    except (ApiError, HsmError, OSError) as error:
+        telemetry.logger().warning(f"{what} waits", code=getattr(error, "code", ""), reason=str(error))
+    except Exception:  # noqa: BLE001 - as it says
+        telemetry.logger().exception(f"{what} failed")
+    else:
+        return True
+    return False
 
 
 def tidy(services: Services, *, before: float) -> None:

@@ -86,6 +86,7 @@ def compose(
         blobs=Blobs(settings.blobs),
         jobs=Jobs(database),
         fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
+        submit=HttpFetcher(_witnesses(settings)).submit,
         documents=documents,
         keys=keys,
         key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
@@ -115,6 +116,17 @@ def _rules(settings: Settings) -> FetchRules:
         max_bytes=settings.fetch.bytes_,
         seconds=settings.fetch.seconds,
         timestamp_seconds=settings.timestamping.timeout,
+    )
+
+
+def _witnesses(settings: Settings) -> FetchRules:
+    """The addresses of witnesses and nothing else: documents never reach these, checkpoints nobody else."""
+    chosen = settings.checkpoints.witnesses if settings.checkpoints is not None else ()
+    return FetchRules(
+        private=settings.fetch.private,
+        authorities=tuple(url.rstrip("/") + "/add-checkpoint" for url in chosen),
+        max_bytes=64 * 1024,
+        seconds=settings.fetch.seconds,
     )
 
 

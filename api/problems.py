@@ -146,6 +146,8 @@ STATUS: Mapping[str, int] = {
     "self-check-failed": 500,
     "keeper-request-malformed": 500,
     "settings-unusable": 500,
+    "checkpoint-not-kept": 503,
+    "checkpoint-key-unusable": 503,
     "blob-missing": 500,
     "seal-broken": 500,
     "report-not-made": 500,

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """`fetcher` is the one with the rules of `[fetch]`; `clock` gives the aware local time;
+    """`fetcher` is the one with the rules of `[fetch]`; `submit` the one that reaches witnesses of the
+    ledger; `clock` gives the aware local time;
     `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
     settings: Settings
@@ -42,6 +43,7 @@ class Services:
     blobs: Blobs
     jobs: Jobs
     fetcher: Fetcher
+    submit: Callable[[str, bytes], bytes]
     documents: Documents
     keys: Keys
     key_user: KeyUser

@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 
 from api.errors import ApiError
+from hsm.checkpoint import ORIGIN
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in a Unix socket's path (sun_path of Linux, without the closing NUL)."""
@@ -38,7 +39,7 @@ LONGEST_SOCKET_NAME = 48
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")]
-Shape = Literal["signed-attributes", "signed-info", "tst-attributes", "bare-digest"]
+Shape = Literal["signed-attributes", "signed-info", "tst-attributes", "bare-digest", "checkpoint"]
 
 
 class SettingsUnusable(ApiError):
@@ -96,7 +97,8 @@ class Key(_Section):
     """`[keys.REF]`: what differs from the defaults for one key."""
 
     shapes: tuple[Shape, ...] = ("signed-attributes", "signed-info")
-    """What the keeper signs with this key. A timestamp authority's key lists `tst-attributes` alone."""
+    """What the keeper signs with this key. A timestamp authority's key lists `tst-attributes` alone, that of the ledger's
+    checkpoints `checkpoint` alone."""
     timestamp_authorities: tuple[str, ...] | None = None
     """URLs of timestamp authorities for this key's signatures, in order; None takes those of `[timestamping]`."""
     twin: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,23}/[^/]+$")
@@ -125,6 +127,30 @@ class Authority(_Section):
     """True refuses to issue while the kernel says that its clock is not synchronised."""
     accuracy_ms: int = Field(default=1000, ge=1, le=1000)
     """Accuracy stated in tokens, in milliseconds."""
+
+
+class Checkpoints(_Section):
+    """`[checkpoints]`: what the ledger says of itself, signed and kept where the database is not."""
+
+    key: str
+    """Ref of the key that signs checkpoints: Ed25519, or ECDSA where the token has no better; `shapes = ["checkpoint"]`."""
+    origin: str = Field(pattern=rf"^{ORIGIN}$")
+    """Name of this ledger, like an address without a scheme (`ky.example.gov.vn/ledger`); never changed."""
+    every: float = Field(default=300.0, ge=1, le=86_400)
+    """Seconds after which new lines get a checkpoint; at start and stop they get one anyway."""
+    lines: int = Field(default=1000, ge=1)
+    """Number of new lines that get one sooner."""
+    folder: Path = Path("checkpoints")
+    """Where they are kept, absolute or relative to KYSO_HOME. Worth most on another mount, or one that only grows."""
+    witnesses: tuple[str, ...] = ()
+    """URLs of witnesses (C2SP tlog-witness, the submission prefix): each gets every checkpoint and signs it too."""
+
+
+class Audit(_Section):
+    """`[audit]`: what the appliance looks at by itself."""
+
+    reconcile: float = Field(default=300.0, ge=1, le=86_400)
+    """Seconds between two comparisons of the ledger with the keepers' logs of uses."""
 
 
 class Signing(_Section):
@@ -207,6 +233,8 @@ class Settings(BaseSettings):
     keys: dict[str, Key] = Field(default_factory=dict)
     timestamping: Timestamping = Timestamping()
     authority: Authority | None = None
+    checkpoints: Checkpoints | None = None
+    audit: Audit = Audit()
     signing: Signing = Signing()
     verification: Verification = Verification()
     fetch: Fetch = Fetch()
@@ -220,6 +248,17 @@ class Settings(BaseSettings):
         for ref, key in self.keys.items():
             if key.twin is not None and key.twin.partition("/")[0] not in self.modules:
                 raise ValueError(f"keys.{ref}: twin: no module is called {key.twin.partition('/')[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_have_a_key_of_their_own(self) -> Settings:
+        for ref, key in self.keys.items():
+            if "checkpoint" in key.shapes and len(key.shapes) > 1:
+                raise ValueError(f"keys.{ref}: shapes: a key that signs checkpoints signs nothing else")
+        if self.checkpoints is not None:
+            named = self.keys.get(self.checkpoints.key)
+            if named is None or named.shapes != ("checkpoint",):
+                raise ValueError(f'checkpoints: keys.{self.checkpoints.key} wants shapes = ["checkpoint"]')
         return self
 
     @classmethod
@@ -277,6 +316,11 @@ class Settings(BaseSettings):
     @property
     def log(self) -> Path:
         return self.home / "log"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where signed checkpoints are kept."""
+        return self.home / (self.checkpoints.folder if self.checkpoints is not None else "checkpoints")
 
     @property
     def run_dir(self) -> Path:

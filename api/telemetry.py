@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.logs import Logger
@@ -42,6 +42,22 @@ class Metrics:
         )
         self.timestamps = Counter(
             "kyso_timestamps", "Timestamps issued by the authority, by outcome", ("outcome",), registry=self.registry
+        )
+
+        self.ledger_alarms = Counter(
+            "kyso_ledger_alarms",
+            "What the ledger and the keepers' logs of uses contradict each other in, by code",
+            ("code",),
+            registry=self.registry,
+        )
+        self.witness_failures = Counter(
+            "kyso_witness_failures", "Checkpoints that a witness did not sign", registry=self.registry
+        )
+        self.checkpoint_size = Gauge(
+            "kyso_checkpoint_size",
+            "Lines of the ledger that the newest checkpoint covers",
+            registry=self.registry,
+            multiprocess_mode="max",
         )
 
     def text(self) -> bytes:

@@ -4,6 +4,7 @@ like theirs but live in memory, so that a test can make them fail at a given poi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from hsm.errors import KeeperNotAvailable, PermitRefused
 from hsm.keys import KeyInfo
 from hsm.lifecycle import TokenStatus
 from hsm.permit import Permit
+from hsm.uselog import KeyUse, UsesPage
 from signer import pipeline
 from signer.errors import SignerError
 from tests.pki import Authority, Signer
@@ -40,12 +42,11 @@ from verify.report import DocumentFacts, Report
 SECRET = bytes(range(32))
 
 
-@dataclass(frozen=True)
-class Use:
+def a_use(
+    state: str, value: bytes | None = None, *, number: int = 0, key: str = "seal", mechanism: str = "", tbs: bytes = b""
+) -> KeyUse:
     """What a keeper's log says about one use."""
-
-    state: str
-    value: bytes | None = None
+    return KeyUse(number, key, mechanism, hashlib.sha256(tbs).hexdigest(), state, value, time.time())
 
 
 @dataclass
@@ -53,7 +54,7 @@ class SoftToken:
     """A token in memory, with the keeper's manners: permits are checked, each is good for one use, uses are logged."""
 
     signers: Mapping[str, Signer]
-    uses: dict[int, Use] = field(default_factory=dict)
+    logged: dict[int, KeyUse] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
     away: bool = False
@@ -79,20 +80,25 @@ class SoftToken:
         mechanisms = ("rsassa_pkcs1v15_sha256",) if self.state == "operational" else ()
         return tuple(key_info(ref, signer, mechanisms) for ref, signer in self.signers.items())
 
-    def use(self, ledger_number: int) -> Use | None:
+    def use(self, ledger_number: int) -> KeyUse | None:
         self._answer()
-        return self.uses.get(ledger_number)
+        return self.logged.get(ledger_number)
+
+    def uses(self, after: int) -> UsesPage:
+        self._answer()
+        return UsesPage("soft", len(self.logged), tuple(self.logged.values())[after : after + 5])
 
     def sign(self, *, key: str, mechanism: str, tbs: bytes, permit: Permit) -> bytes:
         self._answer()
         permits.check(SECRET, permit, key=key, mechanism=mechanism, tbs=tbs, now=time.time())
-        if permit.ledger_number in self.uses:
+        number = permit.ledger_number
+        if number in self.logged:
             raise PermitRefused("the permit was used before")
         self.before()
-        self.uses[permit.ledger_number] = Use("started")
+        self.logged[number] = a_use("started", number=number, key=key, mechanism=mechanism, tbs=tbs)
         value = self.signers[key].sign(tbs, mechanism)
         self.signed += 1
-        self.uses[permit.ledger_number] = Use("done", value)
+        self.logged[number] = replace(self.logged[number], state="done", value=value)
         self.after()
         return value
 
@@ -189,7 +195,7 @@ class House:
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://kyso.test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, headers=sent | (headers or {}), **more)
 
         return asyncio.run(ask())

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import httpcore
@@ -71,7 +71,13 @@ class HttpFetcher:
             self._answers.put(request, answer)
         return answer
 
-    def _ask(self, request: FetchRequest, target: Target) -> bytes:
+    def submit(self, url: str, body: bytes) -> bytes:
+        """POST of text to one of `authorities`, which here are witnesses of a log; raises as `fetch`."""
+        request = FetchRequest("certificate", url, body)
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        return self._ask(request, self.rules.target(url, timestamp=True), headers)
+
+    def _ask(self, request: FetchRequest, target: Target, more: Sequence[tuple[str, str]] | None = None) -> bytes:
         rules = self.rules
         seconds = rules.timestamp_seconds if request.kind == "timestamp" else rules.seconds
         deadline = Deadline(seconds)
@@ -89,7 +95,7 @@ class HttpFetcher:
                 pool.stream(
                     "GET" if request.body is None else "POST",
                     url,
-                    headers=_headers(request, target),
+                    headers=[*_headers(request, target), *(_content(request) if more is None else more)],
                     content=request.body,
                 ) as response,
             ):
@@ -113,16 +119,19 @@ def _check_form(request: FetchRequest) -> None:
 
 
 def _headers(request: FetchRequest, target: Target) -> list[tuple[str, str]]:
-    headers = [
+    return [
         ("Host", target.netloc),
         ("User-Agent", "kyso"),
         ("Accept", ACCEPTED.get(request.kind, "*/*")),
         ("Accept-Encoding", "identity"),
         ("Connection", "close"),
     ]
-    if request.body is not None:
-        headers += [("Content-Type", CONTENT_TYPES[request.kind]), ("Content-Length", str(len(request.body)))]
-    return headers
+
+
+def _content(request: FetchRequest) -> list[tuple[str, str]]:
+    if request.body is None:
+        return []
+    return [("Content-Type", CONTENT_TYPES[request.kind]), ("Content-Length", str(len(request.body)))]
 
 
 def _check_head(request: FetchRequest, response: httpcore.Response) -> None:

@@ -24,19 +24,11 @@ from cryptography import x509
 from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported, TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
+from hsm.uselog import KeyUse, UsesPage
 
 REMEMBERED = 5.0
 RESTING = 15.0
 """Seconds for which a keeper that did not answer is not asked again, if there is a twin."""
-
-
-class KeyState(Protocol):
-    """What a keeper's log says about one use (`hsm.token.KeyUse`)."""
-
-    @property
-    def state(self) -> str: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class TokenState(Protocol):
@@ -56,7 +48,8 @@ class TokenLike(Protocol):
     def status(self) -> TokenState: ...
     def keys(self) -> tuple[KeyInfo, ...]: ...
     def sign(self, *, key: str, mechanism: Mechanism, tbs: bytes, permit: Permit) -> bytes: ...
-    def use(self, ledger_number: int) -> KeyState | None: ...
+    def use(self, ledger_number: int) -> KeyUse | None: ...
+    def uses(self, after: int) -> UsesPage: ...
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ What if it breaks in between: the keeper writes its own log before and after it 
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api import telemetry
+from api.errors import ApiError
 from api.ledger import Ledger
 from api.refusals import SignatureInDoubt
 from api.workflows.keys import Keys
@@ -52,6 +54,26 @@ class KeyUser:
     ledger: Ledger
     keys: Keys
     permit_secret: Callable[[], bytes]
+
+    def once(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, facts: Mapping[str, Any]) -> bytes:
+        """6 to 9 for bytes that nobody has to complete afterwards (a timestamp, a bundle, a checkpoint): the value.
+
+        `facts` say who and what for; the rest is added. Raises HsmError, SignatureInDoubt, LedgerUnavailable.
+        """
+        what = {"key": key.ref, "caller": facts["caller"]}
+        said = {**facts, "key": key.ref, "mechanism": mechanism, "tbs_sha256": hashlib.sha256(tbs).hexdigest()}
+        number = self.intend(said)
+        try:
+            value = self.sign(key, mechanism=mechanism, tbs=tbs, number=number)
+        except HsmError as error:
+            if error.code != SigningInterrupted.code:  # then the keeper's log is asked later: `recovery.scan`
+                self.failed(number, code=error.code, facts=what)
+            raise
+        except ApiError:
+            self.in_doubt(number, facts=what)
+            raise
+        self.done(number, value=value, facts=what)
+        return value
 
     def intend(self, facts: Mapping[str, Any], *, also: Also | None = None) -> int:
         """6. The INTENT line's number, once it is durable; raises LedgerUnavailable."""

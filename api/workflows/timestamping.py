@@ -67,24 +67,6 @@ class TimestampService:
 
 def _sign(services: Services, key: KeyInfo, tbs: bytes, request: bytes) -> bytes:
     """One token's signature: INTENT, permit, keeper, DONE."""
-    mechanism = services.keys.mechanism(key)
-    facts = {
-        "key": key.ref,
-        "caller": "tsa",
-        "mechanism": mechanism,
-        "level": "timestamp",
-        "tbs_sha256": hashlib.sha256(tbs).hexdigest(),
-        "document_sha256": hashlib.sha256(request).hexdigest(),
-    }
-    number = services.key_user.intend(facts)
-    try:
-        value = services.key_user.sign(key, mechanism=mechanism, tbs=tbs, number=number)
-    except HsmError as error:
-        if error.code != "signing-interrupted":  # then the keeper's log is asked later: `recovery.scan`
-            services.key_user.failed(number, code=error.code, facts={"key": key.ref})
-        raise
-    except ApiError:
-        services.key_user.in_doubt(number, facts={"key": key.ref})
-        raise
-    services.key_user.done(number, value=value, facts={"key": key.ref})
-    return value
+    document = hashlib.sha256(request).hexdigest()
+    facts = {"caller": "tsa", "level": "timestamp", "document_sha256": document}
+    return services.key_user.once(key, mechanism=services.keys.mechanism(key), tbs=tbs, facts=facts)

@@ -82,7 +82,7 @@ def test_a_signature_that_failed_leaves_the_head(home: House, blank: bytes):
     with pytest.raises(TokenNotAvailable):
         sign(home, first)
     home.token.before = lambda: None
-    home.token.uses.clear()
+    home.token.logged.clear()
     signed(home, first)
 
 

@@ -33,7 +33,7 @@ from api.workflows.documents import CertificateVerdict
 from hsm.errors import HsmError, KeeperNotAvailable, KeyNotFound, SigningInterrupted, TokenLocked, TokenNotAvailable
 from tests import readers, timestamp_support
 from tests.documents import pdf
-from tests.http_support import House, Use, house
+from tests.http_support import House, a_use, house
 from tests.pki import NOW, Authority
 from verify.errors import DocumentBroken
 
@@ -271,7 +271,7 @@ def test_a_token_that_fails_is_a_failed_line_and_a_free_request(home: House, doc
         sign(home, document, key="k")
     assert (["INTENT", "FAILED"], ["refused"]) == (home.kinds(), states(home))
     home.token.before = lambda: None
-    home.token.uses.clear()
+    home.token.logged.clear()
     assert not sign(home, document, key="k").repeated
 
 
@@ -306,7 +306,7 @@ def test_a_keeper_that_dies_while_signing_leaves_a_doubt(home: House, document: 
 
     def dies() -> None:
         number = home.services.ledger.state().size
-        home.token.uses[number] = Use("started")
+        home.token.logged[number] = a_use("started")
         raise SigningInterrupted
 
     home.token.before = dies
@@ -325,7 +325,7 @@ def test_a_doubt_ends_when_the_keepers_log_knows_the_value(home: House, document
     record = home.services.database.read(lambda c: c.execute(signatures.WITH_PREPARATION).one())
     prepared = recovery.wire.unpack(record.prepared, recovery.Prepared)
     value = home.token.signers["seal"].sign(prepared.tbs, "rsassa_pkcs1v15_sha256")
-    home.token.uses[record.ledger_number] = Use("done", value)
+    home.token.logged[record.ledger_number] = a_use("done", value)
     assert record.id == sign(home, document, key="k").record.id
     assert ["INTENT", "IN_DOUBT", "DONE", "COMPLETED"] == home.kinds()
 
@@ -456,7 +456,7 @@ def test_timestamps_that_were_never_sent_are_closed(home: House):
     home.services.ledger._clock = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     home.services.key_user.intend({"key": "seal", "caller": "tsa"})
     done = home.services.key_user.intend({"key": "seal", "caller": "tsa"})
-    home.token.uses[done] = Use("done", b"value")
+    home.token.logged[done] = a_use("done", b"value")
     assert 2 == recovery.scan(home.services)
     while home.services.jobs.run_one(recovery.handlers(home.services)):
         pass
