@@ -22,6 +22,7 @@ from api import background, problems
 from api.composition import compose
 from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
+from api.hosts import Hosts
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import (
@@ -78,7 +79,7 @@ def create_app(services: Services) -> FastAPI:
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):
         app.add_exception_handler(base, _on_error)
-    app.add_middleware(Edge, metrics=services.metrics)
+    app.add_middleware(Edge, metrics=services.metrics, hosts=Hosts(services.settings.served_hosts))
     return app
 
 

@@ -1,4 +1,4 @@
-"""The outermost layer of the HTTP face: request id, access log, security headers, limits of body size, last net.
+"""The outermost layer of the HTTP face: Host, request id, access log, security headers, limits of body size, last net.
 
 One ASGI middleware instead of five, because each layer costs every request. It looks at no body but its length; routes
 that take a document stream it themselves (`api.uploads`) and are named in `STREAMED`.
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import logs, problems, telemetry
+from api.hosts import Hosts
 from api.refusals import RequestTooLarge
 
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
@@ -33,6 +34,8 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""Over TLS alone (RFC 6797 §7.2): a browser that was here once does not come back without."""
 
 
 class _BodyTooLarge(Exception):
@@ -42,8 +45,9 @@ class _BodyTooLarge(Exception):
 class Edge:
     """Wraps the application; an error that nobody answered becomes `internal-error`."""
 
-    def __init__(self, app: ASGIApp, *, metrics: telemetry.Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: telemetry.Metrics, hosts: Hosts) -> None:
         self.app = app
+        self._hosts = hosts
         self.log = telemetry.logger()
         self._counters = cache(lambda path, status: metrics.requests.labels(path, str(status)))
         self._durations = cache(metrics.seconds.labels)
@@ -71,11 +75,16 @@ class Edge:
                     *(SECURITY_HEADERS[1:] if own else SECURITY_HEADERS),
                     (b"x-request-id", request_id.encode()),
                 ]
+                if scope["scheme"] == "https":
+                    message["headers"].append(HSTS)
             await send(message)
 
         with logs.bound(request=request_id):
             try:
-                await self.app(scope, _bounded(scope, receive), send_with_headers)
+                if (refusal := self._hosts.refusal(scope)) is None:
+                    await self.app(scope, _bounded(scope, receive), send_with_headers)
+                else:
+                    await problems.respond(Request(scope), refusal)(scope, receive, send_with_headers)
             except _BodyTooLarge:
                 response = problems.respond(Request(scope), RequestTooLarge(limit=SMALL_BODY))
                 await response(scope, receive, send_with_headers)

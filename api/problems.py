@@ -107,6 +107,7 @@ STATUS: Mapping[str, int] = {
     "media-type-not-supported": 415,
     "request-invalid": 400,
     "request-too-large": 413,
+    "host-not-served": 421,
     "document-not-ready": 409,
     "not-prepared": 409,
     "another-value-given": 409,

@@ -29,6 +29,13 @@ class AlgorithmRefused(ApiError):
     actor = "caller"
 
 
+class HostNotServed(ApiError):
+    """The Host header names something that this service is not called."""
+
+    code = "host-not-served"
+    actor = "operator"
+
+
 class RequestTooLarge(ApiError):
     """The body of a call that takes no document is larger than it may be."""
 

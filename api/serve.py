@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from api import app, logs, settings
+from api import app, logs, settings, tls
 from api.protocol import Bounded
 
 PATIENCE = 12
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = settings.load()
     logs.set_up(chosen.server.log)
+    files = chosen.tls_files
+    identity = None if files is None else tls.Identity(*files)
     config = uvicorn.Config(
         app.create_app(app.compose(chosen)),
         loop="uvloop",
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=PATIENCE,
+        ssl_context_factory=None if identity is None else lambda *_: identity.listening(),
     )
     with socket.socket(fileno=options.fd) as listener:
         uvicorn.Server(config).run(sockets=[listener])

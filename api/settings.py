@@ -19,6 +19,7 @@ import tomllib
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -56,7 +57,7 @@ class Server(_Section):
     """`[server]`: where and how HTTP is answered."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Anything but loopback wants a TLS proxy in front."""
+    """Address to listen on. Anything but loopback wants TLS: `tls_certificate`, or a proxy in front."""
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port; `KYSO_PORT` comes first. 0 takes a free one (tests)."""
     workers: int = Field(default_factory=lambda: min(2, os.cpu_count() or 1), ge=1, le=64)
@@ -70,8 +71,22 @@ class Server(_Section):
     origin: str = Field(default="", max_length=200)
     """Address under which callers reach the service (`https://ky.example.gov.vn`), as the envelope of a prepared
     signature names it; empty takes host and port."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which callers may address the service (Host header): `host`, or `.suffix` for all below it. localhost,
+    addresses in numbers and the name in `origin` always pass; any other name is refused."""
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate and those above it, absolute or relative to KYSO_HOME. With it the port
+    speaks TLS 1.2 or newer alone; a renewed certificate counts within seconds, without a restart."""
+    tls_key: Path | None = None
+    """PEM file with its private key, without a password."""
     log: Literal["json", "text"] = "json"
     """Form of the log lines on standard error."""
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Server:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        return self
 
 
 class Module(_Section):
@@ -281,6 +296,19 @@ class Settings(BaseSettings):
     def zone(self) -> tzinfo:
         """The one zone in which times are told."""
         return datetime.strptime(self.server.zone, "%z").tzinfo or UTC
+
+    @property
+    def tls_files(self) -> tuple[Path, Path] | None:
+        """Certificate and key of the server; None while it speaks plain HTTP."""
+        chosen = self.server
+        if chosen.tls_certificate is None or chosen.tls_key is None:
+            return None
+        return self.home / chosen.tls_certificate, self.home / chosen.tls_key
+
+    @property
+    def served_hosts(self) -> tuple[str, ...]:
+        """Names that a Host header may have, beside those that always may."""
+        return (*self.server.allowed_hosts, self.server.host, urlsplit(self.server.origin).hostname or "")
 
     @property
     def database_url(self) -> str:

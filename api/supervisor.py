@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 
 import api
-from api import children, logs
+from api import children, logs, probe
 from api.logs import Logger
 from api.sandbox import start as sandbox
 from api.settings import Settings
@@ -71,6 +71,7 @@ def run(settings: Settings) -> int:
     with ExitStack() as held:
         try:
             settings.make_folders()
+            _check_tls(settings)
             held.enter_context(children.only_one(settings.home))
             shutil.rmtree(settings.counters, ignore_errors=True)
             settings.counters.mkdir(mode=0o700)
@@ -93,15 +94,16 @@ def run(settings: Settings) -> int:
         ]
         for child in front[1:]:  # they would keep the first from being quick
             child.due += SECOND_WORKER_WAITS
-        return _Supervisor(front=front, back=back, address=http_socket.getsockname()[:2]).serve()
+        address = http_socket.getsockname()[:2]
+        return _Supervisor(front=front, back=back, address=address, tls=settings.tls_files is not None).serve()
 
 
 class _Supervisor:
     """The loop. `front` are the children that end first, `back` those that the front needs until then."""
 
-    def __init__(self, *, front: list[_Child], back: list[_Child], address: tuple[str, int]) -> None:
+    def __init__(self, *, front: list[_Child], back: list[_Child], address: tuple[str, int], tls: bool) -> None:
         self._front, self._back = front, back
-        self._address = address
+        self._address, self._tls = address, tls
         self._watch = selectors.DefaultSelector()
         self._stopping = False
         self._ready_check = 0.0
@@ -194,10 +196,10 @@ class _Supervisor:
         if self._announced or time.monotonic() < self._ready_check:
             return
         host, port = self._address
-        self._announced = _answers(host, port, path="/health/ready")
+        self._announced = probe.answers(host, port, tls=self._tls)
         self._ready_check = time.monotonic() + 0.1
         if self._announced:
-            log.info("ready", url=f"http://{host}:{port}")
+            log.info("ready", url=f"{'https' if self._tls else 'http'}://{host}:{port}")
             for child in self._front[1:]:
                 child.due = min(child.due, time.monotonic())
 
@@ -248,6 +250,14 @@ def bound_to_supervisor(number: signal.Signals) -> Callable[[], None]:
     return bind
 
 
+def _check_tls(settings: Settings) -> None:
+    """Raise OSError for a certificate or key that no api worker could start with."""
+    if (files := settings.tls_files) is not None:
+        from api import tls  # noqa: PLC0415 - only who speaks TLS pays for it
+
+        tls.Identity(*files)
+
+
 @contextmanager
 def _permit_secret(file: Path) -> Iterator[bytes]:
     """A fresh secret in a file that only this user reads, as long as the service runs."""
@@ -260,17 +270,6 @@ def _permit_secret(file: Path) -> Iterator[bytes]:
         yield secret
     finally:
         file.unlink(missing_ok=True)
-
-
-def _answers(host: str, port: int, *, path: str) -> bool:
-    """Whether HTTP answers 200 there; by hand, for all that is wanted is the status line (RFC 9112 §4)."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    try:
-        with socket.create_connection((reachable, port), timeout=1) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            return connection.recv(64).split(b" ")[1:2] == [b"200"]
-    except OSError:
-        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:
