@@ -62,7 +62,7 @@ class Limits:
     """ds:Reference elements of one document, those in manifests included."""
     transforms: int = 10
     """ds:Transform elements of one reference."""
-    digested: int = 768 * MIB
+    digested: int = 512 * MIB
     """Octets that all references of a document canonicalise."""
     revisions: int = 1_000
     comparisons: int = 2_000_000
