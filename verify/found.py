@@ -38,6 +38,12 @@ class FoundTimestamp:
     protects: frozenset[str] = frozenset()
     """What provably existed when it was made (EN 319 102-1 §5.6.2.3): ids (`identify`) of signature values, certificates,
     revocation data and earlier timestamps whose octets it covers, all of them."""
+    omits: frozenset[int] = frozenset()
+    """Places before its own that it says to leave out."""
+
+    def seals(self, place: int) -> bool:
+        """Whether it covers what stands there."""
+        return self.covers > place and place not in self.omits
 
 
 def identify(octets: bytes) -> str:

@@ -57,7 +57,7 @@ def _xades(found: FoundSignature, stamps: Sequence[FoundTimestamp]) -> str | Non
     if profile not in _XADES_PROFILES or not over_value:
         return profile
     archived = found.kept_at is not None
-    sealed = archived and any(one.type == "archive" and one.covers > (found.kept_at or 0) for one in stamps)
+    sealed = archived and any(one.type == "archive" and one.seals(found.kept_at or 0) for one in stamps)
     attached = [one.covers for one in found.timestamps if one.type == "signature"]
     baseline = profile == "XAdES-BASELINE-B" and len(set(attached)) == len(attached)  # §6.3 (n): one in each element
     if baseline and archived and found.baseline_longterm:

@@ -25,7 +25,7 @@ from verify.xml.nodes import NotOctets
 from verify.xml.properties import Properties
 from verify.xml.stored import Stored
 from verify.xml.texts import DER, digest_of, octets
-from verify.xml.timestamps import FORMS, NotComputable, Subject, imprint, included
+from verify.xml.timestamps import FORMS, REFERENCES, NotComputable, Subject, imprint, included
 
 STEP = 10_000
 """Between the places of two signatures: more than the unsigned properties of one that are looked at."""
@@ -85,6 +85,7 @@ def find(
         digest = _digest(subject, element)
         tokens = list(_tokens(element))
         protects = reading.protects(element, kind) if tokens else frozenset()
+        omits = reading.omits(element, base=base) if kind == "archive" else frozenset()
         for der, fault in tokens:
             if len(found) == MAX_TOKENS:
                 raise DocumentTooComplex(reason="timestamps", limit=MAX_TOKENS)
@@ -99,6 +100,7 @@ def find(
                     covers=place,
                     fault=fault,
                     protects=frozenset(protects - own),
+                    omits=omits,
                 )
             )
     return tuple(found)
@@ -130,6 +132,12 @@ class _Reading:
             return frozenset((*bound, *self._signed(), *self._held_by(own), *self._held_by(self._before(stamp))))
         return frozenset()
 
+    def omits(self, stamp: etree._Element, *, base: int) -> frozenset[int]:
+        """Places of the properties before an archive timestamp that it is not over (§5.5.2.3)."""
+        chosen = set(self._before(stamp))
+        before = enumerate(self.subject.before(stamp), start=base + 1)
+        return frozenset(place for place, one in before if one not in chosen)
+
     def _signed(self) -> frozenset[str]:
         """What is signed may hold signatures too."""
         if self._data is None:
@@ -155,15 +163,13 @@ class _Reading:
     def _referenced(self, stamp: etree._Element) -> Iterator[str]:
         """What references before the timestamp name by their digests, as far as it is there; and, of a timestamp over
         the signature too, the signature's timestamps."""
-        second = etree.QName(stamp).localname.endswith("V2")
+        wanted = REFERENCES[2 if etree.QName(stamp).localname.endswith("V2") else 1]
         digests: set[tuple[str, bytes]] = set()
         for one in self.subject.before(stamp):
             name = etree.QName(one).localname
             if name == "SignatureTimeStamp" and etree.QName(stamp).localname.startswith("Sig"):
                 yield from self._held_by((one,))
-            elif name.removesuffix("V2").endswith("Refs") and (
-                name.endswith("V2") is second or name.endswith("RevocationRefs")
-            ):
+            elif name in wanted:
                 digests.update(_digests(one))
         for value in self.store.values:
             for algorithm in {algorithm for algorithm, _ in digests}:

@@ -75,7 +75,7 @@ def complete(
         store,
         base=base,
         value=found.value,
-        signer=found.signer if bound == "matched" else None,
+        signer=found.signer if bound == "matched" and found.integrity.intact else None,  # else anybody named it
     )
     whole = replace(
         found,

@@ -31,7 +31,7 @@ FORMS: Final[dict[str, Form]] = {
 }
 """The namespaces of XAdES; an element of the last may stand among those of the last but one."""
 
-_REFERENCES = {
+REFERENCES = {
     1: frozenset({
         "CompleteCertificateRefs", "CompleteRevocationRefs", "AttributeCertificateRefs", "AttributeRevocationRefs"
     }),
@@ -39,6 +39,7 @@ _REFERENCES = {
         "CompleteCertificateRefsV2", "CompleteRevocationRefs", "AttributeCertificateRefsV2", "AttributeRevocationRefs"
     }),
 }  # fmt: skip
+"""What timestamps over references are over, by their generation."""
 
 
 class NotComputable(ValueError):
@@ -135,7 +136,7 @@ def references_timestamp(
     §7.5 has it, over references of the first generation."""
     if with_signature:
         signature_timestamp(subject, method=method, sink=sink)
-    wanted = _REFERENCES[generation]
+    wanted = REFERENCES[generation]
     for one in subject.before(before):
         name = etree.QName(one).localname
         if name in wanted or (with_signature and name == "SignatureTimeStamp"):

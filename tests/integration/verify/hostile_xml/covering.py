@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.integration.verify.hostile_xml import people
 from tests.integration.verify.hostile_xml.case import broken, case, passes
 from tests.integration.verify.hostile_xml.honest import RECEIPT
@@ -25,6 +27,7 @@ from tests.integration.verify.hostile_xml.making import (
     reference,
     signature,
     signed_info,
+    token,
     transform,
     xades,
 )
@@ -192,3 +195,30 @@ def signatures_of_one_name() -> str:
     """Two signatures are called the same, and a third one what the second is called in the report."""
     ref = reference("", canonical(RECEIPT), transforms=(transform(XPATH, PARALLEL), EXCLUSIVE))
     return inserted(RECEIPT, *(signature([ref], by=people.signer(), id_=one) for one in ("a", "a", "a~2")))
+
+
+@case({**passes(level="XAdES-BASELINE-LT"), "timestamps": [True, True]})
+def archive_that_leaves_out_what_it_stands_behind() -> str:
+    """Certificates and a list were put before an archive timestamp which says that it is over the signature timestamp
+    only: it seals nothing that came later."""
+    ref = reference("", canonical(RECEIPT), transforms=(ENVELOPED, EXCLUSIVE), id_="s-ref")
+    made = xades([ref], by=people.signer())
+    stamp = made.stamped(token(canonical_part(made.text, "ds:SignatureValue"), at=people.AT - timedelta(days=2)))
+    octets = b"".join(
+        (
+            canonical(RECEIPT),
+            canonical_part(made.text, ".//xades:SignedProperties"),
+            *(canonical_part(made.text, f"ds:{name}") for name in ("SignedInfo", "SignatureValue", "KeyInfo")),
+            canonical(stamp),
+        )
+    )
+    archive = made.stamped(
+        token(octets, at=people.AT - timedelta(days=1)), name="ArchiveTimeStamp", prefix="xades141"
+    ).replace("<ds:Canon", '<xades:Include URI="#s-SignatureTimeStamp"/><ds:Canon', 1)
+    values = (
+        "<xades:CertificateValues><xades:EncapsulatedX509Certificate>"
+        f"{b64(people.root().der)}</xades:EncapsulatedX509Certificate></xades:CertificateValues>"
+        "<xades:RevocationValues><xades:CRLValues><xades:EncapsulatedCRLValue>"
+        f"{b64(people.trust().crls[0])}</xades:EncapsulatedCRLValue></xades:CRLValues></xades:RevocationValues>"
+    )
+    return inserted(RECEIPT, made.with_unsigned(stamp + values + archive))
