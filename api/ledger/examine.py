@@ -24,6 +24,9 @@ Observer = Callable[[Line], None]
 """Is shown each line that could be read."""
 
 
+_HEADER = b'{"frontier":'
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that is wrong. `line` is the first bad line, `until` where the stretch ends in which it lies; 0 where it
@@ -149,7 +152,7 @@ def examine_export(
     examination = Examination(known, observer=observer)
     tail: bytes | None = None
     for index, raw in enumerate(file):
-        if index == 0 and raw.startswith(b'{"frontier":'):
+        if index == 0 and raw.startswith(_HEADER):
             try:
                 examination = Examination(known, start=_start(raw), observer=observer)
             except (ValueError, KeyError, TypeError):
@@ -187,6 +190,17 @@ def require(examination: Examination) -> None:
     """Raise LedgerBroken for the first finding, if there is one."""
     for one in examination.findings:
         raise LedgerBroken(one.detail, line=one.line)
+
+
+def start_of(file: BinaryIO) -> int:
+    """After how many lines an export begins, as its first line says; the file is where it was afterwards."""
+    before = file.tell()
+    raw = file.readline(4096)
+    file.seek(before)
+    try:
+        return _start(raw).size if raw.startswith(_HEADER) else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _start(raw: bytes) -> Frontier:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 PKI_DEFINITION = Path(__file__).with_name("pki.yml")
+LEDGER_KEY = "demo-ledger"
+"""Signs the ledger's checkpoints; it needs no certificate."""
 REISSUE_AFTER = 180 * 86_400.0
 """Seconds after which certificates are issued anew, long before any of them changes its meaning."""
 LIBRARIES = (
@@ -42,6 +44,9 @@ environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
 [keys.demo-tsa]
 shapes = ["tst-attributes"]
 
+[keys.demo-ledger]
+shapes = ["checkpoint"]
+
 # An authority that does not answer: nothing listens on port 9.
 [keys.demo-tsa-down]
 timestamp_authorities = ["http://127.0.0.1:9/tsa"]
@@ -52,6 +57,12 @@ authorities = ["http://127.0.0.1:{port}/tsa"]
 [authority]
 key = "demo-tsa"
 policy = "1.3.6.1.4.1.99999.1"
+
+# What the ledger says of itself, signed; best kept on another mount than the database.
+[checkpoints]
+key = "demo-ledger"
+origin = "kyso.demo/ledger"
+every = 60
 
 [signing]
 chain_check = "required"
@@ -108,8 +119,9 @@ def is_set_up(home: Path, *, port: int) -> bool:
 
 
 def _fingerprint(port: int) -> str:
-    """Changes when certificates have to be issued anew: they carry the port's address and what the definition says."""
-    return hashlib.sha256(f"{port}\n".encode() + PKI_DEFINITION.read_bytes()).hexdigest()
+    """Changes when certificates have to be issued anew, which carry the port's address and what the definition says, or
+    when a key has to be made."""
+    return hashlib.sha256(f"{port}\n{LEDGER_KEY}\n".encode() + PKI_DEFINITION.read_bytes()).hexdigest()
 
 
 def _mark(text: str) -> str:

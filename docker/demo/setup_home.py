@@ -43,6 +43,8 @@ def set_up(home: Path, *, port: int) -> None:
     for module in ("demo", "locked"):
         with _admin(settings, module) as admin:
             public_keys.update(_keys(admin, [identity for identity in everyone if identity.module == module]))
+            if module == "demo" and all(key.ref != demo_home.LEDGER_KEY for key in admin.keys()):  # noqa: SIM118
+                admin.create_key(demo_home.LEDGER_KEY, "ed25519")
     now = datetime.now(UTC)
     pki.prepare(demo / "pki", url=f"http://127.0.0.1:{port + 1}", now=now, public_keys=public_keys)
     arch = pki.architecture(demo / "pki")
