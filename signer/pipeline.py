@@ -28,6 +28,7 @@ from typing import BinaryIO
 from signer import admission, extending, pades, selfcheck
 from signer import timestamp as timestamps
 from signer.cms import SignedDataTemplate
+from signer.copying import copy
 from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
 from signer.extending import DEGRADED, Authorities, Grounds, Target
 from signer.lifting import Output
@@ -275,13 +276,12 @@ def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> bytes:
 
 
 def _lay_out(source: BinaryIO, appended: bytes, *, size: int, out: BinaryIO) -> None:
-    """Original, then the revision; the kernel copies, and shares blocks where the file system can."""
-    left, offset = (size if source is not out else 0), 0  # a mended document stands in `out` already
-    out.truncate(size - left)
-    while left and (count := os.copy_file_range(source.fileno(), out.fileno(), left, offset, offset)):
-        left, offset = left - count, offset + count
-    if left:
-        raise PreparedMismatch("the document became shorter while it was read")
+    """Original, then the revision."""
+    if source is not out:  # a mended document stands in `out` already
+        out.truncate(0)
+        out.seek(0)
+        copy(source, out, start=0, length=size)
+    out.truncate(size)
     out.seek(size)
     out.write(appended)
     out.flush()

@@ -12,14 +12,13 @@ the output, once parsed, has the signature as the root's last child.
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from signer.errors import PreparedMismatch
+from signer.copying import copy
 from signer.xades.plan import Body, XmlLayout
 from signer.xades.splicing import EncodingNotSupported
 
@@ -171,7 +170,7 @@ def lay_out(source: BinaryIO, layout: XmlLayout, *, appended: bytes, out: Binary
     out.truncate(0)
     out.write(layout.lead)
     if layout.body == "copied":
-        _copy(source, out, start=layout.start, end=layout.at)
+        copy(source, out, start=layout.start, length=layout.at - layout.start)
     elif layout.body == "base64":
         source.seek(layout.start)
         left = layout.at - layout.start
@@ -179,7 +178,7 @@ def lay_out(source: BinaryIO, layout: XmlLayout, *, appended: bytes, out: Binary
             out.write(b64encode(chunk))
             left -= len(chunk)
     out.write(appended)
-    _copy(source, out, start=layout.resume, end=layout.end)
+    copy(source, out, start=layout.resume, length=layout.end - layout.resume)
     out.flush()
 
 
@@ -190,14 +189,3 @@ def assembled(source: BinaryIO, layout: XmlLayout, *, appended: bytes) -> bytes:
     body = data[layout.start : layout.at]
     body = {"copied": body, "base64": b64encode(body) if layout.body == "base64" else b"", "none": b""}[layout.body]
     return b"".join((layout.lead, body, appended, data[layout.resume : layout.end]))
-
-
-def _copy(source: BinaryIO, out: BinaryIO, *, start: int, end: int) -> None:
-    """The kernel copies, and shares blocks where the file system can."""
-    out.flush()
-    left, into = end - start, out.tell()
-    while left and (count := os.copy_file_range(source.fileno(), out.fileno(), left, start, into)):
-        left, start, into = left - count, start + count, into + count
-    if left:
-        raise PreparedMismatch("the document became shorter while it was read")
-    out.seek(into)
