@@ -17,7 +17,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -27,6 +27,7 @@ from api.ledger import Finding, Line
 from api.ledger.reconciling import closes, contradiction, misfit
 from api.services import Services
 from api.workflows.keys import TokenLike
+from hsm.errors import UseLogBroken
 from hsm.token import UsesPage
 from hsm.uselog import KeyUse
 
@@ -36,7 +37,7 @@ _LINES = 500
 
 @dataclass
 class Note:
-    """How far it came: of each module the name of its log and the uses seen, and the lines seen."""
+    """How far it came: of each module the name of its log, the uses seen and the last of them, and the lines seen."""
 
     modules: dict[str, dict[str, str | int]] = field(default_factory=dict)
     lines: int = 0
@@ -74,17 +75,28 @@ def alarms(services: Services) -> int:
 def _uses(services: Services, note: Note, module: str, token: TokenLike, new: dict[int, KeyUse]) -> Iterator[Finding]:
     before = note.modules.get(module, {})
     after = int(before.get("uses", 0))
-    page = token.uses(after)
-    if before and (page.log != before.get("log") or page.total < after):
+    try:
+        page = token.uses(max(after - 1, 0))  # from the last one seen, to see it again
+    except UseLogBroken as error:  # the keeper signs nothing until a person has looked at it
+        yield Finding("USE_LOG_BROKEN", str(error), facts={"module": module})
+        return
+    last = _mark(page.uses[0]) if after and page.uses else ""
+    if before and (page.log, last) != (before.get("log"), before.get("last")):
         facts = {"module": module, "had": after, "has": page.total}
         yield Finding("USE_LOG_REPLACED", f"the log of uses of {module} is another or was cut", facts=facts)
-        after, page = 0, token.uses(0)
+        after = 0
+    page = token.uses(after)
     while page.uses:
         yield from _compared(services, module, page)
         new.update({use.ledger_number: use for use in page.uses})
-        after += len(page.uses)
+        after, last = after + len(page.uses), _mark(page.uses[-1])
         page = token.uses(after)
-    note.modules[module] = {"log": page.log, "uses": after}
+    note.modules[module] = {"log": page.log, "uses": after, "last": last}
+
+
+def _mark(use: KeyUse) -> str:
+    """What tells a use from every other, whatever became of it since."""
+    return f"{use.ledger_number} {use.tbs_sha256}"
 
 
 def _compared(services: Services, module: str, page: UsesPage) -> Iterator[Finding]:
@@ -119,9 +131,10 @@ def _use(services: Services, line: Line, new: Mapping[int, KeyUse]) -> KeyUse | 
     if known is not None and known.state == "done":
         return known
     for token in services.keys.tokens.values():
-        asked = token.use(number)
-        if asked is not None:
-            return asked
+        with suppress(UseLogBroken):  # told already
+            asked = token.use(number)
+            if asked is not None:
+                return asked
     return None
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -128,20 +128,34 @@ class Copy:
         return self.run("audit", "verify", *where, *options, home=self.elsewhere / "no home")
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Eight uses of a seal in three stretches, each with its checkpoint."""
+@contextmanager
+def a_world(folder: Path, **sections: object) -> Iterator[World]:
+    """Keys `seal` and `ledger` behind a keeper, a ledger without a line; `sections` change the settings."""
     with a_box(keys={"ledger": KeyConfig(shapes=("checkpoint",))}) as box:
         box.make_token()
         box.start()
         box.create("seal", "p256")
         box.create("ledger", "ed25519")
-        home = tmp_path_factory.mktemp("world")
-        (home / "kyso.toml").write_text(TOML.format(library=box.library))
-        services = compose(Settings(home=home), permit_secret=box.secret, tokens={"box": box.token})
-        world = World(box, services)
+        (folder / "kyso.toml").write_text(TOML.format(library=box.library))
+        settings = Settings(home=folder, **sections)  # type: ignore[arg-type]  # a test's own sections
+        services = compose(settings, permit_secret=box.secret, tokens={"box": box.token})
+        yield World(box, services)
+        services.database.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[World]:
+    """A ledger to meddle with."""
+    (tmp_path / "world").mkdir()
+    with a_world(tmp_path / "world") as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Eight uses of a seal in three stretches, each with its checkpoint. Not to be changed."""
+    with a_world(tmp_path_factory.mktemp("world")) as world:
         for count in (3, 3, 2):
             world.use(count=count)
-            assert checkpoints.make(services) is not None
+            assert checkpoints.make(world.services) is not None
         yield world
-        services.database.close()
