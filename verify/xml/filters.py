@@ -23,6 +23,10 @@ from lxml import etree
 from verify.xml import names
 from verify.xml.nodes import NodeSet
 
+MAX_TERMS: Final = 16
+"""Conditions of one filter: each is looked for in the whole document."""
+MAX_LETTERS: Final = 4096
+"""Of one expression."""
 MAX_LEFT_OUT: Final = 500
 """Elements that filters select in one document."""
 
@@ -57,11 +61,18 @@ def apply(transform: etree._Element, nodes: NodeSet, *, signature: etree._Elemen
             raise Unsupported
         return by_xpath(expressions[0], nodes, signature=signature)
     expressions = transform.findall(f"{{{names.XPATH_FILTER2}}}XPath")
-    if not expressions:
+    if not 0 < len(expressions) <= MAX_TERMS:
         raise Unsupported
     for one in expressions:
         nodes = by_filter(one, nodes, signature=signature)
     return nodes
+
+
+def terms(transform: etree._Element) -> int:
+    """How often the document is gone through for a transform that was applied."""
+    if transform.get("Algorithm") == names.ENVELOPED:
+        return 0
+    return sum(1 + (one.text or "").count("and") for one in transform)
 
 
 def by_xpath(element: etree._Element, nodes: NodeSet, *, signature: etree._Element) -> NodeSet:
@@ -72,7 +83,10 @@ def by_xpath(element: etree._Element, nodes: NodeSet, *, signature: etree._Eleme
         if {_tag(element, enveloped[group]) for group in "abc"} != {names.tag("ds", "Signature")}:
             raise Unsupported
         return nodes.minus([signature])
-    for term in expression.split(" and "):
+    conditions = expression.split(" and ", MAX_TERMS)
+    if len(conditions) > MAX_TERMS:
+        raise Unsupported
+    for term in conditions:
         found = _TERM.fullmatch(term)
         if found is None:
             raise Unsupported
@@ -105,7 +119,7 @@ def by_filter(element: etree._Element, nodes: NodeSet, *, signature: etree._Elem
 
 def _spaceless(element: etree._Element) -> str:
     """The expression without white space, but for that around `and` between terms. Comments part no text of XPath."""
-    if len(element):
+    if len(element) or len(element.text or "") > MAX_LETTERS:
         raise Unsupported
     words = (element.text or "").split()
     joined, depth = "", 0

@@ -15,16 +15,16 @@ import binascii
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from typing import BinaryIO, cast
 
 from lxml import etree
 
-from verify.document import CHUNK, chunks, size_of
+from verify.document import chunks, size_of
 from verify.errors import DocumentTooComplex
 from verify.xml import canonical
 from verify.xml.canonical import Method, Sink
 from verify.xml.document import XmlDocument
+from verify.xml.texts import SPACE
 
 Node = etree._Element | etree._ElementTree
 """An element with its content, or a whole document with what stands beside its root."""
@@ -166,34 +166,41 @@ class Decoded:
 
     def write(self, sink: Sink) -> None:
         """Raises NotOctets."""
-        rest = b""
-        for piece in self._pieces():
-            data = rest + b"".join(piece.split())
-            cut = len(data) - len(data) % 4
-            rest = data[cut:]
-            if cut and rest and data[cut - 1 : cut] == b"=":
-                raise NotOctets
-            self._decode(data[:cut], sink)
-        if rest:
-            raise NotOctets
-
-    @staticmethod
-    def _decode(data: bytes, sink: Sink) -> None:
-        try:
-            sink.write(binascii.a2b_base64(data, strict_mode=True))
-        except binascii.Error:
-            raise NotOctets from None
-
-    def _pieces(self) -> Iterator[bytes]:
+        decoder = _Decoder(sink)
         if isinstance(self.source, NodeSet):
             for text in self.source.texts():
                 for at in range(0, len(text), _SLICE):
-                    yield text[at : at + _SLICE].encode("utf-8")
+                    decoder.write(text[at : at + _SLICE].encode("utf-8"))
         else:
-            held = BytesIO()
-            self.source.write(held)
-            held.seek(0)
-            yield from iter(lambda: held.read(CHUNK), b"")
+            self.source.write(decoder)
+        decoder.close()
+
+
+class _Decoder:
+    """A sink that passes on what the base64 stands for which it is given, piece by piece."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._rest = b""
+        self._ended = False
+
+    def write(self, data: bytes) -> None:
+        """Raises NotOctets."""
+        data = self._rest + bytes(data).translate(None, SPACE)
+        cut = len(data) - len(data) % 4
+        self._rest = data[cut:]
+        if data and self._ended:
+            raise NotOctets
+        self._ended = data[:cut].endswith(b"=")
+        try:
+            self._sink.write(binascii.a2b_base64(data[:cut], strict_mode=True))
+        except binascii.Error:
+            raise NotOctets from None
+
+    def close(self) -> None:
+        """Raises NotOctets where something is left."""
+        if self._rest:
+            raise NotOctets
 
 
 Octets = Canonical | Detached | Decoded

@@ -81,24 +81,26 @@ def _wrong_formats(
     signature: etree._Element, properties: Properties, *, data: Sequence[Datum], known: Collection[str]
 ) -> Iterator[str]:
     """§5.2.4: a DataObjectFormat says something, of a signed object, and nothing else than its ds:Object says."""
+    referred: dict[str, list[str]] = {}
+    for datum in data:
+        if datum.id and datum.target:
+            referred.setdefault(datum.target, []).append(datum.id)
+    objects: dict[str, list[etree._Element]] = {}
+    for holder in signature.iterchildren(f"{_DS}Object"):
+        for reference in referred.get(holder.get("Id", ""), ()):
+            objects.setdefault(reference, []).append(holder)
     for one in properties.formats:
         if not one.described:
             yield "data-object-format-empty"
         if one.reference is None or one.reference not in known:
             yield "data-object-format-reference"
-        elif _contradicted(signature, one, data=data):
+        elif any(_contradicts(holder, one) for holder in objects.get(one.reference, ())):
             yield "data-object-format-differs"
 
 
-def _contradicted(signature: etree._Element, stated: DataObjectFormat, *, data: Sequence[Datum]) -> bool:
-    targets = {datum.target for datum in data if datum.id == stated.reference and datum.target}
-    for one in signature.findall(f"{_DS}Object"):
-        if one.get("Id") not in targets:
-            continue
-        for said, attribute in ((stated.mime_type, "MimeType"), (stated.encoding, "Encoding")):
-            if said is not None and one.get(attribute) and one.get(attribute) != said:
-                return True
-    return False
+def _contradicts(holder: etree._Element, stated: DataObjectFormat) -> bool:
+    said = ((stated.mime_type, holder.get("MimeType")), (stated.encoding, holder.get("Encoding")))
+    return any(one is not None and other and one != other for one, other in said)
 
 
 def _short_of_baseline(

@@ -10,6 +10,7 @@ they are handed over as elements, for others to check. Nothing is judged here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,11 @@ MAX_TEXT = 500
 """Characters of a claim that the report carries: roles, places, descriptions."""
 
 _DS = f"{{{names.DS}}}"
+_DATE_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,20})?(?:Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
+)
+"""XML Schema part 2 §3.2.7; Python reads far more than that."""
 
 Elements = tuple[etree._Element, ...]
 
@@ -111,7 +117,7 @@ def read(signature: etree._Element, *, digested: Collection[etree._Element]) -> 
     if len(named) != len(candidates):
         faults.append("target-elsewhere")
     holders = [(one, signed) for one in named for signed in _children(one, "SignedProperties")]
-    covered = [(one, signed) for one, signed in holders if any(signed is node for node in digested)]
+    covered = [(one, signed) for one, signed in holders if signed in digested]
     if holders and not covered:
         faults.append("signed-properties-not-signed")
     if len(covered) > 1 or len(holders) > len(covered) > 0:
@@ -207,8 +213,11 @@ def _text(element: etree._Element | None) -> str:
 
 def _time(text: str) -> datetime | None:
     """xsd:dateTime; without a zone it is taken for UTC, as nothing else is known."""
+    stated = text.strip()
+    if _DATE_TIME.fullmatch(stated) is None:
+        return None
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(stated)
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -9,8 +9,9 @@ found = complete(FoundSignature(…), element, properties, store, data=data, bas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from lxml import etree
 
@@ -26,6 +27,9 @@ from verify.xml.timestamps import Datum, Subject
 __all__ = ["complete", "read", "warnings"]
 
 Writer = Callable[[etree._Element, Sink, Method], object]
+
+MAX_CLAIMS = 20
+"""Roles, commitments or types of one signature that the report carries."""
 
 _CERTIFICATE_REFERENCES = ("CompleteCertificateRefs", "CompleteCertificateRefsV2")
 _FORBIDDEN_FROM_LT = (
@@ -110,16 +114,23 @@ def warnings(name: str, properties: Properties) -> Iterator[Warning_]:
 def _facts(properties: Properties, form: profile.Profile) -> Facts:
     """What the signature says of itself, as far as it says anything; claims, and no more."""
     policy = properties.policy
+    mime_types = dict.fromkeys(one.mime_type for one in properties.formats if one.mime_type)
     said: Facts = {
         "xades": properties.version,
         "not_baseline": ", ".join(form.short) or None,
-        "roles": "; ".join(properties.claimed_roles) or None,
+        "roles": _joined(properties.claimed_roles, by="; "),
         "certified_roles": properties.certified_roles or None,
         "signed_assertions": properties.signed_assertions or None,
-        "place": ", ".join(text for _, text in properties.place if text) or None,
-        "commitments": ", ".join(one.identifier for one in properties.commitments) or None,
-        "mime_types": ", ".join(dict.fromkeys(one.mime_type for one in properties.formats if one.mime_type)) or None,
+        "place": _joined(text for _, text in properties.place if text),
+        "commitments": _joined(one.identifier for one in properties.commitments),
+        "mime_types": _joined(mime_types),
         "policy": policy.identifier if policy else "implied" if properties.policy_implied else None,
         "policy_uri": policy.uri if policy else None,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _joined(claims: Iterable[str], *, by: str = ", ") -> str | None:
+    """The first of them; a report is no place for thousands."""
+    chosen = list(islice(claims, MAX_CLAIMS + 1))
+    return by.join([*chosen[:MAX_CLAIMS], *("…" for _ in chosen[MAX_CLAIMS:])]) or None

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from itertools import islice
 from typing import BinaryIO, Final, Literal
 from urllib.parse import unquote
 
@@ -37,6 +38,8 @@ _XPOINTER_ID = re.compile(r"""#xpointer\(id\((['"])([^'"]+)\1\)\)""")
 _DEFAULT: Final = METHODS[names.C14N_10]
 """How a node-set becomes octets where no transform says so (XMLDSig §4.4.3.2)."""
 MAX_PREFIXES: Final = 100
+_IN_ALL: Final = 20_000
+"""ds:Reference elements anywhere in a document, also those that nothing asks to follow."""
 _SELECTED: Final = 4096
 """What an element that is selected costs, in octets canonicalised."""
 
@@ -103,9 +106,10 @@ class References:
 
     def of(self, holder: etree._Element, *, signature: etree._Element) -> tuple[Reference, ...]:
         """The references of a ds:SignedInfo or ds:Manifest. Raises DocumentTooComplex."""
-        found = holder.findall(f"{_DS}Reference")
+        limit = self.document.limits.references
+        found = list(islice(holder.iterchildren(f"{_DS}Reference"), limit + 1))
         self._count += len(found)
-        if self._count > self.document.limits.references:
+        if self._count > limit:
             raise DocumentTooComplex(reason="references", count=self._count)
         nameless = sum(one.get("URI") is None for one in found)
         return tuple(self._reference(one, signature=signature, nameless=nameless) for one in found)
@@ -165,9 +169,12 @@ class References:
         raise Refused("id-missing", outcome="missing")
 
     def _wanted(self) -> set[str]:
-        """All ids that references of the document name: so that the document is walked through once."""
+        """All ids that references of the document name: so that the document is walked through once. Raises
+        DocumentTooComplex."""
         wanted: set[str] = set()
-        for one in self.document.root.iter(f"{_DS}Reference"):
+        for number, one in enumerate(self.document.root.iter(f"{_DS}Reference")):
+            if number == _IN_ALL:
+                raise DocumentTooComplex(reason="references", count=number + 1)
             uri = one.get("URI") or ""
             if pointer := _XPOINTER_ID.fullmatch(uri):
                 wanted.add(pointer[2])
@@ -192,7 +199,7 @@ class References:
                 if not isinstance(data, NodeSet) or data.document is not self.document:
                     raise Refused("transform-order")
                 data = nodes = _filtered(step, data, signature=signature)
-                scanned = 0 if uri == names.ENVELOPED else self.document.size // 8
+                scanned = filters.terms(step) * self.document.size // 8
                 self.charge(scanned + _SELECTED * (len(data.without) + len(data.apexes)))
             else:
                 raise Refused("transform-refused")

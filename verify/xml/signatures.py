@@ -36,6 +36,8 @@ from verify.xml.timestamps import Datum
 CLAUSE: Final = "EN 319 102-1 §5.2.7"
 MAX_CANDIDATES: Final = 50
 """Certificates whose keys are tried on one value."""
+_TRIAL: Final = 1 << 17
+"""What another key costs to try, in octets canonicalised."""
 MAX_SAID: Final = 500
 """Characters of a name or address of the document's that the report carries."""
 _NO_DETACHED: Mapping[str, BinaryIO] = MappingProxyType({})
@@ -226,6 +228,7 @@ class _Reading:
             return _Signed(replace(failure, algorithms=_facts(mechanism, digest, 0)), signer, tbs=tbs)
         stated = values.key_values(parts.signature)
         keys = [key for der in certificates if (key := values.key_of(der)) is not None]
+        self.references.charge(_TRIAL * max(len(keys) - 1, 0))
         made = next((key for key in keys if values.verifies(mechanism, key.public, value=value, tbs=octets)), None)
         chosen = made or (keys[0] if keys else None)
         differs = chosen is not None and any(

@@ -25,7 +25,9 @@ def candidates(properties: Properties, *, key_info: Iterable[bytes], further: It
     name by digest, wherever they stand, then those of ds:KeyInfo. Each once."""
     given = tuple(dict.fromkeys(key_info))
     known = dict.fromkeys((*given, *further))
-    named = [der for der in known if any(_digests_to(der, one) for one in properties.certificates)]
+    digests = {(one.digest_algorithm, one.digest) for one in properties.certificates}
+    algorithms = {name for name, _ in digests if name is not None}
+    named = {der: None for der in known if any((name, _digest(der, name)) in digests for name in algorithms)}
     yield from named
     yield from (der for der in given if der not in named)
 
@@ -48,8 +50,11 @@ def binding(properties: Properties, signer: bytes | None, *, key_info_signed: bo
 def _digests_to(der: bytes, reference: CertificateReference) -> bool:
     if reference.digest_algorithm is None or reference.digest is None:
         return False
-    digest = hashlib.new(reference.digest_algorithm, der, usedforsecurity=False).digest()
-    return hmac.compare_digest(digest, reference.digest)
+    return hmac.compare_digest(_digest(der, reference.digest_algorithm), reference.digest)
+
+
+def _digest(der: bytes, algorithm: str) -> bytes:
+    return hashlib.new(algorithm, der, usedforsecurity=False).digest()
 
 
 def _is_issued(der: bytes, reference: CertificateReference) -> bool:

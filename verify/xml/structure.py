@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from lxml import etree
 
@@ -23,6 +24,8 @@ from verify.xml.timestamps import FORMS, Kind
 
 _DS = f"{{{names.DS}}}"
 _OBJECT = f"{_DS}Object"
+_MAX_REFERENCES = 10_000
+"""More than a document may have: looking at them ends there."""
 _KINDS: dict[str, Kind] = {f"{_DS}Manifest": "manifest", f"{_DS}SignatureProperties": "signature-properties"}
 
 
@@ -50,7 +53,7 @@ class Parts:
     def of(cls, signature: etree._Element) -> Parts:
         """Raises Misshapen."""
         signed_info, value = _only(signature, "SignedInfo"), _only(signature, "SignatureValue")
-        references = signed_info.findall(f"{_DS}Reference")
+        references = list(islice(signed_info.iterchildren(f"{_DS}Reference"), _MAX_REFERENCES))
         if not references or any(_says_twice(one) for one in references):
             raise Misshapen("Reference")
         if value.find("*") is not None:
@@ -89,7 +92,7 @@ class Parts:
 
 
 def _only(holder: etree._Element, name: str) -> etree._Element:
-    found = holder.findall(f"{_DS}{name}")
+    found = list(islice(holder.iterchildren(f"{_DS}{name}"), 2))
     if len(found) != 1:
         raise Misshapen(name)
     return found[0]

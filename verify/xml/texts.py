@@ -22,6 +22,9 @@ DER: Final = "http://uri.etsi.org/01903/v1.2.2#DER"
 MAX_OBJECT = 32 << 20
 """Characters of base64 of one certificate, list, response or timestamp; the largest lists have some ten million."""
 
+SPACE: Final = b" \t\r\n"
+"""White space of XML."""
+
 _STRING = etree.XPath("string()")
 _LENGTH = etree.XPath("string-length()")
 
@@ -43,7 +46,7 @@ def text_of(element: etree._Element) -> str:
 def decoded(text: str) -> bytes | None:
     """Base64 with white space anywhere (XML Schema part 2 §3.2.16), and nothing else; None for other text."""
     try:
-        return base64.b64decode("".join(text.split()), validate=True) or None
+        return base64.b64decode(text.encode("ascii").translate(None, SPACE), validate=True) or None
     except (binascii.Error, ValueError):
         return None
 

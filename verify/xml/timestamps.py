@@ -42,6 +42,10 @@ REFERENCES = {
 """What timestamps over references are over, by their generation."""
 
 
+MAX_INCLUDED: Final = 2_000
+"""Elements that one timestamp names; a signature has no more references and properties."""
+
+
 class NotComputable(ValueError):
     """What the timestamp says it is over cannot be told, or is not what such a timestamp may be over."""
 
@@ -224,8 +228,10 @@ def included(subject: Subject, stamp: etree._Element) -> tuple[etree._Element, .
 def _named_ids(stamp: etree._Element, *, data: bool = False) -> list[str]:
     """Ids in Include (from 1.2.2 on) and HashDataInfo (1.1.1), in their order. Where they stand for the data of
     ds:Reference elements, Include must say so (§5.2.8.2), or it would mean these elements themselves."""
-    found = []
+    found: list[str] = []
     for one in stamp.iterchildren("{*}Include", "{*}HashDataInfo"):
+        if len(found) == MAX_INCLUDED:
+            raise NotComputable("a timestamp names too much")
         uri = one.get("URI") or one.get("uri") or ""
         if not uri.startswith("#") or len(uri) < 2:
             raise NotComputable("a timestamp names something outside")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Literal
 
 from asn1crypto import x509
@@ -45,6 +46,9 @@ _COMPARABLE = (
     ed25519.Ed25519PublicKey,
     ed448.Ed448PublicKey,
 )
+
+MAX_KEYS: Final = 10
+"""Keys that are read where ds:KeyInfo states them; there is one."""
 
 _BROKEN: Final = ("md5", "sha1")
 """Digests of which collisions are known, the weakest first."""
@@ -162,12 +166,13 @@ def _der(key: PublicKeyTypes, value: bytes) -> bytes | None:
 
 
 def key_values(signature: etree._Element) -> tuple[PublicKeyTypes | None, ...]:
-    """The keys that ds:KeyInfo states as such; None for one that cannot be read."""
-    return tuple(
-        _key_value(one)
-        for info in signature.findall(f"{_DS}KeyInfo")
-        for one in (*info.findall(f"{_DS}KeyValue"), *info.findall(f"{_DS11}DEREncodedKeyValue"))
+    """The keys that ds:KeyInfo states as such, the first of them; None for one that cannot be read."""
+    stated = (
+        one
+        for info in signature.iterchildren(f"{_DS}KeyInfo")
+        for one in info.iterchildren(f"{_DS}KeyValue", f"{_DS11}DEREncodedKeyValue")
     )
+    return tuple(map(_key_value, islice(stated, MAX_KEYS)))
 
 
 def _key_value(element: etree._Element) -> PublicKeyTypes | None:

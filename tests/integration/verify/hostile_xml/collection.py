@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from tests.integration.verify.hostile_xml import (
+    costs,
     covering,
     honest,
     keys,
@@ -22,7 +23,7 @@ from tests.integration.verify.hostile_xml.case import CASES, Case, Json
 
 FILES = Path(__file__).with_name("files")
 EXPECTED = FILES / "expected.json"
-GROUPS = (honest, references, transforms, values, keys, wrapping, covering, parsing)
+GROUPS = (honest, references, transforms, values, keys, wrapping, covering, costs, parsing)
 ALL = tuple(sorted(CASES, key=lambda case: [group.__name__.rsplit(".", 1)[1] for group in GROUPS].index(case.group)))
 
 
