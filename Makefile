@@ -9,12 +9,14 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test bench interop-dss fuzz check lock clean system system-test
+.PHONY: help run demo test image bundle bench interop-dss fuzz check lock clean system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
 	@echo "make demo   the same, ending after the sample; results in $(KYSO_HOME)/demo"
 	@echo "make test   every test        make check  linters, types, import contracts"
+	@echo "make image  build the image here, without an engine or a registry, and try it out; two to five minutes, as root"
+	@echo "make bundle what installs on a machine without internet, as one file"
 	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
@@ -26,6 +28,17 @@ demo: system $(READY)
 
 test: system-test $(READY)
 	@$(PY) -m pytest
+
+image: system $(READY)
+	@$(PY) docker/image/build.py
+	@$(PY) docker/image/smoke.py
+
+bundle: system $(READY)
+	@$(PY) docker/bundle/make.py
+
+# What others made: checked by a test, to be renewed after `make lock`.
+THIRD-PARTY.md: requirements.lock $(READY)
+	@$(PY) docker/notices.py $@
 
 bench: system-test $(READY)
 	@$(PY) -m tests.benchmarks

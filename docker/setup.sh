@@ -2,7 +2,8 @@
 # Installs the Debian or Ubuntu packages that Kyso needs, and only those that are missing.
 #
 #   docker/setup.sh run     what the appliance itself needs
-#   docker/setup.sh test    that, and the independent readers and the compiler that the tests use
+#   docker/setup.sh image   what building and running the image here takes
+#   docker/setup.sh test    what the appliance needs, and the independent readers and the compiler that the tests use
 #
 # It changes nothing else on the machine. With nothing missing it ends in a few milliseconds and asks for no rights.
 set -euo pipefail
@@ -16,12 +17,15 @@ declare -A packages=(
   # libtss2-tcti-swtpm0: a TPM · opencryptoki, p11-kit: two more roads to a key (see hsm/README.md) · chromium: pages
   [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev pcscd vsmartcard-vpcd
     opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules chromium"
+  # mmdebstrap: the base system, checked by Debian's keys · buildah: the stages · podman, runc: running it
+  [image]="mmdebstrap debian-archive-keyring buildah podman runc"
 )
 
 case "${1:-run}" in
   run) wanted="${packages[run]}" ;;
   test) wanted="${packages[run]} ${packages[test]}" ;;
-  *) echo "usage: $0 run|test" >&2; exit 64 ;;
+  image) wanted="${packages[image]}" ;;
+  *) echo "usage: $0 run|test|image" >&2; exit 64 ;;
 esac
 
 fail() { echo "kyso: $*" >&2; exit 69; }

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
+from typing import Annotated
 
 import typer
 from typer import rich_utils
@@ -57,7 +58,21 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
-def _before(lang: console.Lang = "vi") -> None:
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kyso {metadata.version('kyso')}")
+        raise typer.Exit
+
+
+def _before(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_version, help=console.t("in phiên bản", "print the version")
+        ),
+    ] = False,
+    lang: console.Lang = "vi",
+) -> None:
     """With this a single command keeps its name, however few are loaded. The language was read before parsing."""
 
 

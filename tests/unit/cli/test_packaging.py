@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.spine
 
 ROOT = Path(__file__).parents[3]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock", "requirements-build.lock")
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -35,7 +35,7 @@ def test_the_runtime_lock_is_part_of_the_development_lock():
     assert runtime == {name: development.get(name) for name in runtime}
 
 
-@pytest.mark.parametrize("target", ["run", "demo", "test", "bench", "check"])
+@pytest.mark.parametrize("target", ["run", "demo", "test", "bench", "check", "image", "bundle"])
 def test_every_target_of_the_interface_exists(target):
     """`make TARGET` is known, and its set-up is part of it."""
     planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)

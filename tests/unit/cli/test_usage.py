@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -72,3 +73,10 @@ def test_a_verdict_that_nobody_could_read_is_no_success(monkeypatch):
     monkeypatch.setattr(cli, "_application", cut_off)
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # the command lets go of it
     assert 141 == cli.run(["verify", "a.pdf"])
+
+
+def test_the_version_is_told(tmp_path, monkeypatch, capsys):
+    """`kyso --version` for whoever reports a fault."""
+    monkeypatch.setenv("KYSO_HOME", str(tmp_path / "home"))
+    assert console.DONE == cli.run(["--version"])
+    assert re.fullmatch(r"kyso \d+\.\d+\.\d+\n", capsys.readouterr().out)
