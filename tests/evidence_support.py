@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from api.evidence.collecting import Recorder
+from api.evidence.ledger import LedgerPart
 from api.evidence.reading import open_
 from api.render import VIETNAM
 from api.sandbox import calls, ops
@@ -79,13 +80,14 @@ def carry(
     fetcher: Fetcher | None = None,
     policy: str = "default",
     detached: Mapping[str, bytes] | None = None,
+    ledger: LedgerPart | None = None,
 ) -> Carried:
     """Judge a document as the service does, and pack what that rested on."""
     recorder, worker, out = Recorder(fetcher or Offline()), HereWorker(), io.BytesIO()
     source = io.BytesIO(document)
     beside = {name: io.BytesIO(content) for name, content in (detached or {}).items()}
     report = worker.verify(source, name="a.pdf", trust=trust, policy=policy, at=at, fetcher=recorder, detached=beside)
-    evidence.write(out, worker, source, Made(report, trust, recorder.answers, detached=beside), zone=VIETNAM)
+    evidence.write(out, worker, source, Made(report, trust, recorder.answers, ledger, beside), zone=VIETNAM)
     return Carried(out.getvalue(), report)
 
 

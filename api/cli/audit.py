@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import appliance, console, ledger_keys
 from api.cli.console import Form, Lang, t
 from api.cli.output import atomic
 from api.ledger import Ledger, LedgerState
@@ -162,23 +162,14 @@ def _pieces(path: Path, *, is_named: bool) -> tuple[Piece, ...]:
 def _keys(given: list[str] | None, *, beside: Path | None, notes: list[str]) -> tuple[VerifierKey, ...]:
     """The keys that were named, else the one beside the checkpoints."""
     if given:
-        return tuple(_key(text) for text in given)
+        return ledger_keys.read(given, option="--key")
     found = beside.with_name(KEY) if beside is not None else None
     if found is None or not found.is_file():
         if beside is not None and beside.is_file():
             raise console.usage(t("cần --key: khóa công khai của điểm kiểm tra", "--key is wanted: the verifier key"))
         return ()
     notes.append("KEY_FROM_BESIDE")
-    return (_key(str(found)),)
-
-
-def _key(text: str) -> VerifierKey:
-    try:
-        if "+" not in text or Path(text).is_file():
-            text = Path(text).read_text("utf-8")
-        return VerifierKey.parse(text)
-    except (OSError, ValueError) as error:
-        raise console.usage(f"--key: {error}") from None
+    return ledger_keys.read((str(found),), option="--key")
 
 
 def _uses(paths: Sequence[Path], wrong: list[Finding], *, are_named: bool) -> dict[str, tuple[KeyUse, ...]]:

@@ -29,6 +29,18 @@ Out = Annotated[
 ]
 
 
+LedgerKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ledger-key",
+        help=t(
+            "khóa công khai của nhật ký trong bộ bằng chứng, chuỗi hoặc tệp",
+            "verifier key of the ledger in a ZIP of evidence, text or file",
+        ),
+    ),
+]
+
+
 def check(files: Sequence[Path], out: Path | None) -> None:
     """Refuse what has no evidence before any work is done."""
     if out is None:

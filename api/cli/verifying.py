@@ -28,7 +28,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, carrying, console, passwords, policies, reporting, xml
+from api.cli import appliance, carrying, console, ledger_keys, passwords, policies, reporting, xml
 from api.cli.console import Lang, t
 from api.cli.reporting import Judged
 from api.evidence.collecting import Recorder
@@ -94,6 +94,7 @@ def verify(
     output: reporting.Output = None,
     detached: xml.DetachedFiles = None,
     evidence: carrying.Out = None,
+    ledger_key: carrying.LedgerKeys = None,
     password: passwords.Ask = False,
     password_file: passwords.File = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
@@ -116,6 +117,7 @@ def verify(
         policy=question.policy if policy or not offline else None,
         at=question.at if at or not offline else None,
         fetcher=None if offline else question.fetcher,
+        ledger_keys=ledger_keys.read(ledger_key or (), option="--ledger-key"),
     )
     question = replace(question, terms=terms)
     reports = reporting.Reports(form, output, settings.zone, files)

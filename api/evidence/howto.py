@@ -53,6 +53,8 @@ class HowTo:
     blocks: tuple[Block, ...]
     certificates: bool
     ledger: bool
+    checkpoint: tuple[str, ...] = ()
+    """How openssl checks the signature of the ledger's checkpoint."""
 
     @property
     def programs(self) -> str:
@@ -69,6 +71,7 @@ def howto(
     parts: Sequence[SignaturePart],
     sizes: Mapping[str, int],
     ledger: bool,
+    checkpoint: tuple[str, ...] = (),
     detached: Mapping[str, str],
 ) -> HowTo:
     """What can be checked of this report. `parts` are of its signatures in their order, `sizes` of the files, `detached`
@@ -80,7 +83,7 @@ def howto(
     blocks = (*writer.signatures(), *writer.document_timestamps(dissected), *writer.revocation(dissected))
     anchors = tuple((file, clean(name)) for file, name in used.items())
     certificates = any(one.kind == "certificate" for one in collected.objects)
-    return HowTo(report, document, anchors, blocks, certificates, ledger)
+    return HowTo(report, document, anchors, blocks, certificates, ledger, checkpoint)
 
 
 def pairs_of(report: Report) -> tuple[tuple[str, str], ...]:

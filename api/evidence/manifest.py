@@ -19,6 +19,7 @@ from verify.trust_rules import Purpose
 
 FORMAT: Final = "kyso-evidence/1"
 MANIFEST, SUMS, POLICY, LEDGER = "manifest.json", "SHA256SUMS", "policy.toml", "ledger.json"
+CHECKPOINT, CHECKPOINT_KEY = "ledger.checkpoint", "ledger.pem"
 HOWTO = {"vi": "HUONG-DAN.md", "en": "HOW-TO-CHECK.md"}
 REPORTS = ("report.json", "report.xml", "report.vi.html", "report.en.html")
 DOCUMENT = {"PDF": "document.pdf", "XML": "document.xml"}

@@ -13,17 +13,16 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import msgspec
 
+from api.evidence import ledger as ledgers
 from api.evidence import manifest as manifests
 from api.evidence.collecting import LARGEST
+from api.evidence.ledger import ProvenLedger
 from api.evidence.manifest import DETACHED, DOCUMENT, HOWTO, LEDGER, MANIFEST, POLICY, REPORTS, SUMS, Manifest
-from api.ledger.inclusion import root_from
-from api.ledger.line import decode
-from api.ledger.merkle import leaf_hash
 from api.refusals import EvidenceUnusable
 from verify import zips
 from verify.fetcher import FetchFailed, FetchRequest
@@ -34,19 +33,6 @@ from verify.zips import Entry, ZipRefused
 HEAD = 1024
 _SMALL = 4 << 20
 _NEEDED = (*REPORTS, *HOWTO.values(), POLICY)
-
-
-class ProvenLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the ledger as it was hashed, and the hashes beside it (hexadecimal)."""
-
-    line: str
-    proof: tuple[str, ...]
-
-
-class LedgerPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    size: int
-    root: str
-    lines: tuple[ProvenLine, ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,8 @@ class Opened:
     fetcher: Replay
     detached: Mapping[str, BinaryIO]
     """What signatures in XML refer to by name."""
+    ledger: ProvenLedger | None = None
+    """The ledger's lines about the signature."""
 
 
 def is_evidence(file: BinaryIO) -> bool:
@@ -117,11 +105,10 @@ def open_(file: BinaryIO) -> Iterator[Opened]:
             if sums != manifests.sums({MANIFEST: digest, **said.files}):
                 raise EvidenceUnusable(f"{SUMS} says something else", reason="digest", file=SUMS)
             # 4
-            if LEDGER in kept:
-                _check_ledger(kept[LEDGER])
+            proven = ledgers.read(kept[LEDGER], digests=said.files) if LEDGER in kept else None
             for target in targets.values():
                 target.seek(0)
-            yield _opened(said, kept, targets)
+            yield replace(_opened(said, kept, targets), ledger=proven)
     except ZipRefused as error:
         raise EvidenceUnusable(f"{error.reason}: {str(error)[:80]}", reason=error.reason) from error
 
@@ -228,17 +215,3 @@ def _policy(octets: bytes) -> str:
         return octets[: 4 * LARGEST_POLICY].decode()
     except UnicodeDecodeError as error:
         raise EvidenceUnusable(f"{POLICY} cannot be read", reason="policy", file=POLICY) from error
-
-
-def _check_ledger(octets: bytes) -> None:
-    roots: set[str] = set()
-    try:
-        said = msgspec.json.decode(octets, type=LedgerPart)
-        for one in said.lines:
-            index = decode(one.line).number - 1
-            path = [bytes.fromhex(step) for step in one.proof]
-            roots.add(root_from(path, leaf_hash(one.line.encode()), index=index, size=said.size).hex())
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise EvidenceUnusable(f"{LEDGER}: {str(error)[:100]}", reason="ledger", file=LEDGER) from error
-    if roots - {said.root}:
-        raise EvidenceUnusable(f"{LEDGER}: a line does not lead to the root", reason="ledger", file=LEDGER)

@@ -15,14 +15,15 @@ import msgspec
 
 from api import render
 from api.evidence import howto as howtos
+from api.evidence import ledger as ledgers
 from api.evidence import manifest as manifests
 from api.evidence.collecting import Collected
+from api.evidence.ledger import LedgerPart
 from api.evidence.manifest import (
     DETACHED,
     DOCUMENT,
     FORMAT,
     HOWTO,
-    LEDGER,
     MANIFEST,
     POLICY,
     SUMS,
@@ -44,14 +45,15 @@ from verify.zips import ZipRefused
 
 @dataclass(frozen=True)
 class Told:
-    """Everything that goes into a ZIP beside the document. `ledger` is the file of that name, where there is one."""
+    """Everything that goes into a ZIP beside the document. `ledger` are the lines about the
+    signature, where it was made here."""
 
     report: Report
     collected: Collected
     dissected: Dissected
     zone: tzinfo
     portrait: Portrait | None = None
-    ledger: bytes | None = None
+    ledger: LedgerPart | None = None
     detached: Mapping[str, BinaryIO] = field(default_factory=dict)
     """What signatures in XML refer to by name."""
 
@@ -61,7 +63,7 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
     report, name = told.report, DOCUMENT[told.report.document.format or "PDF"]
     parts, signed = _signatures(told)
     signed |= _stamped(told)
-    ledger = {LEDGER: told.ledger} if told.ledger is not None else {}
+    ledger = ledgers.files(told.ledger) if told.ledger is not None else {}
     files = {**dict(_pages(told, parts, signed)), **told.collected.files, **signed, **ledger}
     beside = {DETACHED.format(number=number): one for number, one in enumerate(told.detached.items(), 1)}
     digests = {name: report.document.sha256}
@@ -129,6 +131,7 @@ def _pages(told: Told, parts: tuple[SignaturePart, ...], signed: Mapping[str, by
         parts=parts,
         sizes=sizes,
         ledger=told.ledger is not None,
+        checkpoint=ledgers.commands(told.ledger),
         detached={name: DETACHED.format(number=number) for number, name in enumerate(told.detached, 1)},
     )
     for language in LANGUAGES:

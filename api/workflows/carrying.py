@@ -3,19 +3,17 @@ the ledger's lines about it and the proofs that they stand in the ledger."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import BinaryIO
 
-import msgspec
-
-from api.errors import LedgerBroken
+from api import telemetry
+from api.errors import ApiError, LedgerBroken
 from api.evidence.collecting import Recorder
-from api.evidence.reading import LedgerPart, ProvenLine
-from api.ledger.inclusion import Tree, leaves_of
+from api.evidence.ledger import LedgerPart, ProvenLine
+from api.ledger.note import Note, NoteRefused, state_of
 from api.services import Services
 from api.store.callers import Caller
-from api.store.database import Database
-from api.workflows import access, contents, evidence, formats
+from api.workflows import access, checkpoints, contents, evidence, formats
+from hsm.errors import HsmError
 
 MOST_LINES = 1000
 
@@ -42,10 +40,13 @@ def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> N
         evidence.write(out, worker, source, made, zone=services.settings.zone)
 
 
-def ledger_of(services: Services, identity: str) -> bytes:
-    """`ledger.json`: the lines about a signature, each with the way to the root of the ledger as it is now."""
+def ledger_of(services: Services, identity: str) -> LedgerPart:
+    """The lines about a signature, each with the way to the root of a checkpoint that covers them; it is made now where
+    there is none yet. Without checkpoints the root is the ledger's as it is now."""
     lines = services.ledger.read(signature=identity, limit=MOST_LINES)
-    state, tree = services.ledger.state(), _tree(services.database)
+    note = _checkpoint(services, number=lines[-1].number if lines else 1)
+    state = services.ledger.state() if note is None else state_of(note.unverified)
+    tree = services.ledger.tree
     try:
         proven = tuple(
             ProvenLine(line.text, tuple(step.hex() for step in tree.path(line.number - 1, state.size)))
@@ -57,10 +58,25 @@ def ledger_of(services: Services, identity: str) -> bytes:
         raise LedgerBroken(f"the ledger: {error}") from error
     if root != state.root:
         raise LedgerBroken("the lines do not make the ledger's root")
-    return msgspec.json.format(msgspec.json.encode(LedgerPart(state.size, state.root, proven)), indent=2) + b"\n"
+    if note is None:
+        return LedgerPart(state.size, state.root, proven)
+    return LedgerPart(state.size, state.root, proven, note.text, checkpoints.verifier_key(services).text)
 
 
-@lru_cache(maxsize=1)
-def _tree(database: Database) -> Tree:
-    """Kept, so that full subtrees are hashed once a process."""
-    return Tree(leaves_of(database))
+def _checkpoint(services: Services, *, number: int) -> Note | None:
+    """One that covers this line; None where that cannot be had, which the evidence then says."""
+    try:
+        note = checkpoints.make(services, checkpoints.Due(number=number))
+        key = checkpoints.verifier_key(services) if note is not None else None
+    except LedgerBroken:
+        raise
+    except (HsmError, ApiError) as error:
+        telemetry.logger().warning("evidence without a checkpoint", code=error.code)
+        return None
+    if note is None or key is None or note.unverified.size < number:
+        return None
+    try:
+        note.verified((key,))
+    except NoteRefused:  # of a former key, and it covers what was asked for: an older one is not looked for
+        return None
+    return note

@@ -15,7 +15,10 @@ from datetime import datetime, tzinfo
 from typing import BinaryIO
 
 from api.evidence.collecting import collect
+from api.evidence.ledger import LedgerPart, ProvenLedger
+from api.evidence.manifest import CHECKPOINT
 from api.evidence.reading import Opened
+from api.ledger.note import NoteRefused, VerifierKey
 from api.refusals import EvidenceUnusable
 from api.sandbox.calls import Dissect
 from api.sandbox.errors import SandboxError
@@ -37,7 +40,7 @@ class Made:
     report: Report
     trust: Trust
     fetched: Mapping[FetchRequest, bytes]
-    ledger: bytes | None = None
+    ledger: LedgerPart | None = None
     detached: Contents = field(default_factory=dict)
 
 
@@ -75,6 +78,8 @@ class Terms:
     policy: Policy | None = None
     at: datetime | None = None
     fetcher: Fetcher | None = None
+    ledger_keys: tuple[VerifierKey, ...] = ()
+    """Whose checkpoints of a ledger are believed."""
 
 
 def policy_of(opened: Opened) -> Policy:
@@ -105,9 +110,30 @@ def judge(worker: DocumentWorker, opened: Opened, *, terms: Terms, password: str
         notes.append(Warning_("POLICY_FROM_EVIDENCE", {"policy": report.policy}))
     if terms.at is None:
         notes.append(Warning_("TIME_FROM_EVIDENCE", {"at": said.validated_at.isoformat()}))
+    if opened.ledger is not None:
+        notes += _of_ledger(opened.ledger, document=said.document.sha256, keys=terms.ledger_keys)
     if report.verdict != said.verdict:
         notes.append(Warning_("EVIDENCE_VERDICT_DIFFERS", {"then": said.verdict, "now": report.verdict}))
     return replace(report, warnings=(*report.warnings, *notes))
+
+
+def _of_ledger(ledger: ProvenLedger, *, document: str, keys: tuple[VerifierKey, ...]) -> list[Warning_]:
+    """What its lines do not prove. Raises EvidenceUnusable when none of the keys signed the checkpoint."""
+    notes = []
+    if not ledger.is_about(document):
+        notes.append(Warning_("LEDGER_OF_ANOTHER_DOCUMENT", {"lines": len(ledger.lines)}))
+    if ledger.checkpoint is None:
+        notes.append(Warning_("LEDGER_WITHOUT_CHECKPOINT", {"size": ledger.size}))
+        return notes
+    note, key = ledger.checkpoint
+    if keys:
+        try:
+            note.verified(keys)
+        except NoteRefused as error:
+            raise EvidenceUnusable(f"{CHECKPOINT}: {error}", reason="ledger", file=CHECKPOINT) from error
+    else:
+        notes.append(Warning_("LEDGER_KEY_FROM_EVIDENCE", {"size": ledger.size, "key": key.text}))
+    return notes
 
 
 def _with(trust: Trust, helpers: Trust) -> Trust:

@@ -68,6 +68,23 @@ def test_the_ledgers_lines_are_inside_with_their_proofs(appliance: Appliance, ev
     assert {signed["id"]} == {line["facts"]["signature"] for line in lines if "signature" in line["facts"]}
 
 
+def test_the_lines_are_proved_by_a_checkpoint_of_the_ledgers_own_key(
+    appliance: Appliance, evidence: Path, tmp_path: Path
+):
+    """The ZIP's checkpoint is kept by the appliance too; an auditor with its key has nothing left to believe, and
+    another key, or a changed line, is refused."""
+    kept = (appliance.home / "checkpoints" / "ledger.checkpoints").read_text()
+    assert zipfile.ZipFile(evidence).read("ledger.checkpoint").decode() in kept
+    where = ("verify", evidence, "--offline", "--format", "json", "--ledger-key")
+    ran = kyso(*where, appliance.home / "checkpoints" / "ledger.vkey", home=tmp_path)
+    assert 0 == ran.status, ran
+    assert [] == [one["code"] for one in json.loads(ran.out)["warnings"] if one["code"].startswith("LEDGER")]
+    stranger = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    ran = kyso(*where, stranger, home=tmp_path)
+    assert (4, "evidence-unusable") == (ran.status, json.loads(ran.out)["warnings"][0]["code"])
+    assert 64 == kyso(*where, "nonsense", home=tmp_path).status
+
+
 def test_the_pages_commands_end_well(evidence: Path, tmp_path: Path):
     """With openssl and pdfsig alone, in the unpacked ZIP."""
     for tool in ("openssl", "pdfsig"):
