@@ -87,9 +87,8 @@ class XmlDocument:
             raise EmptyDocument
         if size > limits.xml:
             raise DocumentTooLarge(size=size, limit=limits.xml)
-        weight, wide, declared = _weigh(file, size=size, limits=limits)
-        file.seek(0)
         data = file.read() if size <= _IN_MEMORY else None
+        weight, wide, declared = _weigh(file, data, limits=limits)
         if data is None or _may_declare(data):
             _refuse_doctype(file)
         file.seek(0)
@@ -98,9 +97,10 @@ class XmlDocument:
             tree = etree.parse(file, parser) if data is None else etree.fromstring(data, parser).getroottree()
         except (etree.XMLSyntaxError, ValueError, LookupError) as error:
             _refuse(error)
-        if tree.docinfo.internalDTD is not None or tree.docinfo.externalDTD is not None:
+        stated = tree.docinfo
+        if stated.internalDTD is not None or stated.externalDTD is not None:
             raise DoctypeRefused
-        if not _KNOWN.fullmatch(tree.docinfo.encoding or "utf-8"):
+        if not _KNOWN.fullmatch(stated.encoding or "utf-8"):
             raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
         _check_shape(tree, limits=limits, deep=size > _HUGE, wide=wide)
         if declared > _FEW:
@@ -148,32 +148,48 @@ def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
     )
 
 
-def _weigh(file: BinaryIO, *, size: int, limits: Limits) -> tuple[int, bool, int]:
+def _weigh(file: BinaryIO, data: bytes | None, *, limits: Limits) -> tuple[int, bool, int]:
     """Refuses what would take too much memory as a tree, by counting octets: all counts are upper bounds. Says whether
     an element could have more attributes than are allowed: then some block has no `<` in it. The last number is that of
-    namespace declarations."""
-    file.seek(0)
-    head = file.read(4096)
-    if stated := _ENCODING.match(head.replace(b"\x00", b"").removeprefix(b"\xef\xbb\xbf")):
-        name = stated[1].decode("ascii")
-        if not _KNOWN.fullmatch(name):
-            raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
-    wide = unusual = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    weight = elements = attributes = declarations = 0
-    declaration = _XMLNS.encode("utf-16-le")[:-1] if unusual else _XMLNS.encode()
-    buffer = bytearray(min(_BUFFER, size))
-    file.seek(0)
-    while read := file.readinto(buffer):  # type: ignore[attr-defined]  # binary files have it
-        elements += buffer.count(b"<", 0, read) - buffer.count(b"</", 0, read)
+    namespace declarations. `data` is the file, if it was read already."""
+    wide = unusual = False
+    weight = elements = attributes = declarations = size = 0
+    declaration = _XMLNS.encode()
+    for octets, start, end in _pieces(file, data):
+        if not size:
+            head = bytes(octets[start : min(end, 4096)])
+            _require_known(head)
+            wide = unusual = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+            declaration = _XMLNS.encode("utf-16-le")[:-1] if unusual else declaration
+        size += end - start
+        elements += octets.count(b"<", start, end) - octets.count(b"</", start, end)
         if unusual:
-            elements -= buffer.count(b"<\x00/", 0, read)
-        attributes += buffer.count(b"=", 0, read)
-        declarations += buffer.count(declaration, 0, read) + 1  # one may lie across two pieces
-        wide = wide or any(buffer.find(b"<", at, at + _BLOCK) < 0 for at in range(0, read - _BLOCK, _BLOCK))
+            elements -= octets.count(b"<\x00/", start, end)
+        attributes += octets.count(b"=", start, end)
+        declarations += octets.count(declaration, start, end) + 1  # one may lie across two pieces
+        wide = wide or any(octets.find(b"<", at, at + _BLOCK) < 0 for at in range(start, end - _BLOCK, _BLOCK))
         weight = elements * _ELEMENT + attributes * _ATTRIBUTE + declarations * _DECLARATION + size
         if weight > limits.xml_memory:
             raise DocumentTooComplex(reason="nodes", count=elements + attributes)
     return weight, wide, declarations
+
+
+def _pieces(file: BinaryIO, data: bytes | None) -> Iterator[tuple[bytes | bytearray, int, int]]:
+    """Octets and where among them each piece begins and ends: as many at a time as the processor's cache holds."""
+    if data is not None:
+        yield from ((data, at, min(at + _BUFFER, len(data))) for at in range(0, len(data), _BUFFER))
+        return
+    buffer = bytearray(_BUFFER)
+    file.seek(0)
+    while read := file.readinto(buffer):  # type: ignore[attr-defined]  # binary files have it
+        yield buffer, 0, read
+
+
+def _require_known(head: bytes) -> None:
+    """Raises DocumentBroken where the document says that it is in an encoding which is not read."""
+    stated = _ENCODING.match(head.replace(b"\x00", b"").removeprefix(b"\xef\xbb\xbf"))
+    if stated and not _KNOWN.fullmatch(stated[1].decode("ascii")):
+        raise DocumentBroken("the encoding is not one of those that are read", reason="encoding")
 
 
 def _may_declare(data: bytes) -> bool:
