@@ -27,6 +27,7 @@ from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import (
     audit,
+    audit_page,
     documentation,
     evidence,
     extensions,
@@ -74,7 +75,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.side_room = Room("side", threads=SIDE_THREADS)
     chosen = services.settings.verification
     app.state.visitors = Visitors(per_minute=chosen.public_per_minute, at_a_time=chosen.public_at_a_time)
-    for module in (signatures, evidence, extensions, verifications, tsa, keys, trust, audit, health, pages):
+    for module in (signatures, evidence, extensions, verifications, tsa, keys, trust, audit, audit_page, health, pages):
         app.include_router(module.router)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):

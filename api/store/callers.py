@@ -80,6 +80,12 @@ def find(connection: sa.Connection, api_key: str) -> Caller | None:
     return _caller(row)
 
 
+def named(connection: sa.Connection, identity: str) -> Caller | None:
+    """The caller of this id; None when there is none or it was revoked."""
+    row = connection.execute(BY_ID, {"id": identity}).one_or_none()
+    return None if row is None or row.revoked_at is not None else _caller(row)
+
+
 def listed(connection: sa.Connection) -> tuple[Caller, ...]:
     """All callers that are not revoked, oldest first."""
     chosen = sa.select(table).where(table.c.revoked_at.is_(None)).order_by(table.c.created_at, table.c.id)

@@ -1,0 +1,80 @@
+"""The auditor's page: `audit.html` filled in. No script, nothing from elsewhere, every value escaped.
+
+ledger(language="vi", zone=zone, name="Thanh tra", asked={}, view=view, proof=None, checked=None)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+
+from api import locale
+from api.ledger import KINDS
+from api.locale import Language
+from api.workflows.audit_page import Checked, Proof, View
+
+CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
+
+
+def sign_in(*, language: Language, is_refused: bool = False) -> str:
+    """The form that takes an API key."""
+    return _template().render(**_common(language), view=None, is_refused=is_refused)
+
+
+def ledger(
+    *,
+    language: Language,
+    zone: tzinfo,
+    name: str,
+    asked: Mapping[str, str],
+    view: View,
+    proof: Proof | None,
+    checked: Checked | None,
+) -> str:
+    """Filters, lines, and what was asked about them."""
+    kept = {key: value for key, value in asked.items() if value}
+
+    def link(**changes: Any) -> str:
+        """This page with other questions; an empty one is left out."""
+        return "/audit?" + urlencode({k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""})
+
+    return _template().render(
+        **_common(language),
+        zone=zone,
+        name=name,
+        asked=asked,
+        view=view,
+        proof=proof,
+        checked=checked,
+        kinds=KINDS,
+        link=link,
+        follow=lambda **what: "/audit?" + urlencode({"lang": language, **what}),
+    )
+
+
+def _common(language: Language) -> dict[str, Any]:
+    return {
+        "language": language,
+        "other": OTHER[language],
+        "words": locale.words(language)["audit_page"],
+        "fill": locale.fill,
+    }
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({"audit.html": (files(__package__) / "audit.html").read_text("utf-8")}),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("audit.html")

@@ -1,0 +1,158 @@
+"""What the auditor's page shows: lines, the proof of one of them, and whether the ledger still is what somebody noted.
+
+Signing in takes an API key once and gives a sealed token for a while (`api.sealing`): who it is and until when. The
+caller is looked up with every page, so that a revoked API key ends its sessions too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from api import auth
+from api.errors import LedgerBroken
+from api.ledger import LedgerState, Line
+from api.ledger.inclusion import root_from
+from api.ledger.kept import Kept
+from api.ledger.merkle import leaf_hash
+from api.ledger.note import Note, NoteRefused, read, state_of
+from api.sealing import Seal, SealBroken
+from api.services import Services
+from api.store import callers
+from api.store.callers import Caller
+from api.workflows import checkpoints, reconciling
+from hsm.errors import HsmError
+
+SESSION = 3600.0
+"""Seconds for which a sign-in is good."""
+PAGE = 50
+_BOUND = "audit-page"
+_STATE = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class View:
+    """Some lines that fit the filters, and how the ledger stands."""
+
+    state: LedgerState
+    newest: int
+    alarms: int
+    lines: tuple[Line, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The way from a line to a root; `note` signs that root, where a checkpoint covers the line."""
+
+    line: Line
+    leaf: str
+    path: tuple[str, ...]
+    state: LedgerState
+    is_good: bool
+    note: Note | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of something that was noted: a word of `[audit_page]` with its facts."""
+
+    word: str
+    is_good: bool
+    facts: dict[str, Any]
+
+
+def sign_in(services: Services, api_key: str) -> str | None:
+    """A token for whoever may see the ledger; None for anybody else."""
+    caller = services.database.read(callers.find, api_key)
+    if caller is None or not auth.may(caller, "see-audit"):
+        return None
+    sealed = _seal(services).close(f"{caller.id} {time.time() + SESSION:.0f}", bound_to=_BOUND)
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def caller_of(services: Services, token: str | None) -> Caller | None:
+    """Whose token this is; None when it is none, too old, or its owner may not see the ledger any more."""
+    if not token or len(token) > 500:
+        return None
+    try:
+        text = _seal(services).open(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), bound_to=_BOUND)
+    except (binascii.Error, SealBroken, ValueError):
+        return None
+    identity, _, until = text.partition(" ")
+    if time.time() > float(until):
+        return None
+    caller = services.database.read(callers.named, identity)
+    return caller if caller is not None and auth.may(caller, "see-audit") else None
+
+
+def view(services: Services, *, since: int, filters: dict[str, Any]) -> View:
+    found = services.ledger.read(since=since, limit=PAGE + 1, **filters)
+    newest = _newest(services)
+    size = newest.unverified.size if newest is not None else 0
+    state, alarms = services.ledger.state(), reconciling.alarms(services)
+    return View(state, size, alarms, found[:PAGE], len(found) > PAGE)
+
+
+def prove(services: Services, number: int) -> Proof | None:
+    """The proof of a line, to the newest checkpoint where that covers it; None when there is no such line."""
+    line = services.ledger.lines((number,)).get(number)
+    if line is None:
+        return None
+    note = _newest(services)
+    if note is not None and note.unverified.size < number:
+        note = None
+    state = services.ledger.state() if note is None else state_of(note.unverified)
+    leaf = leaf_hash(line.text.encode())
+    try:
+        path = services.ledger.tree.path(number - 1, state.size)
+        is_good = root_from(path, leaf, index=number - 1, size=state.size).hex() == state.root
+    except ValueError:
+        path, is_good = [], False
+    return Proof(line, leaf.hex(), tuple(step.hex() for step in path), state, is_good, note)
+
+
+def check(services: Services, text: str) -> Checked:
+    """Whether the ledger begins with a state that somebody noted: a signed note, or SIZE:ROOT."""
+    try:
+        state = _noted(services, text.replace("\r\n", "\n").strip())
+    except NoteRefused as error:
+        word = "check_unreadable" if error.reason == "unreadable" else "check_signature"
+        return Checked(word, is_good=False, facts={})
+    now = services.ledger.state()
+    facts = {"size": state.size, "has": now.size}
+    if state.size > now.size:
+        return Checked("check_beyond", is_good=False, facts=facts)
+    try:
+        checkpoints.require_prefix(services, state)
+    except LedgerBroken:
+        return Checked("check_not_met", is_good=False, facts=facts)
+    return Checked("check_met", is_good=True, facts=facts)
+
+
+def _noted(services: Services, text: str) -> LedgerState:
+    """Raises NoteRefused; a signature is checked by the key of this ledger."""
+    plain = _STATE.fullmatch(text)
+    if plain is not None:
+        return LedgerState(int(plain[1]), plain[2])
+    note = read(text + "\n")
+    try:
+        key = checkpoints.verifier_key(services)
+    except (HsmError, checkpoints.CheckpointKeyUnusable):
+        raise NoteRefused("the ledger's key cannot be asked for", reason="unknown-key") from None
+    return state_of(note.verified((key,)))
+
+
+def _newest(services: Services) -> Note | None:
+    try:
+        return Kept(services.settings.checkpoint_folder).newest()
+    except OSError:
+        return None
+
+
+def _seal(services: Services) -> Seal:
+    return Seal(services.settings.secrets / "session.key")
