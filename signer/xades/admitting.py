@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from signer.errors import NoTimestampAuthority, OrderInvalid, SignerError
 from signer.model import SignOrder
@@ -25,6 +25,7 @@ _OF_PDF = (
     "field", "place", "stamp", "name", "reason", "location", "contact", "anchor", "certify", "fields", "fill",
     "password", "repair",
 )  # fmt: skip
+_LIMITS: Final = Limits()
 
 
 class OrderNotForFormat(SignerError):
@@ -55,7 +56,6 @@ def admit(source: BinaryIO, order: SignOrder, *, detached: Mapping[str, BinaryIO
     # 3
     plan = order.xml or XmlPlan()
     require_files(plan, detached)
-    limits = Limits()
     size = size_of(source)
     if not size:
         raise EmptyDocument
@@ -66,7 +66,7 @@ def admit(source: BinaryIO, order: SignOrder, *, detached: Mapping[str, BinaryIO
     is_read = plan.packaging == "enveloped" or bool(plan.elements)
     if is_read and kind != "XML":
         raise OrderInvalid("only an XML document takes a signature inside", reason="packaging-needs-xml")
-    limit = limits.xml if is_read or plan.packaging == "enveloping" else limits.document
+    limit = _LIMITS.xml if is_read or plan.packaging == "enveloping" else _LIMITS.document
     if size > limit:
         raise DocumentTooLarge(size=size, limit=limit)
     return Admitted(kind, size)

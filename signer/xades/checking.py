@@ -17,16 +17,17 @@ signature (their SHA-256 is known), and the signature is left out of that digest
 from __future__ import annotations
 
 import hashlib
+import os
 from base64 import b64decode
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lxml import etree
 
 from signer.errors import SelfCheckFailed, SignerError
 from signer.model import Prepared
-from signer.selfcheck import absorb, chunks, require
+from signer.selfcheck import absorb, require
 from signer.xades.markup import METHODS
 from signer.xades.placing import body_size
 from signer.xades.plan import XmlLayout, XmlPlan
@@ -46,7 +47,27 @@ FULL_BELOW = 256 * 1024
 
 _ELSEWHERE = {"detached-missing"}
 """Files beside the document: they were digested when it was prepared."""
+_SIGNED_INFO, _DIGEST_VALUE, _VALUE = (
+    names.tag("ds", name) for name in ("SignedInfo", "DigestValue", "SignatureValue")
+)
+_CERTIFICATES = f"{names.tag('ds', 'KeyInfo')}/{names.tag('ds', 'X509Data')}"
 _XADES = f"{names.tag('ds', 'Object')}/{names.tag('xades', 'QualifyingProperties')}"
+_PROPERTIES = f"{_XADES}/{names.tag('xades', 'SignedProperties')}"
+_STAMPS = "/".join(
+    (
+        _XADES,
+        *(
+            names.tag("xades", name)
+            for name in (
+                "UnsignedProperties",
+                "UnsignedSignatureProperties",
+                "SignatureTimeStamp",
+                "EncapsulatedTimeStamp",
+            )
+        ),
+    )
+)
+_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True)
@@ -61,10 +82,11 @@ class Read:
 
 @dataclass(frozen=True)
 class Expected:
-    """What stands in the output: `lead`, then the body, then `inserted`, then the rest."""
+    """What stands in the output: `lead`, then the body, then `inserted`, then the rest; with the value in base64."""
 
     lead: bytes
     inserted: bytes
+    value: str
 
     @staticmethod
     def of(prepared: Prepared, *, value: str, unsigned: str) -> Expected:
@@ -81,7 +103,7 @@ class Expected:
             appended = appended[: gap.start] + encoded + appended[gap.stop :]
         if len(lead) != len(layout.lead) or len(appended) != len(prepared.appended):
             raise SelfCheckFailed("the value does not fit its gap")
-        return Expected(lead, appended[:shift] + properties + appended[shift:])
+        return Expected(lead, appended[:shift] + properties + appended[shift:], value)
 
 
 def layout_of(prepared: Prepared) -> XmlLayout:
@@ -98,6 +120,15 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
     return _digested(_File.of(out, size=end), layout, lead=lead, start=lead + body, behind=behind, end=end)
 
 
+def octets(file: BinaryIO, *, start: int, end: int) -> bytes:
+    """What is known to be small, past Python's buffer: what is checked is what the file holds."""
+    file.flush()
+    found = os.pread(file.fileno(), end - start, start)
+    if len(found) < end - start:
+        raise SelfCheckFailed("the file is shorter than it should be")
+    return found
+
+
 @dataclass(frozen=True)
 class _File:
     """A file as it is on disk; a small one is read once."""
@@ -107,10 +138,10 @@ class _File:
 
     @staticmethod
     def of(file: BinaryIO, *, size: int) -> _File:
-        return _File(file, b"".join(chunks(file, start=0, end=size)) if size < FULL_BELOW else None)
+        return _File(file, octets(file, start=0, end=size) if size < FULL_BELOW else None)
 
     def read(self, start: int, end: int) -> bytes:
-        return b"".join(chunks(self.file, start=start, end=end)) if self.data is None else self.data[start:end]
+        return octets(self.file, start=start, end=end) if self.data is None else self.data[start:end]
 
     def absorb(self, state: _Hash, start: int, end: int) -> _Hash:
         if self.data is None:
@@ -133,20 +164,19 @@ def _digested(file: _File, layout: XmlLayout, *, lead: int, start: int, behind: 
     return Read(outside.hexdigest(), original.hexdigest() if original else None, whole)
 
 
-def examine(out: BinaryIO, prepared: Prepared, *, value: str, unsigned: str, stamped: bool) -> _Hash:
+def examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
     """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's running SHA-256.
 
-    `value` (base64) was verified over `prepared.tbs`; `unsigned` is markup."""
+    The value that is expected was verified over `prepared.tbs`."""
     try:
-        expected = Expected.of(prepared, value=value, unsigned=unsigned)
-        return _examine(out, prepared, expected, value=value, stamped=stamped)
+        return _examine(out, prepared, expected, stamped=stamped)
     except SelfCheckFailed:
         raise
     except (SignerError, VerifyError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
         raise SelfCheckFailed(f"{type(error).__name__}: {error}") from error
 
 
-def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: str, stamped: bool) -> _Hash:
+def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
     layout, order = layout_of(prepared), prepared.order
     plan = order.xml or XmlPlan()
     # 1. nothing but what was prepared
@@ -162,17 +192,15 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: st
     require(found.original in (None, prepared.original_sha256), step=1)
 
     # 2. the signature as a reader finds it
-    document = XmlDocument.read(out, limits=Limits()) if _reads_all(plan, size=size) else None
+    document = XmlDocument.read(out, limits=_LIMITS) if _reads_all(plan, size=size) else None
     signature = _alone(lead + inserted, layout) if document is None else _named(document, prepared.field)
     method = canonical.METHODS[METHODS[plan.canonicalization]]
-    signed_info = _only(signature, names.tag("ds", "SignedInfo"))
+    signed_info = _only(signature, _SIGNED_INFO)
     require(canonical.canonical(signed_info, method=method) == prepared.tbs, step=2)
 
     # 3. digests
-    properties = canonical.canonical(
-        _only(signature, f"{_XADES}/{names.tag('xades', 'SignedProperties')}"), method=method
-    )
-    stated = [b64decode(one.text or "") for one in signed_info.iter(names.tag("ds", "DigestValue"))]
+    properties = canonical.canonical(_only(signature, _PROPERTIES), method=method)
+    stated = [b64decode(one.text or "") for one in signed_info.iter(_DIGEST_VALUE)]
     require(stated[-1] == hashlib.new(prepared.digest_algorithm, properties).digest(), step=3)
     require(stated[0] == prepared.document_digest, step=3)
     if document is not None:
@@ -180,20 +208,19 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, value: st
         require(all(one.matched or one.reason in _ELSEWHERE for one in found_references), step=3)
 
     # 4. the value
-    require(_only(signature, names.tag("ds", "SignatureValue")).text == value, step=4)
-    certificates = _only(signature, f"{names.tag('ds', 'KeyInfo')}/{names.tag('ds', 'X509Data')}")
+    require(_only(signature, _VALUE).text == expected.value, step=4)
+    certificates = _only(signature, _CERTIFICATES)
     require(b64decode(certificates[0].text or "") == order.certificate, step=4)
 
     # 5. the level
-    held = ("UnsignedProperties", "UnsignedSignatureProperties", "SignatureTimeStamp", "EncapsulatedTimeStamp")
-    stamps = signature.findall("/".join((_XADES, *(names.tag("xades", name) for name in held))))
+    stamps = signature.findall(_STAMPS)
     require(len(stamps) == stamped, step=5)
     if stamped:
-        octets = BytesIO()
-        signature_timestamp(Subject(signature), method=canonical.METHODS[names.C14N_EXCLUSIVE], sink=octets)
+        stamped_octets = BytesIO()
+        signature_timestamp(Subject(signature), method=canonical.METHODS[names.C14N_EXCLUSIVE], sink=stamped_octets)
         token = tokens.read(b64decode(stamps[0].text or ""))
         tokens.check(token)
-        require(tokens.matches(token, lambda name: hashlib.new(name, octets.getvalue()).digest()), step=5)
+        require(tokens.matches(token, lambda name: hashlib.new(name, stamped_octets.getvalue()).digest()), step=5)
     return found.whole
 
 

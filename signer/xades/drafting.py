@@ -8,12 +8,12 @@ Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import BinaryIO
+from io import BytesIO
+from typing import BinaryIO, Final
 
 from lxml import etree
 
@@ -32,7 +32,8 @@ from verify.xml.canonical import Method
 from verify.xml.document import XmlDocument
 
 SMALL = 1 << 20
-"""Documents smaller than this are laid out in memory, and written once."""
+"""Documents smaller than this are read once, laid out in memory, and written once."""
+_LIMITS: Final = Limits()
 
 
 class NoPlaceForSignature(SignerError):
@@ -112,7 +113,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Laid:
-    """A layout with the markup in it: `gap` is where the value stands in the output."""
+    """A layout with the markup in it, zeros for digests: `gap` is where the value stands in the output."""
 
     layout: XmlLayout
     appended: bytes
@@ -131,15 +132,25 @@ class Laid:
         body = placing.body_size(layout)
         if is_around:
             start = len(layout.lead)
-            layout = replace(layout, lead=layout.lead + opening)
+            lead = layout.lead + opening
             appended = properties + tail
-            unsigned_at = len(layout.lead) + body + len(properties)
+            unsigned_at = len(lead) + body + len(properties)
         else:
-            start = len(layout.lead) + body + len(placed.before)
+            lead = layout.lead
+            start = len(lead) + body + len(placed.before)
             appended = placed.before + opening + properties + tail + placed.after
             unsigned_at = start + len(opening) + len(properties)
         gap = start + len(encoded(text.head))
-        return Laid(replace(layout, unsigned_at=unsigned_at), appended, (gap, gap + len(encoded(text.value))))
+        layout = replace(layout, lead=lead, unsigned_at=unsigned_at)
+        return Laid(layout, appended, (gap, gap + len(encoded(text.value))))
+
+    def filled(self, digests: Sequence[str]) -> Laid:
+        """The same with these digests (base64)."""
+        layout = self.layout
+        if self.gap[0] < len(layout.lead):
+            lead = markup.filled(layout.lead, digests=digests, encoding=layout.encoding)
+            return replace(self, layout=replace(layout, lead=lead))
+        return replace(self, appended=markup.filled(self.appended, digests=digests, encoding=layout.encoding))
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,7 @@ class Output:
     signature: etree._Element
     signatures: tuple[etree._Element, ...]
     """All that are in the document, this one too."""
-    placed: Placed
+    laid: Laid
 
     @property
     def properties(self) -> etree._Element:
@@ -189,27 +200,33 @@ class Output:
         return found
 
 
+def at_hand(source: BinaryIO) -> BinaryIO:
+    """The document, in memory if it is small."""
+    source.seek(0)
+    data = source.read(SMALL)
+    return BytesIO(data) if len(data) < SMALL else source
+
+
 def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
     """Lay out the output with zeros and read it. Raises NoPlaceForSignature, EncodingNotSupported and what reading raises."""
     blank = draft.blank
-    limits = Limits()
     for placed in draft.places(source):
         laid = Laid.of(placed, blank, is_around=draft.is_around)
         try:
             if draft.size < SMALL:
                 octets = placing.assembled(source, laid.layout, appended=laid.appended)
-                document = XmlDocument.parse(octets, limits=limits)
+                document = XmlDocument.parse(octets, limits=_LIMITS)
             else:
                 placing.lay_out(source, laid.layout, appended=laid.appended, out=out)
-                document = XmlDocument.read(out, limits=limits)
+                document = XmlDocument.read(out, limits=_LIMITS)
         except DocumentBroken:
             continue  # not the end of the root after all, or the document is broken: then it says so below
         signatures = _signatures(document, draft, source)
         signature = _found(signatures, document.root, draft)
         if signature is not None:
-            return Output(document, signature, signatures, placed)
+            return Output(document, signature, signatures, laid)
     if draft.kind == "XML":
-        XmlDocument.read(source, limits=limits)
+        XmlDocument.read(source, limits=_LIMITS)
     raise NoPlaceForSignature
 
 
@@ -219,22 +236,21 @@ def signed_properties(draft: Draft, output: Output) -> bytes:
     return plain or canonical.canonical(output.properties, method=draft.method)
 
 
-def signed_info(draft: Draft, output: Output, text: Signature, *, digests: Sequence[str]) -> bytes:
-    """The canonical ds:SignedInfo of `text`, which has these digests (base64) in it: what is signed."""
-    plain = text.canonical_signed_info() if draft.plan.canonicalization == "exclusive" else None
-    return plain or canonical.canonical(output.signed_info(digests), method=draft.method)
+def signed_info(draft: Draft, output: Output, *, digests: Sequence[str]) -> bytes:
+    """The canonical ds:SignedInfo with these digests (base64): what is signed."""
+    plain = draft.blank.canonical_signed_info() if draft.plan.canonicalization == "exclusive" else None
+    if plain:
+        return markup.filled(plain, digests=digests, encoding="ascii")
+    return canonical.canonical(output.signed_info(digests), method=draft.method)
 
 
-def fill_in(draft: Draft, output: Output, text: Signature, *, source: BinaryIO, out: BinaryIO) -> Laid:
-    """Write the output with `text`, which has the digests in the place of zeros."""
-    laid = Laid.of(output.placed, text, is_around=draft.is_around)
+def fill_in(draft: Draft, output: Output, *, digests: Sequence[str], source: BinaryIO, out: BinaryIO) -> Laid:
+    """Write the output with these digests (base64) in the place of zeros."""
+    laid = output.laid.filled(digests)
     out.seek(0)
     if draft.size < SMALL:
-        size = out.seek(0, os.SEEK_END)
-        out.seek(0)
         out.write(placing.assembled(source, laid.layout, appended=laid.appended))
-        if out.tell() < size:
-            out.truncate()
+        out.truncate()
         out.flush()
         return laid
     out.write(laid.layout.lead)

@@ -25,9 +25,9 @@ from signer import timestamp as timestamps
 from signer.errors import OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
 from signer.extending import DEGRADED, Authorities, Grounds
 from signer.model import Prepared, SignatureValue, Signed, SignOrder
-from signer.selfcheck import chunks
 from signer.xades import checking, countersigning, drafting, earlier, extending, placing, signed
 from signer.xades.admitting import admit
+from signer.xades.checking import Expected
 from signer.xades.contents import Item, countersigned, digests, holding, plan_items
 from signer.xades.drafting import Draft
 from signer.xades.markup import Ids, signature_value
@@ -58,6 +58,7 @@ def prepare(
     `detached` are the further files that `order.xml` names. The signature's Id follows from `nonce` and the document.
     """
     # 1
+    source = drafting.at_hand(source)
     admitted = admit(source, order, detached=detached)
     plan = order.xml or XmlPlan()
     text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
@@ -86,9 +87,8 @@ def prepare(
     found = digests(draft.items, output=output, plan=plan, algorithm=algorithm, source=source, detached=detached)
     properties = drafting.signed_properties(draft, output)
     written = [b64encode(one).decode("ascii") for one in (*found, hashlib.new(algorithm, properties).digest())]
-    final = draft.signature(written)
-    tbs = drafting.signed_info(draft, output, final, digests=written)
-    laid = drafting.fill_in(draft, output, final, source=source, out=out)
+    tbs = drafting.signed_info(draft, output, digests=written)
+    laid = drafting.fill_in(draft, output, digests=written, source=source, out=out)
     read = checking.read(out, laid.layout, inserted=len(laid.appended))
     if (read.original or sha256_of(source, size=admitted.size)) != original_sha256:
         raise PreparedMismatch
@@ -146,8 +146,9 @@ def complete(
     if order.level != "B-B":
         stamp = _stamp(prepared, signature_value(ids, written), fetcher=fetcher)
     unsigned = _unsigned(stamp, ids) if stamp else ""
-    _embed(out, prepared, value=written, unsigned=unsigned)
-    whole = checking.examine(out, prepared, value=written, unsigned=unsigned, stamped=stamp is not None)
+    expected = Expected.of(prepared, value=written, unsigned=unsigned)
+    _embed(out, prepared, expected)
+    whole = checking.examine(out, prepared, expected, stamped=stamp is not None)
     finished = Signed(
         level="B-B" if stamp is None else "B-T",
         sha256=whole.hexdigest(),
@@ -218,17 +219,14 @@ def _unsigned(stamp: TimestampToken, ids: Ids) -> str:
     return render(held, scope={"ds": names.DS, "xades": names.XADES_132})
 
 
-def _embed(out: BinaryIO, prepared: Prepared, *, value: str, unsigned: str) -> None:
+def _embed(out: BinaryIO, prepared: Prepared, expected: Expected) -> None:
     """Write value and UnsignedProperties, drop what an interrupted completion put there."""
     layout = checking.layout_of(prepared)
     size = out.seek(0, os.SEEK_END)
-    rest = b"".join(chunks(out, start=size - (layout.end - layout.resume), end=size))
-    expected = checking.Expected.of(prepared, value=value, unsigned=unsigned)
+    rest = checking.octets(out, start=size - (layout.end - layout.resume), end=size)
     out.seek(0)
     out.write(expected.lead)
     out.seek(len(expected.lead) + placing.body_size(layout))
-    out.write(expected.inserted)
-    out.write(rest)
-    if out.tell() < size:
-        out.truncate()
+    out.write(expected.inserted + rest)
+    out.truncate()
     out.flush()

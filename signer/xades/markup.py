@@ -15,7 +15,7 @@ b'H&#224; N&#7897;i'
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -110,6 +110,15 @@ def digest(algorithm: str, value: str) -> str:
 def blank(size: int) -> str:
     """Base64 of `size` zeros: a gap of the right length."""
     return b64encode(bytes(size)).decode("ascii")
+
+
+def filled(octets: bytes, *, digests: Sequence[str], encoding: str) -> bytes:
+    """Markup of a signature with these digests (base64) in its References, which come first and have zeros."""
+    for value in digests:
+        zeros = blank(len(b64decode(value)))
+        gap, element = (f"<ds:DigestValue>{one}</ds:DigestValue>".encode(encoding) for one in (zeros, value))
+        octets = octets.replace(gap, element, 1)
+    return octets
 
 
 @dataclass(frozen=True)
