@@ -1,4 +1,4 @@
-"""Debian packages as `dpkg` has them on record, with the licences that their copyright files name. No dependencies.
+"""Debian packages as `dpkg` has them on record, with the licences that their copyright files name. No dependencies but dpkg.
 
 packages(Path("/var/lib/dpkg/status"), Path("/usr/share/doc"))
 """
@@ -6,6 +6,7 @@ packages(Path("/var/lib/dpkg/status"), Path("/usr/share/doc"))
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def packages(status: Path, documents: Path) -> list[Package]:
                 licences(documents / name / "copyright"),
             )
         )
+    return sorted(found, key=lambda package: package.name)
+
+
+def archives(folder: Path) -> list[Package]:
+    """The packages that lie in a folder as .deb files, by name; their licences are inside, and not looked at."""
+    found = []
+    for file in folder.glob("*.deb"):
+        names = ("Package", "Version", "Architecture", "Source")
+        asked = ["dpkg-deb", "--showformat", "\n".join(f"${{{name}}}" for name in names), "--show", file]
+        name, version, architecture, source = subprocess.run(
+            asked, capture_output=True, text=True, check=True
+        ).stdout.split("\n")
+        found.append(Package(name, version, architecture, source.split(" ")[0] or name, ()))
     return sorted(found, key=lambda package: package.name)
 
 

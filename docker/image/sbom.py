@@ -32,8 +32,8 @@ def python_part(interpreter: Path, *, project: Path) -> dict[str, Any]:
     return json.loads(made.stdout)
 
 
-def debian_part(status: Path, documents: Path) -> list[dict[str, Any]]:
-    """A component for each installed Debian package."""
+def debian_part(packages: list[debian.Package]) -> list[dict[str, Any]]:
+    """A component for each Debian package."""
     return [
         {
             "type": "library",
@@ -44,20 +44,23 @@ def debian_part(status: Path, documents: Path) -> list[dict[str, Any]]:
             "properties": [{"name": "debian:source", "value": package.source}],
             **({"licenses": [{"license": {"name": name}} for name in package.licences]} if package.licences else {}),
         }
-        for package in debian.packages(status, documents)
+        for package in packages
     ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", type=Path, required=True, help="the environment's interpreter")
-    parser.add_argument("--dpkg-status", type=Path, required=True)
+    parser.add_argument("--dpkg-status", type=Path, help="a dpkg database; or --debs")
+    parser.add_argument("--debs", type=Path, help="a folder of .deb files")
     parser.add_argument("--copyright", type=Path, default=Path("/usr/share/doc"))
     parser.add_argument("--pyproject", type=Path, default=Path("pyproject.toml"))
     parser.add_argument("--output", type=Path, required=True)
     chosen = parser.parse_args()
+    packages = debian.packages(chosen.dpkg_status, chosen.copyright) if chosen.dpkg_status else []
+    packages += debian.archives(chosen.debs) if chosen.debs else []
     bill = python_part(chosen.python, project=chosen.pyproject)
-    bill["components"] = [*bill.get("components", []), *debian_part(chosen.dpkg_status, chosen.copyright)]
+    bill["components"] = [*bill.get("components", []), *debian_part(packages)]
     text = json.dumps(bill, indent=1, ensure_ascii=False)
     if (fault := _VALIDATOR.validate_str(text)) is not None:
         print(f"kyso: the bill of materials is not valid CycloneDX: {fault}", file=sys.stderr)

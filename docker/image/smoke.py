@@ -34,7 +34,6 @@ CALL_WITHIN, READY_WITHIN, STOP_WITHIN = 60.0, 60.0, 25
 HARDENED = (
     *("--network", "host", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=256m", "--pids-limit", "256", "--memory", "2g"),
-    *("--tmpfs", f"{IN_CONTAINER}/run:rw,noexec,nosuid,nodev,size=16m,mode=0700,uid={UID},gid={UID}"),
     *("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=1024:1024", "--ulimit", "core=0:0"),
 )
 

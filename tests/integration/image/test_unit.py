@@ -126,7 +126,9 @@ def test_the_service_signs_under_the_unit(trial, place: Path, tmp_path: Path):
             document = pdf(tmp_path / "plain.pdf").read_bytes()
             headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/pdf"}
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
-                order = json.dumps({"key": "trial", "level": "B-B", "place": {"page": 1, "box": [60, 60, 320, 130]}, "stamp": {}})
+                order = json.dumps(
+                    {"key": "trial", "level": "B-B", "place": {"page": 1, "box": [60, 60, 320, 130]}, "stamp": {}}
+                )
                 signed = client.post("/v1/signatures", files={"document": document}, data={"order": order})
                 assert 201 == signed.status_code, signed.text
                 headers = {"Accept": "application/json"}
