@@ -81,9 +81,13 @@ def _signer(signature: SignatureReport) -> str | None:
 
 
 def in_zone(value: Any, zone: tzinfo) -> Any:
-    """The same value with every time in `zone`."""
+    """The same value with every time in `zone`; at the ends of the calendar (a certificate without end, RFC 5280 §4.1.2.5)
+    as it is."""
     if isinstance(value, datetime):
-        return value.astimezone(zone)
+        try:
+            return value.astimezone(zone)
+        except OverflowError:
+            return value
     if isinstance(value, tuple):
         return tuple(in_zone(item, zone) for item in value)
     if isinstance(value, dict):

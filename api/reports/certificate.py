@@ -104,5 +104,5 @@ def _revocation(one: SignatureReport) -> Facts | None:
 def _time(text: object, *, like: datetime) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text)).astimezone(like.tzinfo)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

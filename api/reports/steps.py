@@ -100,6 +100,6 @@ def _time(text: str, *, zone: tzinfo) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(zone) if at.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return at.astimezone(zone) if at.tzinfo else None
