@@ -71,14 +71,15 @@ def _watch(services: Services, stop: threading.Event) -> None:
     """Checkpoints at the start, at intervals and at the end; comparisons with the keepers' logs of uses."""
     wanted = services.settings.checkpoints
     checkpoint_at = reconcile_at = time.monotonic()
+    quiet_until = 0.0  # what failed is tried again after a while, not at once
     while not stop.is_set():
         now = time.monotonic()
-        if wanted is not None:
+        if wanted is not None and now >= quiet_until:
             is_time = now >= checkpoint_at
-            if not _guarded("checkpoint", checkpoints.make, services, checkpoints.Due(1 if is_time else wanted.lines)):
-                checkpoint_at = now  # what failed is tried again after a while, not at once
-                is_time = True
-            checkpoint_at = now + wanted.every if is_time else checkpoint_at
+            due = checkpoints.Due(1 if is_time else wanted.lines)
+            is_made = _guarded("checkpoint", checkpoints.make, services, due)
+            checkpoint_at = now + wanted.every if is_time or not is_made else checkpoint_at
+            quiet_until = now if is_made else checkpoint_at
         if now >= reconcile_at:
             reconcile_at = now + services.settings.audit.reconcile
             _guarded("reconciliation", reconciling.reconcile, services)

@@ -92,20 +92,30 @@ def _verifier(settings: Checkpoints, key: KeyInfo) -> VerifierKey:
 
 
 def _is_due(services: Services, settings: Checkpoints, newest: Note | None, due: Due) -> bool:
-    """2 and 3."""
-    if newest is None or newest.unverified.origin != settings.origin:
-        return services.ledger.others_since(0, key=settings.key) >= due.lines
-    require_prefix(services, state_of(newest.unverified))
+    """2 and 3; the whole beginning is compared only before a signature, so that looking is cheap."""
+    state = LedgerState(0, "")
+    if newest is not None and newest.unverified.origin == settings.origin:
+        state = state_of(newest.unverified)
+    require_length(services, state)
     if due.number:
-        return newest.unverified.size < due.number
-    return services.ledger.others_since(newest.unverified.size, key=settings.key) >= due.lines
+        is_due = state.size < due.number
+    else:
+        is_due = services.ledger.others_since(state.size, key=settings.key) >= due.lines
+    if is_due and state.size:
+        require_prefix(services, state)
+    return is_due
+
+
+def require_length(services: Services, state: LedgerState) -> None:
+    """2. Raises LedgerBroken when the ledger is shorter than it was."""
+    size = services.ledger.state().size
+    if size < state.size:
+        raise LedgerBroken(f"the ledger was cut: it had {state.size} lines", line=size + 1)
 
 
 def require_prefix(services: Services, state: LedgerState) -> None:
     """2. Raises LedgerBroken unless the ledger begins with this state."""
-    now = services.ledger.state()
-    if now.size < state.size:
-        raise LedgerBroken(f"the ledger was cut: it had {state.size} lines", line=now.size + 1)
+    require_length(services, state)
     try:
         root = services.ledger.tree.root(0, state.size).hex()
     except ValueError as error:

@@ -50,6 +50,7 @@ def page(home: House, cookie: str | None, query: str = "") -> str:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "no-store" == answer.headers["cache-control"]
     assert "<script" not in answer.text
+    assert "built-in" not in answer.text  # a word that the template does not know by that name
     return html.unescape(answer.text)
 
 
