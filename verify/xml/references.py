@@ -274,13 +274,17 @@ class References:
     def _write(self, octets: Octets, sink: Sink) -> None:
         if isinstance(octets, Canonical):
             self.charge(octets.nodes.namespace_cost(octets.method, octets.prefixes))
-        octets.write(_Metered(self, sink))
+        octets.write(_Metered(self, sink, share=_FILE if isinstance(octets, Detached) else 1))
 
     def charge(self, octets: int) -> None:
         """Counts what is canonicalised for this document. Raises DocumentTooComplex."""
         self._octets += octets
         if self._octets > self.document.limits.digested:
             raise DocumentTooComplex(reason="digested", limit=self.document.limits.digested)
+
+
+_FILE: Final = 16
+"""Octets of a file beside the document that cost as much as one that is canonicalised: they are only hashed."""
 
 
 class _Hasher:
@@ -293,11 +297,11 @@ class _Hasher:
 class _Metered:
     """A sink that counts."""
 
-    def __init__(self, references: References, sink: Sink) -> None:
-        self._references, self._sink = references, sink
+    def __init__(self, references: References, sink: Sink, *, share: int) -> None:
+        self._references, self._sink, self._share = references, sink, share
 
     def write(self, data: bytes) -> None:
-        self._references.charge(len(data))
+        self._references.charge(-(-len(data) // self._share))
         self._sink.write(data)
 
 
