@@ -28,6 +28,7 @@ from lxml import etree
 from signer.errors import SelfCheckFailed, SignerError
 from signer.model import Prepared
 from signer.selfcheck import absorb, require
+from signer.xades.buffers import octets
 from signer.xades.markup import METHODS
 from signer.xades.placing import body_size
 from signer.xades.plan import XmlLayout, XmlPlan
@@ -47,25 +48,14 @@ FULL_BELOW = 256 * 1024
 
 _ELSEWHERE = {"detached-missing"}
 """Files beside the document: they were digested when it was prepared."""
-_SIGNED_INFO, _DIGEST_VALUE, _VALUE = (
-    names.tag("ds", name) for name in ("SignedInfo", "DigestValue", "SignatureValue")
-)
-_CERTIFICATES = f"{names.tag('ds', 'KeyInfo')}/{names.tag('ds', 'X509Data')}"
-_XADES = f"{names.tag('ds', 'Object')}/{names.tag('xades', 'QualifyingProperties')}"
-_PROPERTIES = f"{_XADES}/{names.tag('xades', 'SignedProperties')}"
+_DIGEST_VALUE = names.tag("ds", "DigestValue")
+_PARTS = [
+    *(names.tag("ds", name) for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object")),
+    *(names.tag("xades", name) for name in ("QualifyingProperties", "SignedProperties")),
+]
 _STAMPS = "/".join(
-    (
-        _XADES,
-        *(
-            names.tag("xades", name)
-            for name in (
-                "UnsignedProperties",
-                "UnsignedSignatureProperties",
-                "SignatureTimeStamp",
-                "EncapsulatedTimeStamp",
-            )
-        ),
-    )
+    names.tag("xades", name)
+    for name in ("UnsignedProperties", "UnsignedSignatureProperties", "SignatureTimeStamp", "EncapsulatedTimeStamp")
 )
 _LIMITS: Final = Limits()
 
@@ -120,15 +110,6 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
     return _digested(_File.of(out, size=end), layout, lead=lead, start=lead + body, behind=behind, end=end)
 
 
-def octets(file: BinaryIO, *, start: int, end: int) -> bytes:
-    """What is known to be small, past Python's buffer: what is checked is what the file holds."""
-    file.flush()
-    found = os.pread(file.fileno(), end - start, start)
-    if len(found) < end - start:
-        raise SelfCheckFailed("the file is shorter than it should be")
-    return found
-
-
 @dataclass(frozen=True)
 class _File:
     """A file as it is on disk; a small one is read once."""
@@ -152,16 +133,16 @@ class _File:
 
 def _digested(file: _File, layout: XmlLayout, *, lead: int, start: int, behind: int, end: int) -> Read:
     """`lead`, `start`, `behind` and `end` are where the body, what was inserted, the rest and nothing begins."""
-    whole = file.absorb(hashlib.sha256(), 0, start)
-    outside = file.absorb(hashlib.sha256(), lead, start) if lead else whole.copy()
+    body = file.absorb(hashlib.sha256(), lead, start)
+    whole = file.absorb(hashlib.sha256(), 0, start) if lead else body.copy()
     original = None
     if layout.body == "copied" and not lead:
-        original = outside.copy()
+        original = body.copy()
         original.update(layout.removed)
         file.absorb(original, behind, end)
+    file.absorb(body, behind, end)
     file.absorb(whole, start, end)
-    file.absorb(outside, behind, end)
-    return Read(outside.hexdigest(), original.hexdigest() if original else None, whole)
+    return Read(body.hexdigest(), original.hexdigest() if original else None, whole)
 
 
 def examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
@@ -182,7 +163,7 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     # 1. nothing but what was prepared
     start = len(expected.lead) + body_size(layout)
     behind = start + len(expected.inserted)
-    size = out.seek(0, 2)
+    size = os.fstat(out.fileno()).st_size
     require(size == behind + layout.end - layout.resume, step=1)
     file = _File.of(out, size=size)
     lead, inserted = file.read(0, len(expected.lead)), file.read(start, behind)
@@ -195,11 +176,14 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     document = XmlDocument.read(out, limits=_LIMITS) if _reads_all(plan, size=size) else None
     signature = _alone(lead + inserted, layout) if document is None else _named(document, prepared.field)
     method = canonical.METHODS[METHODS[plan.canonicalization]]
-    signed_info = _only(signature, _SIGNED_INFO)
+    signed_info, value, key_info, *objects = signature
+    qualifying = objects[-1][0]
+    parts = (signed_info, value, key_info, objects[-1], qualifying, qualifying[0])
+    require([one.tag for one in parts] == _PARTS, step=2)
     require(canonical.canonical(signed_info, method=method) == prepared.tbs, step=2)
 
     # 3. digests
-    properties = canonical.canonical(_only(signature, _PROPERTIES), method=method)
+    properties = canonical.canonical(qualifying[0], method=method)
     stated = [b64decode(one.text or "") for one in signed_info.iter(_DIGEST_VALUE)]
     require(stated[-1] == hashlib.new(prepared.digest_algorithm, properties).digest(), step=3)
     require(stated[0] == prepared.document_digest, step=3)
@@ -208,12 +192,11 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
         require(all(one.matched or one.reason in _ELSEWHERE for one in found_references), step=3)
 
     # 4. the value
-    require(_only(signature, _VALUE).text == expected.value, step=4)
-    certificates = _only(signature, _CERTIFICATES)
-    require(b64decode(certificates[0].text or "") == order.certificate, step=4)
+    require(value.text == expected.value, step=4)
+    require(b64decode(key_info[0][0].text or "") == order.certificate, step=4)
 
     # 5. the level
-    stamps = signature.findall(_STAMPS)
+    stamps = qualifying.findall(_STAMPS)
     require(len(stamps) == stamped, step=5)
     if stamped:
         stamped_octets = BytesIO()
@@ -234,13 +217,8 @@ def _named(document: XmlDocument, name: str) -> etree._Element:
     return found
 
 
-def _alone(octets: bytes, layout: XmlLayout) -> etree._Element:
+def _alone(markup: bytes, layout: XmlLayout) -> etree._Element:
     """The signature without what it was put into, or without what it holds: octets that we wrote."""
-    text = octets.decode("latin-1" if layout.encoding == "ascii" else layout.encoding)
+    text = markup.decode("latin-1" if layout.encoding == "ascii" else layout.encoding)
     start, end = text.index("<ds:Signature "), text.rindex("</ds:Signature>")
     return etree.fromstring((text[start:end] + "</ds:Signature>").encode(), etree.XMLParser(resolve_entities=False))
-
-
-def _only(element: etree._Element, path: str) -> etree._Element:
-    (found,) = element.findall(path)
-    return found

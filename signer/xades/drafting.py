@@ -20,12 +20,13 @@ from lxml import etree
 from signer import der
 from signer.errors import SignerError
 from signer.xades import markup, placing
+from signer.xades.buffers import put
 from signer.xades.contents import Item
 from signer.xades.markup import METHODS, Ids, Signature
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
 from signer.xades.signed import SignerText
-from verify.document import Kind, Limits
+from verify.document import Kind, Limits, size_of
 from verify.errors import DocumentBroken
 from verify.xml import canonical, names
 from verify.xml.canonical import Method
@@ -149,8 +150,8 @@ class Laid:
         layout = self.layout
         if self.gap[0] < len(layout.lead):
             lead = markup.filled(layout.lead, digests=digests, encoding=layout.encoding)
-            return replace(self, layout=replace(layout, lead=lead))
-        return replace(self, appended=markup.filled(self.appended, digests=digests, encoding=layout.encoding))
+            return Laid(replace(layout, lead=lead), self.appended, self.gap)
+        return Laid(layout, markup.filled(self.appended, digests=digests, encoding=layout.encoding), self.gap)
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,8 @@ class Output:
 
 def at_hand(source: BinaryIO) -> BinaryIO:
     """The document, in memory if it is small."""
-    source.seek(0)
-    data = source.read(SMALL)
-    return BytesIO(data) if len(data) < SMALL else source
+    size = size_of(source)
+    return BytesIO(source.read(size)) if size < SMALL else source
 
 
 def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
@@ -247,12 +247,10 @@ def signed_info(draft: Draft, output: Output, *, digests: Sequence[str]) -> byte
 def fill_in(draft: Draft, output: Output, *, digests: Sequence[str], source: BinaryIO, out: BinaryIO) -> Laid:
     """Write the output with these digests (base64) in the place of zeros."""
     laid = output.laid.filled(digests)
-    out.seek(0)
     if draft.size < SMALL:
-        out.write(placing.assembled(source, laid.layout, appended=laid.appended))
-        out.truncate()
-        out.flush()
+        put(out, placing.assembled(source, laid.layout, appended=laid.appended), at=0)
         return laid
+    out.seek(0)
     out.write(laid.layout.lead)
     out.seek(len(laid.layout.lead) + placing.body_size(laid.layout))
     out.write(laid.appended)

@@ -27,6 +27,7 @@ from signer.extending import DEGRADED, Authorities, Grounds
 from signer.model import Prepared, SignatureValue, Signed, SignOrder
 from signer.xades import checking, countersigning, drafting, earlier, extending, placing, signed
 from signer.xades.admitting import admit
+from signer.xades.buffers import octets, put
 from signer.xades.checking import Expected
 from signer.xades.contents import Item, countersigned, digests, holding, plan_items
 from signer.xades.drafting import Draft
@@ -222,11 +223,9 @@ def _unsigned(stamp: TimestampToken, ids: Ids) -> str:
 def _embed(out: BinaryIO, prepared: Prepared, expected: Expected) -> None:
     """Write value and UnsignedProperties, drop what an interrupted completion put there."""
     layout = checking.layout_of(prepared)
-    size = out.seek(0, os.SEEK_END)
-    rest = checking.octets(out, start=size - (layout.end - layout.resume), end=size)
-    out.seek(0)
-    out.write(expected.lead)
-    out.seek(len(expected.lead) + placing.body_size(layout))
-    out.write(expected.inserted + rest)
-    out.truncate()
-    out.flush()
+    size = os.fstat(out.fileno()).st_size
+    rest = octets(out, start=size - (layout.end - layout.resume), end=size)
+    if expected.lead:
+        out.seek(0)
+        out.write(expected.lead)
+    put(out, expected.inserted + rest, at=len(expected.lead) + placing.body_size(layout))

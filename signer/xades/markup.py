@@ -114,10 +114,9 @@ def blank(size: int) -> str:
 
 def filled(octets: bytes, *, digests: Sequence[str], encoding: str) -> bytes:
     """Markup of a signature with these digests (base64) in its References, which come first and have zeros."""
+    zeros = f"<ds:DigestValue>{blank(len(b64decode(digests[0])))}</ds:DigestValue>".encode(encoding)
     for value in digests:
-        zeros = blank(len(b64decode(value)))
-        gap, element = (f"<ds:DigestValue>{one}</ds:DigestValue>".encode(encoding) for one in (zeros, value))
-        octets = octets.replace(gap, element, 1)
+        octets = octets.replace(zeros, f"<ds:DigestValue>{value}</ds:DigestValue>".encode(encoding), 1)
     return octets
 
 

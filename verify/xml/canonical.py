@@ -75,9 +75,15 @@ def canonical(
     *,
     method: Method,
     prefixes: Sequence[str] = (),
-    without: Iterable[etree._Element] = (),
+    without: Sequence[etree._Element] = (),
 ) -> bytes:
     """The canonical octets; for what is known to be small. Raises NotCanonical."""
+    is_plain = method.exclusive and not prefixes and not without
+    if is_plain and not (isinstance(node, etree._Element) and node.getparent() is None):
+        try:
+            return etree.tostring(node, method="c14n", exclusive=True, with_comments=method.comments)
+        except etree.C14NError as error:
+            raise NotCanonical(str(error)) from None
     sink = BytesIO()
     write(node, sink, method=method, prefixes=prefixes, without=without)
     return sink.getvalue()
