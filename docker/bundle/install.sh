@@ -32,9 +32,10 @@ wheel_python() { basename wheels/uvloop-*.whl | sed -E 's/.*-cp([0-9])([0-9]+)-c
 packages() {
   [ -e debian/Packages ] || { echo "kyso: install: no Debian packages in this bundle; going on" >&2; return; }
   local lists; lists="$(mktemp -d)"
+  mkdir -p "$lists/lists/partial"
   echo "deb [trusted=yes] file:$PWD/debian ./" >"$lists/sources.list"
-  local apt=(apt-get -q -y -o "Dir::Etc::sourcelist=$lists/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$lists"
-    -o APT::Sandbox::User=root --no-install-recommends)
+  local apt=(apt-get -q -y -o "Dir::Etc::sourcelist=$lists/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o "Dir::State::lists=$lists/lists" -o APT::Sandbox::User=root --no-install-recommends)
   export DEBIAN_FRONTEND=noninteractive
   "${apt[@]}" update >/dev/null
   "${apt[@]}" "$@" install --no-upgrade $(cat debian/wanted)

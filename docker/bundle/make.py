@@ -85,15 +85,18 @@ def papers(folder: Path) -> None:
         (folder / target).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / source, folder / target)
     with tempfile.TemporaryDirectory(prefix="kyso-bill-") as place:
-        environment = Path(place) / "venv"
-        tool = Path(place) / "tool"
+        environment, tool = Path(place) / "venv", Path(place) / "tool"
+        uv = (Path(sys.executable).with_name("uv"), "--quiet", "--no-progress")
         for where in (environment, tool):
-            _run(sys.executable, "-m", "venv", *(["--without-pip"] if where == environment else []), where)
-        pip = [tool / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        build_lock = ROOT / "requirements-build.lock"
-        _run(*pip, "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "--requirement", build_lock)
-        into = [*pip, "--python", environment / "bin/python", "install", "--no-index", "--no-deps", "--no-compile"]
-        _run(*into, *sorted((folder / "wheels").glob("*.whl")))
+            _run(*uv, "venv", "--python", sys.executable, where)
+        into = [*uv, "pip", "install", "--no-deps", "--no-build", "--python"]
+        _run(*into, tool / "bin/python", "--require-hashes", "--requirement", ROOT / "requirements-build.lock")
+        # From the lock, as install.sh does it: a file that is named would be on record with its path, not as a package.
+        local = ["--offline", "--no-index", "--find-links", folder / "wheels"]
+        _run(
+            *into, environment / "bin/python", *local, "--require-hashes", "--requirement", folder / "requirements.lock"
+        )
+        _run(*into, environment / "bin/python", *local, "kyso")
         script = ROOT / "docker/image/sbom.py"
         listed = ["--python", environment / "bin/python", "--debs", folder / "debian"]
         _run(

@@ -25,6 +25,7 @@ BASE = f"localhost/debian:{SUITE}"
 BASE_AGE = 7 * 86_400.0
 """Seconds for which a base is used; then it is made anew, with Debian's corrections since."""
 BASE_WITHIN, BUILD_WITHIN = 600.0, 600.0
+FILES = ("docker/Containerfile", "docker/Containerfile.softhsm")
 LABEL = "kyso.inputs"
 """Label that tells what an image was made of, so that it is not made again."""
 WITHOUT = ("man", "doc", "info", "locale", "lintian")
@@ -92,7 +93,7 @@ def _digest(base: str) -> str:
     """Of everything that the image is made of: the base, and the files that .dockerignore lets through."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     made = hashlib.sha256(base.encode())
-    for path in sorted(path for name in (*allowed, "docker") for path in _files(ROOT / name)):
+    for path in sorted(path for name in (*allowed, *FILES) for path in _files(ROOT / name)):
         made.update(b"%s\0%s" % (str(path.relative_to(ROOT)).encode(), hashlib.sha256(path.read_bytes()).digest()))
     return made.hexdigest()
 
