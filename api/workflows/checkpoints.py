@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from verify.fetcher import FetchFailed
 
 CALLER = "checkpoint"
 WITNESSES = "witnesses.json"
+PATIENCE = 5.0
+"""Seconds to wait for a process that makes one."""
 
 Submit = Callable[[str, bytes], bytes]
 """POST of text to a witness; raises FetchFailed."""
@@ -74,6 +77,19 @@ def make(services: Services, due: Due | None = None) -> Note | None:
             return _make(services, settings, kept)
     except OSError as error:
         raise CheckpointNotKept(f"{kept.file}: {error.strerror}", file=str(kept.file)) from error
+
+
+def covering(services: Services, number: int) -> Note | None:
+    """A checkpoint over a line, made now where there is none; one that another process is making is waited for. None
+    where that cannot be had. Raises as `make`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        note = make(services, Due(number=number))
+        if note is not None and note.unverified.size >= number:
+            return note
+        if services.settings.checkpoints is None or time.monotonic() > deadline:
+            return None
+        time.sleep(0.05)
 
 
 def verifier_key(services: Services) -> VerifierKey:

@@ -80,6 +80,23 @@ def test_a_ledger_that_does_not_go_on_from_its_checkpoint_is_not_signed(fresh: W
     assert before == len(kinds(fresh))
 
 
+def test_evidence_waits_for_a_checkpoint_that_another_process_makes(fresh: World) -> None:
+    """The folder is another's for a moment; then the line is covered, by one checkpoint and not by two."""
+    fresh.use()
+    kept = Kept(fresh.services.settings.checkpoint_folder)
+    with kept.alone():
+        waiting: list[object] = []
+        thread = threading.Thread(target=lambda: waiting.append(checkpoints.covering(fresh.services, 2)))
+        thread.start()
+        thread.join(0.3)
+        assert [] == waiting
+    thread.join()
+    assert [2] == [note.unverified.size for note in kept.notes()]
+    covered = checkpoints.covering(fresh.services, 1)
+    assert covered is not None
+    assert covered == kept.newest() == waiting[0]
+
+
 def test_the_service_signs_at_its_start_and_at_its_end(tmp_path: Path) -> None:
     """Without anybody asking, and again when it stops; what came in between is covered."""
     with a_world(tmp_path) as world:
