@@ -208,7 +208,7 @@ def _first(element: etree._Element, name: str) -> etree._Element | None:
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
-    return " ".join(text_of(element).split())[:MAX_TEXT]
+    return " ".join(text_of(element)[: 2 * MAX_TEXT].split())[:MAX_TEXT]
 
 
 def _time(text: str) -> datetime | None:

@@ -40,6 +40,8 @@ _DEFAULT: Final = METHODS[names.C14N_10]
 MAX_PREFIXES: Final = 100
 _IN_ALL: Final = 20_000
 """ds:Reference elements anywhere in a document, also those that nothing asks to follow."""
+_FILE: Final = 16
+"""Octets of a file beside the document that cost as much as one that is canonicalised: they are only hashed."""
 _SELECTED: Final = 4096
 """What an element that is selected costs, in octets canonicalised."""
 
@@ -283,10 +285,6 @@ class References:
             raise DocumentTooComplex(reason="digested", limit=self.document.limits.digested)
 
 
-_FILE: Final = 16
-"""Octets of a file beside the document that cost as much as one that is canonicalised: they are only hashed."""
-
-
 class _Hasher:
     def __init__(self, algorithm: str) -> None:
         self._hasher = hashlib.new(algorithm, usedforsecurity=False)
@@ -320,7 +318,7 @@ def _filtered(step: etree._Element, nodes: NodeSet, *, signature: etree._Element
 def _prefixes(step: etree._Element) -> tuple[str, ...]:
     """The PrefixList of exclusive canonicalisation."""
     stated = step.find(f"{{{names.C14N_EXCLUSIVE}}}InclusiveNamespaces")
-    prefixes = tuple((stated.get("PrefixList") or "").split()) if stated is not None else ()
+    prefixes = tuple((stated.get("PrefixList") or "").split(maxsplit=MAX_PREFIXES)) if stated is not None else ()
     if len(prefixes) > MAX_PREFIXES:
         raise Refused("transforms")
     return prefixes

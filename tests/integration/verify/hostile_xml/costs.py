@@ -157,3 +157,20 @@ def references_that_nobody_follows() -> str:
 def a_million_unsigned_properties() -> str:
     """Nobody needs more than a few dozen; what is behind the first thousands is not looked at, and that is told."""
     return inserted(HOLDER, _signed().with_unsigned("<xades:Small/>" * 1_000_000))
+
+
+@case(passes(), large=True)
+def a_role_of_many_words() -> str:
+    """A claim of fifteen million words: the report has its beginning."""
+    end = "</xades:SignedSignatureProperties>"
+    role = f"<xades:SignerRole><xades:ClaimedRoles><xades:ClaimedRole>{'aa ' * 15_000_000}</xades:ClaimedRole></xades:ClaimedRoles></xades:SignerRole>"
+    return _with(properties(people.signer()).replace(end, role + end))
+
+
+@case(broken(NOT_FOUND), large=True)
+def a_list_of_many_prefixes() -> str:
+    """Five million prefixes for exclusive canonicalisation."""
+    listed = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="{"aa " * 5_000_000}"/>'
+    return inserted(
+        RECEIPT, xades([reference("", b"x", transforms=(transform(EXCLUSIVE, listed),))], by=people.signer()).text
+    )
