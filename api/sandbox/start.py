@@ -25,6 +25,9 @@ QUEUE = 128
 """Connections that wait while the fork server is being restarted."""
 INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "COVERAGE_PROCESS_START")
 """All of the environment that a fork server sees."""
+ALLOCATION = {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
+"""What besides glibc is told. One thread allocates: a second arena would only cost address space. What is freed is joined
+with its neighbours at once: left for later, the nodes of a 5 MB XML document take 35 ms to join, a third of reading it."""
 
 
 def listen(path: Path) -> socket.socket:
@@ -60,8 +63,7 @@ def start(
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     # The packages are found where this one was found, never in the working directory.
     environment["PYTHONPATH"] = os.fspath(Path(api.__file__).parents[1])
-    # One thread allocates: a second arena would only cost address space.
-    environment["MALLOC_ARENA_MAX"] = "1"
+    environment.update(ALLOCATION)
     return subprocess.Popen(
         command,
         env=environment,

@@ -4,9 +4,13 @@ Signing is XAdES B-B, enveloped, from bytes to bytes: Kyso's prepare â†’ sign â†
 included; signxml's XAdESSigner by its defaults. The floor is what nobody can go below: parse, canonical form, SHA-256,
 one RSA signature; nothing of XAdES, nothing written. `bare_floor` is the same without parsing, which needs a tree first.
 
+All of one size are made in turn by one process, which allocates memory as Kyso's workers do (`api.sandbox.start`): who
+frees a tree pays for it at once, else whoever comes next would.
+
 Judging is of a document that signxml signed, so that both can: Kyso's whole report with path and revocation, signxml's
 XAdESVerifier told which certificate to expect. Each runs in a process of its own, and what importing took is taken off:
 
+    python -m tests.benchmarks.xml signing FOLDER "2 kB"|"5 MB"
     python -m tests.benchmarks.xml kyso-verify|signxml-verify|kyso-sign|tree FILE ANCHOR
 """
 
@@ -22,13 +26,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from api.sandbox.start import ALLOCATION
 from tests.benchmarks.signing import cpu, settle
 
 MECHANISM = "rsassa_pkcs1v15_sha256"
@@ -120,11 +125,12 @@ class Contenders:
 def measure(folder: Path) -> dict[str, object]:
     """Medians of CPU in milliseconds, and the ratios that count."""
     contenders = Contenders(folder)
-    signing = [_signing(contenders, label, *size) for label, size in SIZES.items()]
+    signing = [_alone("signing", folder, label) for label in SIZES]
     return {"signing": signing, "judging": _judging(contenders), "memory_50_mb": _memory(contenders)}
 
 
-def _signing(contenders: Contenders, label: str, size: int, rounds: int) -> dict[str, object]:
+def _signing(folder: Path, label: str) -> dict[str, object]:
+    contenders, (size, rounds) = Contenders(folder), SIZES[label]
     data = document(contenders.folder / "source.xml", size=size).read_bytes()
     sha256, tree = hashlib.sha256(data).hexdigest(), etree.fromstring(data)
     medians = _medians(
@@ -203,9 +209,9 @@ def _medians(contenders: dict[str, Callable[[], float]], *, rounds: int) -> dict
     return {name: 1000 * statistics.median(values) for name, values in samples.items()}
 
 
-def _alone(what: str, path: Path, trust: Path) -> dict[str, float]:
+def _alone(what: str, path: Path, trust: Path | str) -> dict[str, Any]:
     command = [sys.executable, "-m", __name__, what, path, trust]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ALLOCATION})
     if done.returncode:
         raise RuntimeError(f"{what} of {path.name}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout)
@@ -283,6 +289,9 @@ WORKS = {"tree": _tree, "kyso-verify": _kyso_verify, "signxml-verify": _signxml_
 
 
 def main(what: str, path: str, trust: str) -> None:
+    if what == "signing":
+        print(json.dumps(_signing(Path(path), trust)))
+        return
     work = WORKS[what](Path(path), Path(trust))
     before = _peak()
     begin = time.process_time()
