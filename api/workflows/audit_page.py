@@ -104,7 +104,7 @@ def prove(services: Services, number: int) -> Proof | None:
     if line is None:
         return None
     note = _newest(services)
-    if note is not None and note.unverified.size < number:
+    if note is not None and (note.unverified.size < number or not _is_signed(services, note)):
         note = None
     state = services.ledger.state() if note is None else state_of(note.unverified)
     leaf = leaf_hash(line.text.encode())
@@ -140,11 +140,18 @@ def _noted(services: Services, text: str) -> LedgerState:
     if plain is not None:
         return LedgerState(int(plain[1]), plain[2])
     note = read(text + "\n")
+    if not _is_signed(services, note):
+        raise NoteRefused("not signed by this ledger's key", reason="signature")
+    return state_of(note.unverified)
+
+
+def _is_signed(services: Services, note: Note) -> bool:
+    """Whether this ledger's key signed it; no, while a keeper cannot say which key that is."""
     try:
-        key = checkpoints.verifier_key(services)
-    except (HsmError, checkpoints.CheckpointKeyUnusable):
-        raise NoteRefused("the ledger's key cannot be asked for", reason="unknown-key") from None
-    return state_of(note.verified((key,)))
+        note.verified((checkpoints.verifier_key(services),))
+    except (HsmError, checkpoints.CheckpointKeyUnusable, NoteRefused):
+        return False
+    return True
 
 
 def _newest(services: Services) -> Note | None:

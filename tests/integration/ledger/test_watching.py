@@ -17,7 +17,7 @@ from api import background
 from api.errors import LedgerBroken
 from api.ledger.kept import Kept
 from api.ledger.note import VerifierKey, read
-from api.workflows import checkpoints, reconciling
+from api.workflows import audit_page, checkpoints, reconciling
 from hsm.errors import HsmError
 from tests.hsm_support import eventually, signed_attributes
 from tests.integration.ledger.conftest import ORIGIN, World, a_world
@@ -160,6 +160,24 @@ def test_a_witness_sees_that_the_log_only_grew(tmp_path: Path, witness: HTTPServ
         assert [[ORIGIN, "witness.test/w"]] * 3 == [[one.name for one in note.signatures] for note in notes]
         key = VerifierKey.parse(world.vkey)
         assert [2, 10, 16] == [note.verified((key,)).size for note in notes]
+
+
+def test_the_page_calls_only_that_signed_which_the_ledgers_key_signed(fresh: World) -> None:
+    """A checkpoint that somebody changed in its file proves nothing; the line still leads to the ledger's own root."""
+    fresh.use()
+    checkpoints.make(fresh.services)
+    proof = audit_page.prove(fresh.services, 1)
+    assert proof is not None
+    assert (True, 2) == (proof.is_good, proof.state.size)
+    assert proof.note is not None
+    assert audit_page.check(fresh.services, proof.note.text).is_good
+    kept = Kept(fresh.services.settings.checkpoint_folder)
+    kept.file.write_text(proof.note.text.replace("— kyso.test/ledger ", "— kyso.test/ledger A") + "\n")
+    forged = proof.note.text.replace("\n2\n", "\n1\n")
+    assert "check_signature" == audit_page.check(fresh.services, forged).word
+    proof = audit_page.prove(fresh.services, 1)
+    assert proof is not None
+    assert (True, None, 4) == (proof.is_good, proof.note, proof.state.size)
 
 
 # --- the keeper's log of uses -----------------------------------------------------------------------------------------
