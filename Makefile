@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test image bundle bench interop-dss fuzz check lock clean system system-test
+.PHONY: help run demo test test-image image bundle bench interop-dss fuzz check lock clean system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -28,6 +28,10 @@ demo: system $(READY)
 
 test: system-test $(READY)
 	@$(PY) -m pytest
+
+# What `make test` leaves out: the image is built and run, the bundle made and installed without a network.
+test-image: system-test $(READY)
+	@TEST_IMAGE=1 $(PY) -m pytest tests/integration/image
 
 image: system $(READY)
 	@$(PY) docker/image/build.py

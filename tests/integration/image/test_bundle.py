@@ -14,7 +14,11 @@ import pytest
 from tests.appliance import ROOT
 from tests.documents import pdf
 
-pytestmark = [pytest.mark.appliance, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.appliance,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif("TEST_IMAGE" not in os.environ, reason="takes minutes and Debian's archive: make test-image"),
+]
 
 WITHOUT_NETWORK = ("unshare", "--net")
 

@@ -3,6 +3,7 @@ own records. A machine that cannot build or run containers skips, with its reaso
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 
 from tests.appliance import ROOT
 
-pytestmark = [pytest.mark.appliance, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.appliance,
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif("TEST_IMAGE" not in os.environ, reason="takes minutes and Debian's archive: make test-image"),
+]
 
 NOT_AVAILABLE = 69
 
