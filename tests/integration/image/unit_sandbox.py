@@ -83,14 +83,13 @@ def seccomp_filter(unit: Path) -> pyseccomp.SyscallFilter:
     return made
 
 
-def restrict_files(folder: Path, *, program: Path) -> None:
-    """1. Mounts. A program that lies in /tmp itself would be hidden by a /tmp of its own."""
+def restrict_files(folder: Path) -> None:
+    """1. Mounts."""
     _must(_libc.unshare(_CLONE_NEWNS))
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE, None)
     _mount(str(folder), str(folder), None, _MS_BIND, None)
     _mount(None, "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY, None)
-    if not program.is_relative_to("/tmp"):
-        _mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777")
+    _mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777")
     _mount("proc", "/proc", "proc", 0, "subset=pid,hidepid=invisible")
 
 
@@ -115,7 +114,7 @@ def _must(result: int) -> None:
 if __name__ == "__main__":
     unit, folder, *command = sys.argv[1:]
     chosen = seccomp_filter(Path(unit))
-    restrict_files(Path(folder), program=Path(command[0]))
+    restrict_files(Path(folder))
     give_up_rights()
     chosen.load()
     os.execv(command[0], command)
