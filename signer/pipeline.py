@@ -17,7 +17,6 @@ caller's: it becomes a document only when `complete` returns; after any exceptio
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +28,7 @@ from signer import admission, extending, pades, selfcheck
 from signer import timestamp as timestamps
 from signer.cms import SignedDataTemplate
 from signer.copying import copy
-from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
+from signer.errors import NoTimestampAuthority, OrderInvalid, PreparedMismatch, ValueRefused
 from signer.extending import DEGRADED, Authorities, Grounds, Target
 from signer.lifting import Output
 from signer.model import Extended, Level, Prepared, SignatureValue, Signed, SignOrder
@@ -41,7 +40,6 @@ from verify import pdf
 from verify.document import sniff
 from verify.fetcher import Fetcher
 from verify.policy import Policy
-from verify.timestamp import TimestampToken
 from verify.trust import Trust
 
 TIMESTAMP_ROOM = 16 * 1024
@@ -158,7 +156,7 @@ def complete(
         raise OrderInvalid("this level needs trust anchors and a policy", reason="no-grounds")
     stamp = None
     if order.level != "B-B":
-        stamp = _stamp(prepared, value, digest=template.digest, fetcher=fetcher)
+        stamp = timestamps.over_value(value.bytes_, prepared, fetcher=fetcher)
     signed_data = template.signed_data(prepared.tbs, value=value.bytes_, timestamp=stamp.der if stamp else None)
     contents = _fill_gap(out, prepared, signed_data)
     key = _identity(out, prepared.document_digest)
@@ -239,25 +237,6 @@ def extend(
         only_new=only_new,
         password=password,
     )
-
-
-def _stamp(prepared: Prepared, value: SignatureValue, *, digest: str, fetcher: Fetcher) -> TimestampToken | None:
-    """The timestamp over the value; None when there is none to be had and the order allows that."""
-    order = prepared.order
-    try:
-        return timestamps.obtain(
-            imprint=hashlib.new(digest, value.bytes_).digest(),
-            digest=digest,
-            authorities=order.timestamp_authorities,
-            nonce=prepared.nonce,
-            policy=order.timestamp_policy,
-            fetcher=fetcher,
-            earliest=order.signing_time,
-        )
-    except TimestampUnavailable:
-        if not order.allow_degraded:
-            raise
-        return None
 
 
 def _fill_gap(out: BinaryIO, prepared: Prepared, signed_data: bytes) -> bytes:

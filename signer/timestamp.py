@@ -13,6 +13,7 @@ with the answers that are known already.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -21,6 +22,7 @@ from asn1crypto import core, tsp, x509
 
 from signer import der
 from signer.errors import NoTimestampAuthority, OrderInvalid, TimestampUnavailable
+from signer.model import Prepared
 from verify.asn1 import raw
 from verify.errors import VerifyError
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
@@ -97,6 +99,26 @@ def obtain(
         else:
             return token
     raise TimestampUnavailable(tried=len(authorities), failures="; ".join(failures))
+
+
+def over_value(octets: bytes, prepared: Prepared, *, fetcher: Fetcher) -> TimestampToken | None:
+    """The timestamp over a signature value, as its format writes it, that the order asks for; None when there is none to
+    be had and the order allows that. Raises what `obtain` does."""
+    order, digest = prepared.order, prepared.digest_algorithm
+    try:
+        return obtain(
+            imprint=hashlib.new(digest, octets).digest(),
+            digest=digest,
+            authorities=order.timestamp_authorities,
+            nonce=prepared.nonce,
+            policy=order.timestamp_policy,
+            fetcher=fetcher,
+            earliest=order.signing_time,
+        )
+    except TimestampUnavailable:
+        if not order.allow_degraded:
+            raise
+        return None
 
 
 def _token_in(answer: bytes) -> TimestampToken:

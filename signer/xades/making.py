@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from signer import timestamp as timestamps
-from signer.errors import OrderInvalid, PreparedMismatch, TimestampUnavailable, ValueRefused
+from signer.errors import OrderInvalid, PreparedMismatch, ValueRefused
 from signer.extending import DEGRADED, Authorities, Grounds
 from signer.model import Prepared, SignatureValue, Signed, SignOrder
 from signer.xades import checking, countersigning, drafting, earlier, extending, placing, signed
@@ -145,7 +145,7 @@ def complete(
     ids = Ids(prepared.field)
     stamp = None
     if order.level != "B-B":
-        stamp = _stamp(prepared, signature_value(ids, written), fetcher=fetcher)
+        stamp = timestamps.over_value(signature_value(ids, written), prepared, fetcher=fetcher)
     unsigned = _unsigned(stamp, ids) if stamp else ""
     expected = Expected.of(prepared, value=written, unsigned=unsigned)
     _embed(out, prepared, expected)
@@ -191,25 +191,6 @@ def _counter_place(source: BinaryIO, plan: XmlPlan, *, signature: str) -> tuple[
         removed=data[found.at : found.resume],
     )  # fmt: skip
     return Placed(layout, found.before, found.after), countersigned(found, plan)
-
-
-def _stamp(prepared: Prepared, octets: bytes, *, fetcher: Fetcher) -> TimestampToken | None:
-    """The timestamp over the canonical SignatureValue; None when there is none to be had and the order allows that."""
-    order = prepared.order
-    try:
-        return timestamps.obtain(
-            imprint=hashlib.new(prepared.digest_algorithm, octets).digest(),
-            digest=prepared.digest_algorithm,
-            authorities=order.timestamp_authorities,
-            nonce=prepared.nonce,
-            policy=order.timestamp_policy,
-            fetcher=fetcher,
-            earliest=order.signing_time,
-        )
-    except TimestampUnavailable:
-        if not order.allow_degraded:
-            raise
-        return None
 
 
 def _unsigned(stamp: TimestampToken, ids: Ids) -> str:
