@@ -2,14 +2,16 @@
 
 An API key is `kyso_<id>_<secret>`: the id finds the row, the secret's SHA-256 is compared. The secret has 192 random
 bits, so that a plain hash is enough and nothing needs to be stretched; it is shown once, at creation, and never stored.
+It may expire, and `rotate` gives another while the former still opens for a stated time. `API_KEY` is what a scanner for
+leaked secrets looks for.
 
 >>> import tempfile
 >>> from api.store.database import open_database
 >>> database = open_database(f"sqlite:///{tempfile.mkdtemp()}/kyso.db")
 >>> secret = database.write(create, name="Văn thư", role="client", keys=("seal-*",))
 >>> caller = database.read(find, secret)
->>> caller.name, caller.may_use("seal-1"), caller.may_use("person-1")
-('Văn thư', True, False)
+>>> caller.name, caller.may_use("seal-1"), caller.may_use("person-1"), caller.organisation
+('Văn thư', True, False, None)
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -29,29 +32,65 @@ from api.errors import NotFound, RequestInvalid
 from api.store.tables import caller as table
 
 CallerId = NewType("CallerId", str)
-Role = Literal["administrator", "operator", "auditor", "client"]
+Role = Literal["administrator", "operator", "auditor", "backup", "client", "official", "clerk"]
 ROLES: tuple[str, ...] = get_args(Role)
+Reach = Literal["organisation", "subtree"]
+REACHES: tuple[str, ...] = get_args(Reach)
 PREFIX = "kyso"
+API_KEY = re.compile(r"kyso_[0-9a-f]{12}_[0-9a-f]{48}")
 BY_ID = sa.select(table).where(table.c.id == sa.bindparam("id"))
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`keys` are patterns of key names (`*`, `?`, `[…]`, case matters): none, and no key may be used."""
+    """Who asks, however they came in.
+
+    `keys` are patterns of key names (`*`, `?`, `[…]`, case matters): none, and no key may be used. `organisation` is an
+    id of the directory; None stands for the whole appliance. `reach` says whether the organisations below it are seen
+    too. `person` is the directory's id of who it is, where it is one."""
 
     id: CallerId
     name: str
     role: str
     keys: tuple[str, ...]
+    organisation: str | None = None
+    person: str | None = None
+    reach: Reach = "organisation"
 
     def may_use(self, key: str) -> bool:
         return any(fnmatchcase(key, pattern) for pattern in self.keys)
 
 
-def create(connection: sa.Connection, *, name: str, role: str, keys: tuple[str, ...]) -> str:
+@dataclass(frozen=True)
+class Entry:
+    """A caller as its administrator sees it. `last_used_at` is coarse; `former_until` is set while two secrets open."""
+
+    caller: Caller
+    created_at: float
+    expires_at: float | None
+    former_until: float | None
+    last_used_at: float | None
+
+    def over(self, now: float) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def create(
+    connection: sa.Connection,
+    *,
+    name: str,
+    role: str,
+    keys: tuple[str, ...],
+    organisation: str | None = None,
+    person: str | None = None,
+    reach: str = "organisation",
+    expires_at: float | None = None,
+) -> str:
     """Make a caller; return its API key, which cannot be had again. Raises RequestInvalid for an unknown role."""
     if role not in ROLES:
         raise RequestInvalid(f"no such role: {role}", field="role", allowed=", ".join(ROLES))
+    if reach not in REACHES:
+        raise RequestInvalid(f"no such reach: {reach}", field="reach", allowed=", ".join(REACHES))
     identity, secret = secrets.token_hex(6), secrets.token_hex(24)
     connection.execute(
         table.insert().values(
@@ -61,47 +100,108 @@ def create(connection: sa.Connection, *, name: str, role: str, keys: tuple[str, 
             keys_json=json.dumps(keys, ensure_ascii=False),
             secret_sha256=_hash(secret),
             created_at=time.time(),
+            organisation=organisation,
+            person=person,
+            reach=reach,
+            expires_at=expires_at,
         )
     )
     return f"{PREFIX}_{identity}_{secret}"
 
 
+def rotate(connection: sa.Connection, caller: CallerId, *, overlap: float, expires_at: float | None) -> str:
+    """Another API key for the caller; the one until now opens for `overlap` seconds more, one before that no longer.
+
+    Raises NotFound."""
+    now, secret = time.time(), secrets.token_hex(24)
+    change = (
+        table.update()
+        .where(table.c.id == caller, table.c.revoked_at.is_(None))
+        .values(
+            former_sha256=table.c.secret_sha256,
+            # A rotation prolongs no key that was about to expire.
+            former_until=sa.case((table.c.expires_at < now + overlap, table.c.expires_at), else_=now + overlap),
+            secret_sha256=_hash(secret),
+            expires_at=expires_at,
+        )
+    )
+    if connection.execute(change).rowcount != 1:
+        raise NotFound(f"no caller {caller}")
+    return f"{PREFIX}_{caller}_{secret}"
+
+
 def find(connection: sa.Connection, api_key: str) -> Caller | None:
-    """The caller whose API key this is; None when it is malformed, unknown, wrong or revoked."""
-    prefix, _, rest = api_key.partition("_")
-    identity, _, secret = rest.partition("_")
-    if prefix != PREFIX or not (identity.isascii() and identity.isalnum()):  # PostgreSQL takes no NUL in a text
+    """The caller whose API key this is; None when it is malformed, unknown, wrong, expired or revoked."""
+    entry = look_up(connection, api_key)
+    return None if entry is None else entry.caller
+
+
+def look_up(connection: sa.Connection, api_key: str) -> Entry | None:
+    """As `find`, with what is known of the key."""
+    if not API_KEY.fullmatch(api_key):  # no question to the database; and PostgreSQL takes no NUL in a text
         return None
+    _, identity, secret = api_key.split("_")
     row = connection.execute(BY_ID, {"id": identity}).one_or_none()
     # The same work for an unknown id: how long an answer takes must not tell which ids exist.
-    expected = row.secret_sha256 if row is not None else bytes(32)
-    if not hmac.compare_digest(_hash(secret), expected) or row is None or row.revoked_at is not None:
+    hashed, now = _hash(secret), time.time()
+    present = hmac.compare_digest(hashed, row.secret_sha256 if row is not None else bytes(32))
+    former = hmac.compare_digest(hashed, (row.former_sha256 if row is not None else None) or bytes(32))
+    if row is None or row.revoked_at is not None or not (present or former):
+        return None
+    until = row.expires_at if present else row.former_until or 0.0
+    return _entry(row) if until is None or until > now else None
+
+
+def named(connection: sa.Connection, identity: str) -> Caller | None:
+    """The caller of this id; None when there is none or it was revoked or has expired."""
+    row = connection.execute(BY_ID, {"id": identity}).one_or_none()
+    if row is None or row.revoked_at is not None or _entry(row).over(time.time()):
         return None
     return _caller(row)
 
 
-def named(connection: sa.Connection, identity: str) -> Caller | None:
-    """The caller of this id; None when there is none or it was revoked."""
-    row = connection.execute(BY_ID, {"id": identity}).one_or_none()
-    return None if row is None or row.revoked_at is not None else _caller(row)
-
-
 def listed(connection: sa.Connection) -> tuple[Caller, ...]:
     """All callers that are not revoked, oldest first."""
+    return tuple(entry.caller for entry in entries(connection))
+
+
+def entries(connection: sa.Connection) -> tuple[Entry, ...]:
+    """All callers that are not revoked, with what is known of their keys, oldest first."""
     chosen = sa.select(table).where(table.c.revoked_at.is_(None)).order_by(table.c.created_at, table.c.id)
-    return tuple(_caller(row) for row in connection.execute(chosen))
+    return tuple(_entry(row) for row in connection.execute(chosen))
+
+
+def expiring(connection: sa.Connection, *, before: float) -> tuple[Entry, ...]:
+    """Those whose API key expires before that time (Unix seconds) or has expired, soonest first."""
+    chosen = (
+        sa.select(table)
+        .where(table.c.revoked_at.is_(None), table.c.expires_at < before)
+        .order_by(table.c.expires_at, table.c.id)
+    )
+    return tuple(_entry(row) for row in connection.execute(chosen))
 
 
 def revoke(connection: sa.Connection, caller: CallerId) -> None:
-    """From now on the caller's API key opens nothing. Raises NotFound."""
+    """From now on the caller's API keys open nothing. Raises NotFound."""
     change = table.update().where(table.c.id == caller, table.c.revoked_at.is_(None)).values(revoked_at=time.time())
     if connection.execute(change).rowcount != 1:
         raise NotFound(f"no caller {caller}")
+
+
+def used(connection: sa.Connection, caller: CallerId, *, at: float) -> None:
+    """Note that the caller was here; whoever calls this sees to it that it is seldom."""
+    connection.execute(table.update().where(table.c.id == caller).values(last_used_at=at))
 
 
 def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
+    return Entry(_caller(row), row.created_at, row.expires_at, row.former_until, row.last_used_at)
+
+
 def _caller(row: sa.Row[tuple[object, ...]]) -> Caller:
-    return Caller(CallerId(row.id), row.name, row.role, tuple(json.loads(row.keys_json)))
+    return Caller(
+        CallerId(row.id), row.name, row.role, tuple(json.loads(row.keys_json)), row.organisation, row.person, row.reach
+    )
