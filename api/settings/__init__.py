@@ -25,12 +25,14 @@ from api.settings.records import Audit, Checkpoints
 from api.settings.section import GIB, KIB, MIB
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
+from api.settings.watching import Alarms, Tracing
 from api.settings.whole import Settings, SettingsUnusable
 
 __all__ = [
     "GIB",
     "KIB",
     "MIB",
+    "Alarms",
     "Audit",
     "Authority",
     "Checkpoints",
@@ -44,6 +46,7 @@ __all__ = [
     "Shape",
     "Signing",
     "Timestamping",
+    "Tracing",
     "Verification",
     "load",
 ]

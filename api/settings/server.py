@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from api.settings.section import GIB, KIB, MIB, Section
 
@@ -39,12 +41,30 @@ class Server(Section):
     """PEM file with its private key, without a password."""
     log: Literal["json", "text"] = "json"
     """Form of the log lines on standard error."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies: from these alone `Forwarded` (RFC 7239) or `X-Forwarded-For`, `-Proto` and
+    `-Host` say who asks, and under which name. Never anything that callers reach directly."""
+    root_path: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]{1,60}){0,4}$")
+    """Path below which a proxy serves Kyso (`/kyso`); it may hand requests on with or without it."""
+    documentation: Literal["open", "callers", "off"] = "open"
+    """Who may read `/docs` and `/openapi.json`: everybody, callers with an API key, or nobody."""
+    drain: float = Field(default=12.0, ge=0, le=600)
+    """Seconds that begun requests have to finish after SIGTERM; new ones get 503 meanwhile."""
+    drain_notice: float = Field(default=0.0, ge=0, le=120)
+    """Seconds for which `/health/ready` says no before the sockets close, so that a load balancer has seen it."""
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Server:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
         return self
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ipaddress.ip_network(one)
+        return value
 
 
 class Fetch(Section):
@@ -57,8 +77,33 @@ class Fetch(Section):
     """`host:port` entries that may resolve to a loopback or private address."""
     seconds: float = Field(default=5.0, gt=0, le=60)
     """Time limit of one fetch; timestamps have their own (`timestamping.timeout`)."""
+    proxy: str = Field(default="", max_length=300)
+    """Proxy for http and https (`http://proxy.example:3128`); https goes through it by CONNECT. Without a name and password:
+    those stand in `proxy_credentials_file`. The proxy resolves names then, so that it must keep private addresses out."""
+    proxy_http: str = Field(default="", max_length=300)
+    """Proxy for http alone, instead of `proxy`; `direct` is none."""
+    proxy_https: str = Field(default="", max_length=300)
+    """The same for https."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts that are asked directly: `host`, `host:port`, or `.suffix`."""
+    proxy_credentials_file: Path | None = None
+    """File with `name:password` for the proxy, absolute or relative to KYSO_HOME."""
+    proxy_credential: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    """Name of a systemd credential with the same."""
+    ca_file: Path | None = None
+    """PEM file with private CAs, trusted for https beside the system's."""
     bytes_: int = Field(default=10 * MIB, alias="bytes", ge=KIB, le=100 * MIB)
     """Largest answer that is read."""
+
+    @field_validator("proxy", "proxy_http", "proxy_https")
+    @classmethod
+    def _a_proxy(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value in ("", "direct"):
+            return value
+        if parts.scheme != "http" or not parts.hostname or "@" in parts.netloc or parts.path not in ("", "/"):
+            raise ValueError("http://host:port, without a name, a password or a path")
+        return value
 
 
 class Limits(Section):

@@ -23,6 +23,7 @@ from api.settings.keys import Key, Module
 from api.settings.records import Audit, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
+from api.settings.watching import Alarms, Tracing
 
 SOCKET_PATH_LIMIT = 107
 """Bytes in a Unix socket's path (sun_path of Linux, without the closing NUL)."""
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
 
     home: Path
     """KYSO_HOME: the folder that holds all state."""
+    production: bool = False
+    """True refuses to start with anything that is for trying out, or left open (`api.production`)."""
     server: Server = Server()
     modules: dict[Name, Module] = Field(default_factory=dict)
     keys: dict[str, Key] = Field(default_factory=dict)
@@ -58,6 +61,8 @@ class Settings(BaseSettings):
     verification: Verification = Verification()
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
+    alarms: Alarms = Alarms()
+    tracing: Tracing = Tracing()
     database: str = ""
     """URL of the database; empty is SQLite in `KYSO_HOME/kyso.db`."""
 
