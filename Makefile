@@ -29,9 +29,10 @@ demo: system $(READY)
 test: system-test $(READY)
 	@$(PY) -m pytest
 
-# What `make test` leaves out: the image is built and run, the bundle made and installed without a network.
+# What `make test` leaves out: the image is built and run (CI does that too, by TEST_IMAGE=image), the bundle made and
+# installed without a network.
 test-image: system-test $(READY)
-	@TEST_IMAGE=1 $(PY) -m pytest tests/integration/image
+	@TEST_IMAGE=all $(PY) -m pytest tests/integration/image
 
 image: system $(READY)
 	@$(PY) docker/image/build.py
@@ -79,7 +80,7 @@ $(READY): requirements-uv.lock requirements-dev.lock pyproject.toml | system
 # No addresses in the lock files: a mirror serves as well as the index itself.
 LOCK := $(UV) pip compile --upgrade --generate-hashes --universal --python-version 3.11 --custom-compile-command "make lock"
 lock: $(READY)
-	@$(LOCK) pyproject.toml --extra postgresql -o requirements.lock >/dev/null
+	@$(LOCK) pyproject.toml --extra postgresql --extra tracing -o requirements.lock >/dev/null
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock >/dev/null
 	@echo uv | $(LOCK) --constraints requirements-dev.lock - -o requirements-uv.lock >/dev/null
 	@printf 'hatchling\ncyclonedx-bom\n' | $(LOCK) --constraints requirements-dev.lock - -o requirements-build.lock >/dev/null
