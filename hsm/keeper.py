@@ -96,7 +96,9 @@ class Keeper:
             case wire.ImportCertificate():
                 return self._management.import_certificate(request.ref, request.certificate, chain=request.chain)
             case wire.Unlock():
-                return self._module.unlock()
+                return self._module.unlock(request.pin)
+            case wire.Lock():
+                return self._module.lock()
             case _:
                 return self.answer(request)
 

@@ -37,7 +37,7 @@ from typing import Final, Literal
 import msgspec
 
 from hsm.cryptoki import PIN_REFUSALS, CryptokiError, TokenInfo
-from hsm.errors import PinUnreadable, TokenLocked
+from hsm.errors import HsmError, PinUnreadable, TokenLocked
 
 State = Literal["unprovisioned", "locked", "operational", "unavailable"]
 
@@ -141,6 +141,11 @@ def _read(descriptor: int) -> Pin:
             value += chunk
     except OSError as e:
         raise PinUnreadable(f"the PIN cannot be read: {e.strerror}") from None
+    return pin_of(value)
+
+
+def pin_of(value: bytearray) -> Pin:
+    """The PIN in one line, whose end is no part of it; PinUnreadable."""
     if value.endswith(b"\n"):
         del value[-1:]
     if not 1 <= len(value) <= _LONGEST_PIN or b"\n" in value or b"\0" in value:
@@ -165,6 +170,8 @@ class AttemptGuard:
     def __init__(self, folder: Path, *, name: str) -> None:
         self._folder = folder
         self._path = folder / f"keeper-{name}.pin-attempt"
+        self._held_path = folder / f"keeper-{name}.locked"
+        self._held = self._held_path.exists()
         self._lock_path = folder / "keeper-logins.lock"
 
     def attempt(self, pin: Pin, *, token: TokenInfo, login: Callable[[Pin], None]) -> None:
@@ -202,6 +209,41 @@ class AttemptGuard:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
             self._sync_folder()
+
+    def was_refused(self, pin: Pin) -> bool:
+        """Whether the last attempt was with this PIN, and the token said no."""
+        try:
+            marker = self._read_marker()
+        except TokenLocked:
+            return False  # nobody can tell: the operator's word counts
+        if marker is None or marker.state != "refused":
+            return False
+        return hmac.compare_digest(marker.digest, _slow_digest(pin, marker.salt))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an operator has locked the token."""
+        return self._held
+
+    def require_open(self) -> None:
+        """Raise TokenLocked while an operator wants it locked."""
+        if self._held:
+            raise _locked("locked-by-operator")
+
+    def hold(self) -> None:
+        """An operator locks; a restart does not change that. Raises HsmError when it cannot be noted on the disk."""
+        self._held = True
+        try:
+            os.close(os.open(self._held_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._sync_folder()
+        except OSError as e:
+            raise HsmError(f"locked, but only until a restart: it cannot be noted ({e.strerror})") from None
+
+    def release(self) -> None:
+        """An operator has unlocked."""
+        if self._held:
+            self._held_path.unlink(missing_ok=True)
+            self._held = False
 
     @staticmethod
     def _check_flags(token: TokenInfo, *, explained: bool) -> None:
@@ -254,6 +296,7 @@ def _locked(reason: str) -> TokenLocked:
 
 
 _SENTENCES: Final = {
+    "locked-by-operator": "an operator locked the token; `kyso unlock` opens it",
     "pin-refused": "the token refused this PIN; it is not tried again until the PIN is changed",
     "pin-locked": "the token has locked its PIN; unblock it with the security officer's",
     "pin-final-try": "one try is left on the token; log in by hand with another tool first",

@@ -26,6 +26,7 @@ class Login:
         self._source = source
         self._guard = guard
         self._tried: Pin | None = None
+        self._typed: Pin | None = None
         self._last: tuple[int, Pin | None] | None = None
 
     def attempt(self, cryptoki: Cryptoki, session: int, info: TokenInfo) -> None:
@@ -33,7 +34,9 @@ class Login:
         self._tried = None
         if not info.has(TokenInfo.LOGIN_REQUIRED):
             return
-        self._tried = pin = self._fresh(strict=True) or self.pin
+        if self._typed is None:
+            self._guard.require_open()
+        self._tried = pin = self._typed or self._fresh(strict=True) or self.pin
         if pin is None:
             raise TokenLocked("no PIN is configured", reason="pin-missing")
 
@@ -46,13 +49,20 @@ class Login:
 
         self._guard.attempt(pin, token=info, login=login)
         self.pin = pin
+        self._guard.release()
 
     def failed(self, flags: int) -> None:
         """Remember the token's flags after an attempt that left it locked, and the PIN of that attempt."""
+        if self._typed is not None and self._tried is self._typed:
+            self._typed.wipe()
+            self._typed = None
+            self._tried = self._fresh()  # the PIN in its place is as it was: no reason to try that one now
         self._last = (flags, self._tried)
 
     def has_changed(self, flags: int) -> bool:
         """While locked: whether the PIN in its place or the token's flags are others than at the last attempt."""
+        if self._guard.is_held:
+            return False
         if self._last is None:
             return True
         former, tried = self._last
@@ -63,7 +73,24 @@ class Login:
     def forget(self) -> None:
         """An operator permits an attempt."""
         self._guard.forget()
+        self._guard.release()
         self._last = None
+
+    def offer(self, pin: Pin) -> None:
+        """An operator typed this PIN: it comes before the one in its place, until it is refused or the token locked.
+        It never reaches the disk, so that a restart knows nothing of it."""
+        if not self._guard.was_refused(pin):  # a mistyped PIN is not worth a second of the token's tries
+            self._guard.forget()
+        self._typed = pin
+        self._last = None
+
+    def hold(self) -> None:
+        """An operator locks: no attempt until `forget` or `offer`. Raises HsmError when that cannot be noted on disk."""
+        for pin in (self.pin, self._typed):
+            if pin is not None:
+                pin.wipe()
+        self.pin = self._typed = None
+        self._guard.hold()
 
     def refused(self) -> None:
         """The token refused the PIN in a use of a key: it is not tried again."""

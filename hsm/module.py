@@ -41,7 +41,7 @@ from hsm.errors import (
 )
 from hsm.keys import KeyInfo, Mechanism
 from hsm.lane import Lane, Lanes
-from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus
+from hsm.lifecycle import AttemptGuard, Pin, PinSource, State, TokenStatus, pin_of
 from hsm.login import Login
 from hsm.mechanisms import Recipe
 from hsm.names import Names
@@ -173,11 +173,28 @@ class Module:
             yield self.cryptoki
             self._open()
 
-    def unlock(self) -> TokenStatus:
-        """An operator takes the risk of one attempt with the PIN that is configured now."""
+    def unlock(self, pin: bytearray | None = None) -> TokenStatus:
+        """An operator takes the risk of one attempt: with the PIN that is configured now, or with this one. A token
+        that is open stays as it is: nobody locks it by mistyping."""
         with self._exclusive:
-            self._login.forget()
+            if pin is None:
+                self._login.forget()
+            else:
+                given = pin_of(pin)
+                if self._status.state == "operational":
+                    given.wipe()
+                    return self._status
+                self._login.offer(given)
             self._open(risk=True)
+            return self._status
+
+    def lock(self) -> TokenStatus:
+        """Log out and stay locked, also after a restart, until `unlock`."""
+        with self._exclusive:
+            try:
+                self._login.hold()
+            finally:  # also where it cannot be noted: then the lock lasts as long as this process
+                self._open()
             return self._status
 
     def suspect(self, error: CryptokiError) -> None:

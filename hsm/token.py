@@ -209,6 +209,11 @@ class TokenAdmin(_Informant):
         """Store certificate and chain (DER or PEM); replaces a former one. CertificateMismatch."""
         return self._client.ask(wire.ImportCertificate(ref, certificate, chain), KeyInfo)
 
-    def unlock(self) -> TokenStatus:
-        """One attempt with the configured PIN, on the operator's word, although few tries are left."""
-        return self._client.ask(wire.Unlock(), TokenStatus)
+    def unlock(self, pin: bytearray | None = None) -> TokenStatus:
+        """One attempt on the operator's word: with the configured PIN although few tries are left, or with this one,
+        which the keeper keeps in memory alone."""
+        return self._client.ask(wire.Unlock(pin), TokenStatus)
+
+    def lock(self) -> TokenStatus:
+        """Log out; no restart opens the token again, only `unlock`."""
+        return self._client.ask(wire.Lock(), TokenStatus)

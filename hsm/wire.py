@@ -93,12 +93,32 @@ class ImportCertificate(msgspec.Struct, frozen=True, tag="import-certificate"):
 
 
 class Unlock(msgspec.Struct, frozen=True, tag="unlock"):
-    """One attempt with the configured PIN, although few tries are left or the last outcome is not known."""
+    """One attempt on an operator's word: with the PIN in its place, although few tries are left or the last outcome is
+    not known; or with the `pin` given here, which is kept in memory alone."""
+
+    pin: bytearray | None = None
+
+    def __repr__(self) -> str:
+        return "Unlock()"
+
+
+class Lock(msgspec.Struct, frozen=True, tag="lock"):
+    """Log out and stay so, whatever restarts, until somebody unlocks."""
 
 
 SignRequest = Sign | GetStatus | GetKeys | GetUse | GetUses
 AdminRequest = (
-    GetStatus | GetKeys | GetUse | GetUses | GetSlots | Initialise | CreateKey | MakeCsr | ImportCertificate | Unlock
+    GetStatus
+    | GetKeys
+    | GetUse
+    | GetUses
+    | GetSlots
+    | Initialise
+    | CreateKey
+    | MakeCsr
+    | ImportCertificate
+    | Unlock
+    | Lock
 )
 
 

@@ -1,0 +1,1 @@
+"""States of the appliance with real keepers and commands."""

@@ -1,0 +1,1 @@
+"""States of the appliance, canary signatures, set-up and ceremony: the parts."""
