@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from api.store import directory_tables as _directory_tables  # noqa: F401 - declares its tables
+from api.store import metadata as _shared
+
+metadata = _shared.metadata
+Number = _shared.Number
 
 
 def _where_given(name: str, column: str) -> sa.Index:
@@ -19,9 +23,6 @@ def _where_given(name: str, column: str) -> sa.Index:
     given = sa.text(f"{column} IS NOT NULL")
     return sa.Index(name, column, sqlite_where=given, postgresql_where=given)
 
-
-Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""A 64-bit whole number; on SQLite the only type that makes a primary key the row's own address."""
 
 ledger = sa.Table(
     "ledger",

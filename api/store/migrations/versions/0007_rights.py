@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007_rights"
-down_revision = "0005_smaller_indexes"
+down_revision = "0006_directory"
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
