@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
-Kind = Literal["PREPARED", "INTENT", "DONE", "REFUSED", "FAILED", "IN_DOUBT", "COMPLETED"]
+Kind = Literal["PREPARED", "INTENT", "DONE", "REFUSED", "FAILED", "IN_DOUBT", "COMPLETED", "CHANGED"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """PREPARED: a document waits for a value from outside. INTENT: the key is about to be used. DONE: it was, here is the value. FAILED: it was not. IN_DOUBT: not known.
-COMPLETED: the document was finished with the value. REFUSED: an order was turned down, before or after its INTENT."""
+COMPLETED: the document was finished with the value. REFUSED: an order was turned down, before or after its INTENT.
+CHANGED: the appliance was administered; `what` says how (`caller-created`, `rights-set`), `caller` who did it."""
 CLOSING: tuple[Kind, ...] = ("DONE", "FAILED", "REFUSED", "IN_DOUBT")
 """A line of these kinds whose `intent` fact names an INTENT answers what came of that use of the key."""
 SEARCHED = {
