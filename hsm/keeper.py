@@ -127,6 +127,7 @@ class Keeper:
                 mechanism=request.mechanism,
                 tbs=tbs,
                 expires_at=request.permit.expires_at,
+                note="canary" if shape == "canary" else "",
             )
             with self._log.ending(use):
                 value = lane.sign(key, recipe, tbs, digest=digest)  # 6

@@ -1,4 +1,4 @@
-"""What the keeper is willing to sign: four shapes of bytes, each read strictly, and by a key's own right bare digests.
+"""What the keeper is willing to sign: a few shapes of bytes, each read strictly, and by a key's own right bare digests.
 
 A key that signed any bytes could be made to sign an e-mail, a TLS handshake or another authority's timestamp. So the
 bytes must be one of these, whole and canonical:
@@ -7,6 +7,7 @@ bytes must be one of these, whole and canonical:
 - `tst-attributes`: the same over a TSTInfo (RFC 3161 §2.4.2), for a timestamp authority's key only;
 - `signed-info`: a canonical ds:SignedInfo (W3C XMLDSig §4.4), see `hsm.signedinfo`;
 - `checkpoint`: the text of a ledger's checkpoint (`hsm.checkpoint`); a key that signs these signs nothing else;
+- `canary`: the one string of bytes that says "this key works" (`hsm.canary`), by every key that signs documents;
 - `bare-digest`: exactly the digest's bytes; the key signs a thing that nobody here has seen.
 
 It does not judge whether the attributes are wise, only that they can be nothing else.
@@ -23,10 +24,13 @@ from collections.abc import Collection
 from typing import Final, Literal
 
 from hsm import checkpoint, signedinfo
+from hsm.canary import is_canary
 from hsm.errors import ShapeRefused
 from hsm.keys import Mechanism, mechanism_digest
 
 Shape = Literal["signed-attributes", "tst-attributes", "signed-info", "bare-digest", "checkpoint"]
+Recognised = Shape | Literal["canary"]
+"""What bytes turn out to be. A canary is no right that a key is given: the keys that sign documents have it."""
 DEFAULT_SHAPES: Final[tuple[Shape, ...]] = ("signed-attributes", "signed-info")
 LARGEST: Final = 64 * 1024
 """Bytes; the attributes of one signature are a few hundred, a SignedInfo with many references some thousand."""
@@ -38,18 +42,21 @@ _OID_TST_INFO: Final = bytes.fromhex("2a864886f70d0109100104")
 _DIGEST_SIZES: Final = frozenset({32, 48, 64})
 _SET, _SEQUENCE, _OID, _OCTET_STRING = 0x31, 0x30, 0x06, 0x04
 _DEEPEST: Final = 32
+_FOR_DOCUMENTS: Final = frozenset({"signed-attributes", "signed-info"})
 
 
 class _NotThis(Exception):
     """The bytes are not the shape that is being tried."""
 
 
-def recognise(tbs: bytes, *, shapes: Collection[Shape], mechanism: Mechanism) -> Shape:
+def recognise(tbs: bytes, *, shapes: Collection[Shape], mechanism: Mechanism) -> Recognised:
     """Which of the allowed `shapes` the bytes have; ShapeRefused if none."""
     if len(tbs) > LARGEST:
         raise ShapeRefused("more bytes than anything this keeper signs", size=len(tbs), limit=LARGEST)
     if "checkpoint" in shapes:  # whatever else is listed: what a ledger says of itself is worth no more than its key
         return _checkpoint(tbs)
+    if is_canary(tbs) and not _FOR_DOCUMENTS.isdisjoint(shapes):
+        return "canary"
     digest_size = hashlib.new(mechanism_digest(mechanism)).digest_size
     if "bare-digest" in shapes and mechanism != "ed25519" and len(tbs) == digest_size:
         return "bare-digest"  # no other shape is this short
