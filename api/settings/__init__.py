@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from api.settings.identity import Identity, Issuer
 from api.settings.keys import Key, Module, Shape
 from api.settings.records import Audit, Checkpoints
 from api.settings.section import GIB, KIB, MIB
@@ -37,6 +38,8 @@ __all__ = [
     "Authority",
     "Checkpoints",
     "Fetch",
+    "Identity",
+    "Issuer",
     "Key",
     "Limits",
     "Module",

@@ -39,6 +39,13 @@ class Server(Section):
     speaks TLS 1.2 or newer alone; a renewed certificate counts within seconds, without a restart."""
     tls_key: Path | None = None
     """PEM file with its private key, without a password."""
+    tls_client: Literal["off", "optional", "required"] = "off"
+    """Whether clients show certificates (`identity.certificates` says whose they are). With `required` nothing but
+    `/health` answers without one."""
+    tls_client_ca: Path | None = None
+    """PEM file with the CAs of clients' certificates, absolute or relative to KYSO_HOME; renewed as `tls_certificate` is."""
+    tls_client_crl: Path | None = None
+    """PEM file with the CRLs of these CAs: with it a client is let in only while its CA's list is there and in force."""
     log: Literal["json", "text"] = "json"
     """Form of the log lines on standard error."""
     trusted_proxies: tuple[str, ...] = ()
@@ -57,6 +64,12 @@ class Server(Section):
     def _certificate_and_key(self) -> Server:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
+        return self
+
+    @model_validator(mode="after")
+    def _clients(self) -> Server:
+        if self.tls_client != "off" and (self.tls_client_ca is None or self.tls_certificate is None):
+            raise ValueError("tls_client wants tls_client_ca and tls_certificate")
         return self
 
     @field_validator("trusted_proxies")

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from api.errors import ApiError
+from api.settings.identity import Identity
 from api.settings.keys import Key, Module
 from api.settings.records import Audit, Checkpoints
 from api.settings.server import Fetch, Limits, Server
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     verification: Verification = Verification()
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
+    identity: Identity = Identity()
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()
     database: str = ""
@@ -83,6 +85,18 @@ class Settings(BaseSettings):
             named = self.keys.get(self.checkpoints.key)
             if named is None or named.shapes != ("checkpoint",):
                 raise ValueError(f'checkpoints: keys.{self.checkpoints.key} wants shapes = ["checkpoint"]')
+        return self
+
+    @model_validator(mode="after")
+    def _ways_in_are_whole(self) -> Settings:
+        """A way in that could never be taken is a slip of the pen."""
+        on_pages = [name for name, one in self.identity.issuers.items() if one.login is not None]
+        if on_pages and urlsplit(self.server.origin).scheme not in ("http", "https"):
+            raise ValueError(f"identity.issuers.{on_pages[0]}.login: the provider sends browsers back to server.origin")
+        if self.identity.certificate_header and not self.server.trusted_proxies:
+            raise ValueError("identity.certificate_header wants server.trusted_proxies")
+        if self.identity.certificates and self.server.tls_client == "off" and not self.identity.certificate_header:
+            raise ValueError("identity.certificates wants server.tls_client, or identity.certificate_header")
         return self
 
     @classmethod
