@@ -57,3 +57,5 @@ class KeyInfo:
     public_key: bytes
     certificate: bytes | None
     chain: tuple[bytes, ...]
+    pin_each_use: bool = False
+    """Whether the token wants its PIN, or a touch, at each use (CKA_ALWAYS_AUTHENTICATE); known while it is open."""

@@ -104,6 +104,7 @@ def read_keys(
         label, key_id = entry.label, entry.key_id
         ways = recipes(_algorithm(public_key), _size(public_key), offered) if private else ()
         certificate, chain = _certificate_of(public_key, key_id=key_id, certificates=certificates)
+        always = private and cryptoki.attribute(session, handle, Attribute.ALWAYS_AUTHENTICATE) == b"\x01"
         found[ref] = TokenKey(
             info=KeyInfo(
                 ref=ref,
@@ -115,13 +116,13 @@ def read_keys(
                 public_key=entry.public_key,
                 certificate=certificate,
                 chain=chain,
+                pin_each_use=always,
             ),
             key_id=key_id,
             public_key=public_key,
             ways=ways,
             recipes={},
-            always_authenticate=private
-            and cryptoki.attribute(session, handle, Attribute.ALWAYS_AUTHENTICATE) == b"\x01",
+            always_authenticate=always,
         )
     return found
 
