@@ -41,3 +41,6 @@ class Key(Section):
     """URLs of timestamp authorities for this key's signatures, in order; None takes those of `[timestamping]`."""
     twin: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,23}/[^/]+$")
     """`MODULE/REF` of a key on another module that signs in this one's place while this one's module does not."""
+    canary: Literal["auto", "on", "off"] = "auto"
+    """Whether the key signs a canary at a start, to show that it works (ten minutes at least between two). `auto` leaves
+    out keys that ask for a PIN at each use, keys of persons, and keys whose uses are limited."""
