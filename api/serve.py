@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from api import app, logs, settings, tls
+from api import app, hardening, logs, settings, tls
 from api.protocol import Bounded
 
 PATIENCE = 12
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="api.serve")
     parser.add_argument("--fd", type=int, required=True, help="the listening TCP socket, inherited")
     options = parser.parse_args(arguments)
+    hardening.harden()
     chosen = settings.load()
     logs.set_up(chosen.server.log)
     files = chosen.tls_files

@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 
 import api
-from api import children, logs, probe
+from api import children, hardening, logs, probe
 from api.logs import Logger
 from api.sandbox import start as sandbox
 from api.settings import Settings
@@ -66,8 +66,12 @@ class _Child:
 
 
 def run(settings: Settings) -> int:
-    """Serve until told to stop; the exit status is 0, or 69 if the service cannot even start."""
+    """Serve until told to stop; the exit status is 0, 69 if the service cannot even start, or 78 (EX_CONFIG) if
+    `production = true` and something is for trying out or left open."""
     logs.set_up(settings.server.log)
+    hardening.harden()
+    if settings.production and (status := _production_refusal(settings)):
+        return status
     with ExitStack() as held:
         try:
             settings.make_folders()
@@ -248,6 +252,21 @@ def bound_to_supervisor(number: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return bind
+
+
+def _production_refusal(settings: Settings) -> int:
+    """The status with which `kyso check-config` says no, after it told why; 0 if it has nothing against a start. In a
+    process of its own, for this one has no use for what it loads."""
+    command = [sys.executable, "-P", "-c", "from api.cli import main; main()", "check-config", "--production"]
+    environment = os.environ | {
+        "KYSO_HOME": str(settings.home),
+        "KYSO_LANG": settings.server.language,
+        "PYTHONPATH": os.fspath(Path(api.__file__).parents[1]),
+    }
+    status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    if status:
+        log.critical("refused: this is no configuration for production", status=status, home=str(settings.home))
+    return status
 
 
 def _check_tls(settings: Settings) -> None:

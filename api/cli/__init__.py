@@ -31,6 +31,7 @@ FILES: Mapping[str, str] = {
     "timestamp": "timestamping",
     "cert": "certificates",
     "serve": "serve",
+    "check-config": "checking",
     "token": "tokens",
     "key": "keys",
     "caller": "callers",
