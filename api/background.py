@@ -54,6 +54,7 @@ def _run(services: Services, stop: threading.Event) -> None:
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass
             passwords.sweep(services, job_kind=extending.JOB)
+            services.gate.note_uses()
             found = recovery.scan(services)
             if found:
                 telemetry.logger().warning("recovery", open=found)

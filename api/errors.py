@@ -35,6 +35,12 @@ class NotAuthenticated(ApiError):
     actor = "caller"
 
 
+class ApiKeyExpired(NotAuthenticated):
+    """The API key was right, and its time is over."""
+
+    code = "api-key-expired"
+
+
 class NotPermitted(ApiError):
     """The caller's role or key patterns do not allow this."""
 

@@ -100,6 +100,7 @@ STATUS: Mapping[str, int] = {
     "certificate-status-unknown": 503,
     # the caller
     "not-authenticated": 401,
+    "api-key-expired": 401,
     "not-permitted": 403,
     "not-found": 404,
     "not-allowed-method": 405,

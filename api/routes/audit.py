@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.auth import needs
 from api.ledger import Kind
 from api.routes import common
 from api.routes.common import PROBLEMS
@@ -41,6 +42,7 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/audit", summary="The ledger", responses=EXAMPLE | PROBLEMS)
+@needs("see-audit")
 async def audit(
     request: Request,
     *,
@@ -52,7 +54,7 @@ async def audit(
     signature: Text = None,
     document: Text = None,
 ) -> Response:
-    await common.caller(request, "see-audit")
+    await common.caller(request)
     filters = {"kind": kind, "key": key, "caller": caller, "signature": signature, "document": document}
     work = common.side_room(request).run(_read, common.services(request), since=since, limit=limit, filters=filters)
     return common.json(await work)

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.auth import needs
 from api.ledger import KINDS
 from api.pages import audit as page
 from api.routes import common
@@ -30,11 +31,13 @@ LARGEST_LINE = 2**53
 
 
 @router.get("/audit")
+@needs("a-session")
 async def show(request: Request) -> Response:
     return await _show(request)
 
 
 @router.post("/audit")
+@needs("a-session")
 async def check(request: Request) -> Response:
     """The same with an answer about what somebody noted."""
     form = await request.form()
@@ -42,6 +45,7 @@ async def check(request: Request) -> Response:
 
 
 @router.post("/audit/session")
+@needs("nothing")
 async def sign_in(request: Request) -> Response:
     form = await request.form()
     services = common.services(request)
@@ -64,6 +68,7 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/audit/session/end")
+@needs("nothing")
 async def sign_out(request: Request) -> Response:
     answer = _back(request)
     answer.delete_cookie(COOKIE, path="/audit", httponly=True, samesite="strict")

@@ -60,14 +60,19 @@ def side_room(request: Request) -> Room:
     return found
 
 
-async def caller(request: Request, permission: auth.Permission) -> Caller:
-    """Who asks, if that role may do this; raises NotAuthenticated, NotPermitted."""
+async def caller(request: Request, permission: auth.Permission | None = None) -> Caller:
+    """Who asks, if that role may do what the endpoint needs (`auth.needs`), or `permission`.
+
+    Raises NotAuthenticated, NotPermitted."""
+    needed = permission or auth.need_of(request.scope["endpoint"])
+    if needed is None or needed == "nothing" or needed == "a-session":  # noqa: PLR1714 - so that mypy sees what is left
+        raise RuntimeError(f"{request.scope['path']}: the endpoint does not declare what it needs")
     gate = services(request).gate
     found = gate.recall(request)
     if found is None:
         found = await side_room(request).run(gate.find, request)
     request.scope["kyso.caller"] = found.id
-    auth.require(found, permission)
+    auth.require(found, needed)
     return found
 
 

@@ -11,6 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from api.auth import needs
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.workflows import carrying
@@ -33,8 +34,9 @@ ZIP = "application/zip"
         **PROBLEMS,
     },
 )
+@needs("verify")
 async def evidence(request: Request, identity: str) -> Response:
-    caller = await common.caller(request, "verify")
+    caller = await common.caller(request)
     common.accepted(request, (ZIP,))
     services = common.services(request)
 

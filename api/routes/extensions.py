@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from api import uploads
+from api.auth import needs
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.schemas import parse_extension
@@ -55,8 +56,9 @@ ANSWER: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("", summary="Lift the signatures of a document", responses=ANSWER | PROBLEMS, openapi_extra=UPLOAD)
+@needs("sign")
 async def create(request: Request) -> Response:
-    caller = await common.caller(request, "sign")
+    caller = await common.caller(request)
     common.accepted(request, (PDF, XML))
     services = common.services(request)
     upload = await uploads.receive(

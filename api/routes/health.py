@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import telemetry
+from api.auth import needs
 from api.errors import ApiError
 from api.routes import common
 from api.services import Services
@@ -26,17 +27,20 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/health/alive", summary="The process answers")
+@needs("nothing")
 async def alive() -> Response:
     return common.json({"status": "alive"})
 
 
 @router.get("/health/ready", summary="Documents can be signed", responses={503: {"description": "Not ready"}})
+@needs("nothing")
 async def ready(request: Request) -> Response:
     facts = await common.side_room(request).run(_facts, common.services(request))
     return common.json(facts, status=503 if facts["status"] == "not-ready" else 200)
 
 
 @router.get("/metrics", summary="Counters for Prometheus", responses={200: {"content": {"text/plain": {}}}})
+@needs("nothing")
 async def metrics(request: Request) -> Response:
     return Response(common.services(request).metrics.text(), media_type=telemetry.CONTENT_TYPE)
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.auth import needs
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.schemas import KeyAnswer
@@ -20,8 +21,9 @@ router = APIRouter(prefix="/v1", tags=["keys"])
 
 
 @router.get("/keys", summary="The caller's keys", responses={200: {"model": list[KeyAnswer]}, **PROBLEMS})
+@needs("see-keys")
 async def keys(request: Request) -> Response:
-    caller = await common.caller(request, "see-keys")
+    caller = await common.caller(request)
     return common.json(await common.side_room(request).run(_keys, common.services(request), caller))
 
 

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api import pages
+from api.auth import needs
 from api.routes import common, documentation, reports
 
 router = APIRouter(include_in_schema=False)
@@ -22,6 +23,7 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 
 
 @router.get("/")
+@needs("nothing")
 async def home(request: Request) -> Response:
     settings = common.services(request).settings
     page = pages.home(language=reports.language_of(request), settings=settings, offered=reports.OFFERED)
@@ -29,6 +31,7 @@ async def home(request: Request) -> Response:
 
 
 def _asset(name: str, media_type: str) -> None:
+    @needs("nothing")
     async def answer(_: Request) -> Response:
         return Response(pages.asset(name), media_type=media_type, headers={"Cache-Control": "no-cache"})
 
@@ -40,10 +43,12 @@ for _name, _type in {**pages.ASSETS, "report.css": "text/css"}.items():
 
 
 @router.get("/docs")
+@needs("nothing")
 async def docs(request: Request) -> Response:
     return HTMLResponse(documentation.page(request.app.openapi()))
 
 
 @router.get("/style.css")
+@needs("nothing")
 async def style() -> Response:
     return Response(STYLE, media_type="text/css")

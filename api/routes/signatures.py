@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from api import uploads
+from api.auth import needs
 from api.errors import ApiError
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
@@ -120,8 +121,9 @@ VALUE: dict[str, Any] = {
     },
     openapi_extra=UPLOAD,
 )
+@needs("sign")
 async def create(request: Request) -> Response:
-    caller = await common.caller(request, "sign")
+    caller = await common.caller(request)
     common.accepted(request, (JSON, PDF, XML))
     key = common.idempotency_key(request)
     services = common.services(request)
@@ -178,8 +180,9 @@ def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str
     },
     openapi_extra=VALUE,
 )
+@needs("sign")
 async def value(request: Request, identity: str) -> Response:
-    caller = await common.caller(request, "sign")
+    caller = await common.caller(request)
     common.accepted(request, (JSON, PDF, XML))
     services = common.services(request)
     given = parse_value(await request.body())
@@ -198,8 +201,9 @@ async def value(request: Request, identity: str) -> Response:
     summary="A signature and how far it is",
     responses={200: {"model": SignatureAnswer}, **PROBLEMS},
 )
+@needs("see-signatures")
 async def state(request: Request, identity: str) -> Response:
-    caller = await common.caller(request, "see-keys")
+    caller = await common.caller(request)
     record = await common.side_room(request).run(access.signature, common.services(request), caller, identity)
     return common.json(access.signature_json(record))
 
@@ -209,8 +213,9 @@ async def state(request: Request, identity: str) -> Response:
     summary="The signed document",
     responses={200: {"content": {PDF: {}, XML: {}}, "description": "The signed bytes"}, **PROBLEMS},
 )
+@needs("see-signatures")
 async def document(request: Request, identity: str) -> Response:
-    caller = await common.caller(request, "see-keys")
+    caller = await common.caller(request)
     services = common.services(request)
 
     def find() -> tuple[SignatureRecord, bytes | Path]:
@@ -226,9 +231,10 @@ async def document(request: Request, identity: str) -> Response:
     summary="The report on the signed document, judged now",
     responses=PROBLEMS,
 )
+@needs("verify")
 async def report(request: Request, identity: str) -> Response:
     kind = reports.kind_of(request)
-    caller = await common.caller(request, "verify")
+    caller = await common.caller(request)
     services = common.services(request)
     tell = reports.told(request, kind, client=caller.id)
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.auth import needs
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.services import Services
@@ -18,14 +19,16 @@ router = APIRouter(prefix="/v1", tags=["trust"])
 
 
 @router.get("/trust", summary="The trust anchors and known issuers", responses=PROBLEMS)
+@needs("see-trust")
 async def trust(request: Request) -> Response:
-    await common.caller(request, "see-trust")
+    await common.caller(request)
     return common.json(await common.side_room(request).run(_trust, common.services(request)))
 
 
 @router.get("/policies", summary="The validation policies that a verification may name", responses=PROBLEMS)
+@needs("verify")
 async def policies(request: Request) -> Response:
-    await common.caller(request, "verify")
+    await common.caller(request)
     return common.json(await common.side_room(request).run(_policies, common.services(request)))
 
 

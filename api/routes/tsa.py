@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.auth import needs
 from api.errors import NotFound
 from api.refusals import MediaTypeNotSupported
 from api.routes import common
@@ -33,6 +34,7 @@ QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
         }
     },
 )
+@needs("nothing")
 async def issue(request: Request) -> Response:
     services = common.services(request)
     if services.timestamps is None:

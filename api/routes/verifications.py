@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import uploads
+from api.auth import needs
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.schemas import parse_options
@@ -72,6 +73,7 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("", summary="Verify a document", responses=EXAMPLE | PROBLEMS, openapi_extra=UPLOAD)
+@needs("verify")
 async def create(request: Request) -> Response:
     kind = reports.kind_of(request)
     services = common.services(request)

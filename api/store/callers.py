@@ -22,13 +22,14 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, NewType, get_args
 
 import sqlalchemy as sa
 
-from api.errors import NotFound, RequestInvalid
+from api.errors import ApiKeyExpired, NotFound, RequestInvalid
 from api.store.tables import caller as table
 
 CallerId = NewType("CallerId", str)
@@ -132,12 +133,15 @@ def rotate(connection: sa.Connection, caller: CallerId, *, overlap: float, expir
 
 def find(connection: sa.Connection, api_key: str) -> Caller | None:
     """The caller whose API key this is; None when it is malformed, unknown, wrong, expired or revoked."""
-    entry = look_up(connection, api_key)
+    try:
+        entry = look_up(connection, api_key)
+    except ApiKeyExpired:
+        return None
     return None if entry is None else entry.caller
 
 
 def look_up(connection: sa.Connection, api_key: str) -> Entry | None:
-    """As `find`, with what is known of the key."""
+    """As `find`, with what is known of the key. Raises ApiKeyExpired where the right secret comes too late."""
     if not API_KEY.fullmatch(api_key):  # no question to the database; and PostgreSQL takes no NUL in a text
         return None
     _, identity, secret = api_key.split("_")
@@ -149,7 +153,9 @@ def look_up(connection: sa.Connection, api_key: str) -> Entry | None:
     if row is None or row.revoked_at is not None or not (present or former):
         return None
     until = row.expires_at if present else row.former_until or 0.0
-    return _entry(row) if until is None or until > now else None
+    if until is not None and until <= now:
+        raise ApiKeyExpired
+    return _entry(row)
 
 
 def named(connection: sa.Connection, identity: str) -> Caller | None:
@@ -188,9 +194,10 @@ def revoke(connection: sa.Connection, caller: CallerId) -> None:
         raise NotFound(f"no caller {caller}")
 
 
-def used(connection: sa.Connection, caller: CallerId, *, at: float) -> None:
-    """Note that the caller was here; whoever calls this sees to it that it is seldom."""
-    connection.execute(table.update().where(table.c.id == caller).values(last_used_at=at))
+def used(connection: sa.Connection, when: Mapping[str, float]) -> None:
+    """Note when callers were last here (id → Unix seconds); whoever calls this sees to it that it is seldom."""
+    for identity, at in when.items():
+        connection.execute(table.update().where(table.c.id == identity).values(last_used_at=at))
 
 
 def _hash(secret: str) -> bytes:
