@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from api.auth import Gate
+from api.directory import Directory
 from api.fetch import FetchRules, HttpFetcher
 from api.jobs import Jobs
 from api.ledger import Ledger
@@ -96,6 +97,7 @@ def compose(
         policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
         gate=Gate(database),
+        directory=Directory(database, clock=clock),
         refusals=RefusalLog(ledger),
         metrics=Metrics(),
         clock=clock,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from api.auth import Gate
+from api.directory import Directory
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
@@ -53,6 +54,7 @@ class Services:
     policies: Policies
     timestamps: TimestampService | None
     gate: Gate
+    directory: Directory
     refusals: RefusalLog
     metrics: Metrics
     clock: Callable[[], datetime]
