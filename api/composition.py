@@ -23,6 +23,9 @@ from api.services import Services
 from api.settings import Settings
 from api.store.blobs import Blobs
 from api.store.database import open_database
+from api.store.encryption import keys as storage_keys
+from api.store.encryption.blobs import EncryptedBlobs
+from api.store.work import of as workplace_of
 from api.telemetry import Metrics
 from api.trust import TrustFolder
 from api.workflows.certificates import CertificateGate
@@ -57,6 +60,8 @@ def compose(
     """
     settings.make_folders()
     clock = clock or partial(datetime.now, settings.zone)
+    ring = storage_keys.of(settings.storage, home=settings.home)
+    work = workplace_of(settings.storage, tmp=settings.tmp)
     database = open_database(settings.database_url)
     ledger = Ledger(database)
     trust = TrustFolder(settings.trust)
@@ -84,7 +89,9 @@ def compose(
         settings=settings,
         database=database,
         ledger=ledger,
-        blobs=Blobs(settings.blobs),
+        blobs=Blobs(settings.blobs) if ring is None else EncryptedBlobs(settings.blobs, keys=ring, work=work),
+        work=work,
+        storage_keys=ring,
         jobs=Jobs(database),
         fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
         submit=HttpFetcher(_witnesses(settings)).submit,

@@ -9,14 +9,17 @@ with ExitStack() as opened:
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from api.detached import Detached
 from api.errors import UploadTooLarge
+from api.store.work import Workplace
+
+Place = Workplace | Path
+"""Where what comes in is put: where documents are worked on, or a folder for those that may lie on the disk."""
 
 
 @dataclass
@@ -34,16 +37,22 @@ class Budget:
 
 
 class Sink:
-    """A new file below `folder`, closed with `opened` if the upload fails; its digest and size grow with it."""
+    """A new file in `folder`, closed with `opened` if the upload fails; its digest and size grow with it."""
 
-    def __init__(self, name: str, *, folder: Path, opened: ExitStack, budget: Budget) -> None:
+    def __init__(self, name: str, *, folder: Place, opened: ExitStack, budget: Budget) -> None:
         self.name = name
         self.mime: str | None = None
         self.size = 0
         self._digest = hashlib.sha256()
         self._budget = budget
-        made = tempfile.TemporaryFile("w+b", buffering=0, dir=folder)  # noqa: SIM115 - `opened` closes it
-        self.file = opened.enter_context(cast(BinaryIO, made))
+        place = folder if isinstance(folder, Workplace) else Workplace(folder)
+        self._grown = place.growing()
+        opened.callback(self._grown.close)
+
+    @property
+    def file(self) -> BinaryIO:
+        """What was written, without a buffer."""
+        return self._grown.file
 
     @property
     def sha256(self) -> str:
@@ -55,8 +64,7 @@ class Sink:
         self._budget.spend(len(view))
         self.size += len(view)
         self._digest.update(view)
-        while view:
-            view = view[self.file.write(view) :]
+        self._grown.write(view)
 
     def take(self, source: BinaryIO) -> Sink:
         """The rest of an open file."""

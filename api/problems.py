@@ -152,6 +152,10 @@ STATUS: Mapping[str, int] = {
     "checkpoint-key-unusable": 503,
     "blob-missing": 500,
     "seal-broken": 500,
+    "storage-damaged": 500,
+    "storage-key-missing": 503,
+    "storage-key-unknown": 503,
+    "no-room-to-work": 507,
     "report-not-made": 500,
     "internal-error": 500,
 }

@@ -1,8 +1,9 @@
 """What must outlive a request and be read by nobody else: sealed with a key that stands beside the database, not in it.
 
-AES-256-GCM (NIST SP 800-38D). The key is made when it is first needed, in a file of this user alone; nodes that share a
-database share that file. A sealed value opens only for the record it was sealed for. It hides a value from whoever has
-the database, a backup or a replica of it, not from whoever may read KYSO_HOME.
+AES-256-GCM (NIST SP 800-38D). Where storage keys are configured (`api.store.encryption.keys`) the key is derived from the
+newest of them, and the value says which. Otherwise it is made when it is first needed, in a file of this user alone; nodes
+that share a database share that file. A sealed value opens only for the record it was sealed for. It hides a value from
+whoever has the database, a backup or a replica of it, not from whoever may read KYSO_HOME with its keys.
 
 >>> import tempfile
 >>> seal = Seal(Path(tempfile.mkdtemp()) / "sealing.key")
@@ -26,10 +27,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from api.errors import ApiError
+from api.store.encryption.keys import ID_BYTES, KeyRing, StorageKey, StorageKeyUnknown
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 """Drawn at random: the key is good for four thousand million values (SP 800-38D §8.3)."""
+
+
+_STORAGE = b"kyso1"
+"""How a value begins that was sealed with a storage key. A nonce that happens to begin so does no harm: both are tried."""
 
 
 class SealBroken(ApiError):
@@ -39,23 +45,30 @@ class SealBroken(ApiError):
 
 
 class Seal:
-    """Seals with the key in `file`, which is read, or made, at the first use."""
+    """Seals with a storage key, or with the key in `file`, which is read, or made, at the first use."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, *, keys: KeyRing | None = None) -> None:
+        self._file, self._keys = file, keys
 
     def close(self, text: str, *, bound_to: str) -> bytes:
         """`text` sealed for the record `bound_to`."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self._key()).encrypt(nonce, text.encode(), bound_to.encode())
+        if self._keys is None:
+            cipher, head = AESGCM(self._key()), b""
+        else:
+            cipher, head = self._derived(self._keys.current), _STORAGE + self._keys.current.id
+        return head + nonce + cipher.encrypt(nonce, text.encode(), bound_to.encode())
 
     def open(self, sealed: bytes, *, bound_to: str) -> str:
         """What was sealed. Raises SealBroken."""
-        nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        try:
-            return AESGCM(self._key()).decrypt(nonce, body, bound_to.encode()).decode()
-        except (InvalidTag, ValueError):
-            raise SealBroken("the value was sealed with another key, or for another record") from None
+        if self._keys is not None and sealed.startswith(_STORAGE):
+            identity, rest = sealed[len(_STORAGE) :][:ID_BYTES], sealed[len(_STORAGE) + ID_BYTES :]
+            with contextlib.suppress(SealBroken, StorageKeyUnknown):
+                return _opened(self._derived(self._keys.find(identity)), rest, bound_to)
+        return _opened(AESGCM(self._key()), sealed, bound_to)
+
+    def _derived(self, key: StorageKey) -> AESGCM:
+        return AESGCM(key.derive(b"kyso sealed values " + self._file.name.encode()))
 
     def _key(self) -> bytes:
         """Read anew each time: so rare is the need that no process keeps the key in its memory."""
@@ -86,3 +99,11 @@ class Seal:
                 os.close(folder)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _opened(cipher: AESGCM, sealed: bytes, bound_to: str) -> str:
+    nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+    try:
+        return cipher.decrypt(nonce, body, bound_to.encode()).decode()
+    except (InvalidTag, ValueError):
+        raise SealBroken("the value was sealed with another key, or for another record") from None

@@ -18,6 +18,8 @@ from api.policies import Policies
 from api.settings import Settings
 from api.store.blobs import Blobs
 from api.store.database import Database
+from api.store.encryption.keys import KeyRing
+from api.store.work import Workplace
 from api.telemetry import Metrics
 from api.trust import TrustFolder
 from api.workflows.certificates import CertificateGate
@@ -35,13 +37,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Services:
     """`fetcher` is the one with the rules of `[fetch]`; `submit` the one that reaches witnesses of the
-    ledger; `clock` gives the aware local time;
+    ledger; `clock` gives the aware local time; `work` is where plain bytes of documents lie while they are worked on;
+    `storage_keys` encrypt what stays, where any are configured;
     `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
     settings: Settings
     database: Database
     ledger: Ledger
     blobs: Blobs
+    work: Workplace
+    storage_keys: KeyRing | None
     jobs: Jobs
     fetcher: Fetcher
     submit: Callable[[str, bytes], bytes]

@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
@@ -30,7 +29,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api.detached import Detached, each_once, files, media_type, reference_name
 from api.errors import RequestInvalid, UploadTooLarge
-from api.incoming import Budget, Sink
+from api.incoming import Budget, Place, Sink
 from api.refusals import MediaTypeNotSupported, NameInvalid
 from api.sandbox.wire import MAX_DETACHED
 
@@ -79,7 +78,7 @@ class Upload:
 
 
 def of_file(
-    source: BinaryIO, *, name: str, folder: Path, limit: int, detached: Mapping[str, BinaryIO] | None = None
+    source: BinaryIO, *, name: str, folder: Place, limit: int, detached: Mapping[str, BinaryIO] | None = None
 ) -> Upload:
     """A file on this machine as an upload: private copies with their digests (the command line)."""
     with ExitStack() as opened:
@@ -95,7 +94,7 @@ def of_file(
     return found
 
 
-async def receive(request: Request, *, folder: Path, limit: int, needs: tuple[str, ...] = ()) -> Upload:
+async def receive(request: Request, *, folder: Place, limit: int, needs: tuple[str, ...] = ()) -> Upload:
     """Read a `multipart/form-data` body; the caller closes the upload.
 
     Raises MediaTypeNotSupported, UploadTooLarge, NameInvalid, or RequestInvalid (not well-formed, `document` or one of
@@ -129,7 +128,7 @@ def _digits(text: str | None) -> str:
 class _Reader:
     """The parser's callbacks and what they have gathered so far."""
 
-    def __init__(self, boundary: bytes, folder: Path, opened: ExitStack, budget: Budget) -> None:
+    def __init__(self, boundary: bytes, folder: Place, opened: ExitStack, budget: Budget) -> None:
         self.document: Sink | None = None
         self.detached: list[Sink] = []
         self.fields: dict[str, bytes] = {}

@@ -163,7 +163,7 @@ def _sign(
         uploads.of_file(
             source,
             name=file.name,
-            folder=settings.tmp,
+            folder=services.work,
             limit=settings.limits.upload_bytes,
             detached=contents,
         ) as document,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import BinaryIO, cast
+from contextlib import ExitStack
+from typing import BinaryIO
 
 from fastapi import APIRouter
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from api.auth import needs
-from api.routes import common
+from api.routes import common, files
 from api.routes.common import PROBLEMS
 from api.workflows import carrying
 
@@ -40,19 +38,16 @@ async def evidence(request: Request, identity: str) -> Response:
     common.accepted(request, (ZIP,))
     services = common.services(request)
 
-    def work() -> Path:
-        with tempfile.NamedTemporaryFile(dir=services.settings.tmp, suffix=".zip", delete=False) as file:
-            path = Path(file.name)
-            try:
-                carrying.write(services, caller, identity, cast(BinaryIO, file))
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-        return path
+    def work() -> BinaryIO:
+        with ExitStack() as opened:
+            file = opened.enter_context(services.work.file(size=0))
+            carrying.write(services, caller, identity, file)
+            opened.pop_all()
+        return file
 
-    path = await common.room(request).run(work)
+    file = await common.room(request).run(work)
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{identity}.evidence.zip"',
     }
-    return FileResponse(path, 200, headers, ZIP, background=BackgroundTask(path.unlink, missing_ok=True))
+    return files.of_open(file, headers=headers, kind=ZIP)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from api import uploads
 from api.auth import needs
-from api.routes import common
+from api.routes import common, files
 from api.routes.common import PROBLEMS
 from api.schemas import parse_extension
 from api.workflows import extending, formats
@@ -62,26 +60,24 @@ async def create(request: Request) -> Response:
     common.accepted(request, (PDF, XML))
     services = common.services(request)
     upload = await uploads.receive(
-        request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes, needs=("level",)
+        request, folder=services.work, limit=services.settings.limits.upload_bytes, needs=("level",)
     )
-    path = services.settings.tmp / f"extend-{secrets.token_hex(16)}"
+    out = services.work.file(size=upload.size)
     try:
         options = parse_extension(upload.fields)
         kind = common.accepted(request, (formats.MEDIA[formats.BY_KIND[sniff(upload.file)]],))
-        with path.open("xb+") as out:
-            path.chmod(0o600)
-            done = await common.room(request).run(
-                extending.extend,
-                services,
-                caller.id,
-                upload.file,
-                out,
-                options=options,
-                sha256=upload.sha256,
-                detached=upload.contents,
-            )
+        done = await common.room(request).run(
+            extending.extend,
+            services,
+            caller.id,
+            upload.file,
+            out,
+            options=options,
+            sha256=upload.sha256,
+            detached=upload.contents,
+        )
     except BaseException:
-        path.unlink(missing_ok=True)
+        out.close()
         raise
     finally:
         upload.close()
@@ -92,4 +88,4 @@ async def create(request: Request) -> Response:
         "Kyso-SHA256": done.sha256,
         "Kyso-Warnings": ", ".join(done.warnings),
     }
-    return FileResponse(path, 200, headers, kind, background=BackgroundTask(path.unlink, missing_ok=True))
+    return files.of_open(out, headers=headers, kind=kind)

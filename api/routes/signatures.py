@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from api import uploads
 from api.auth import needs
 from api.errors import ApiError
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
+from api.routes.files import Stored
 from api.schemas import OrderRequest, SignatureAnswer, parse_order, parse_value
 from api.services import Services
 from api.store.callers import Caller
@@ -128,7 +128,7 @@ async def create(request: Request) -> Response:
     key = common.idempotency_key(request)
     services = common.services(request)
     upload = await uploads.receive(
-        request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes, needs=("order",)
+        request, folder=services.work, limit=services.settings.limits.upload_bytes, needs=("order",)
     )
     try:
         return await common.room(request).run(_sign, request, services, caller, upload, key)
@@ -155,7 +155,7 @@ def _kind(request: Request, order: OrderRequest, upload: Upload) -> str:
     return common.accepted(request, (JSON, formats.MEDIA[fitted.format or "PAdES"]))
 
 
-def _answer(request: Request, outcome: Outcome, body: bytes | Path, *, kind: str, status: int) -> Response:
+def _answer(request: Request, outcome: Outcome, body: bytes | Stored, *, kind: str, status: int) -> Response:
     """The signature; or, whatever the caller accepts, 202 and how far it is while there is no document yet."""
     record = outcome.record
     request.scope["kyso.signature"] = record.id
@@ -218,7 +218,7 @@ async def document(request: Request, identity: str) -> Response:
     caller = await common.caller(request)
     services = common.services(request)
 
-    def find() -> tuple[SignatureRecord, bytes | Path]:
+    def find() -> tuple[SignatureRecord, bytes | Stored]:
         record = access.signature(services, caller, identity)
         return record, _body(services, record)
 
@@ -248,17 +248,17 @@ async def report(request: Request, identity: str) -> Response:
     return await common.room(request).run(work)
 
 
-def _body(services: Services, record: SignatureRecord) -> bytes | Path:
-    path = services.blobs.path(access.signed_blob(record))
-    return path.read_bytes() if path.stat().st_size <= IN_MEMORY else path
+def _body(services: Services, record: SignatureRecord) -> bytes | Stored:
+    stored = Stored(services.blobs, access.signed_blob(record))
+    return stored.whole() if stored.size <= IN_MEMORY else stored
 
 
 def _file(
-    body: bytes | Path, record: SignatureRecord, *, status: int = 200, headers: dict[str, str] | None = None
+    body: bytes | Stored, record: SignatureRecord, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     sent = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{formats.file_name(record)}"',
     } | (headers or {})
     kind = formats.media_type(record)
-    return Response(body, status, sent, kind) if isinstance(body, bytes) else FileResponse(body, status, sent, kind)
+    return Response(body, status, sent, kind) if isinstance(body, bytes) else body.answer(status, sent, kind)

@@ -79,7 +79,7 @@ async def create(request: Request) -> Response:
     services = common.services(request)
     async with reports.asking(request) as client:
         tell = reports.told(request, kind, client=client)
-        upload = await uploads.receive(request, folder=services.settings.tmp, limit=reports.upload_limit(request))
+        upload = await uploads.receive(request, folder=services.work, limit=reports.upload_limit(request))
 
         def work() -> bytes:
             options = parse_options(upload.fields.get("options"))

@@ -24,6 +24,7 @@ from api.settings.keys import Key, Module
 from api.settings.records import Audit, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
+from api.settings.storage import Storage
 from api.settings.watching import Alarms, Tracing
 
 SOCKET_PATH_LIMIT = 107
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     verification: Verification = Verification()
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
+    storage: Storage = Storage()
     identity: Identity = Identity()
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()

@@ -1,8 +1,9 @@
 """Blobs: documents as files in a folder, by id. Put there whole and durable, or not at all.
 
 A file arrives under another name, is renamed, then it and its folder are fsynced: an id that was returned can be read
-after a power cut. In this order a journal is committed once; a file that the cut left half-written has no owner. Ids are random, not digests: the same document put twice is two blobs, so that deleting one
-never takes away another's. There is no listing; whoever stores an id owns the blob.
+after a power cut. In this order a journal is committed once; a file that the cut left half-written has no owner. Ids are
+random, not digests: the same document put twice is two blobs, so that deleting one never takes away another's. There is
+no listing; whoever stores an id owns the blob. Here files are plain; `encryption.blobs` is the same, encrypted.
 
 A draft is a blob in the making: written, kept (durable, with its id), and written on where it lies by whoever has it
 open, one at a time. Its owner says when it is a document, and shows it to nobody before that.
@@ -36,15 +37,16 @@ _ID = re.compile(r"[0-9a-f]{32}")
 CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class Draft:
-    """A blob in the making: its id, which counts once it was kept, and its open file, locked by whoever has it."""
+    """A blob in the making: its id, which counts once it was kept, and its open file, for whoever has it alone."""
 
     id: BlobId
     file: BinaryIO
 
-    def sync(self) -> None:
-        """What was written to it is durable."""
+    def sync(self, *, unchanged: int = 0) -> None:  # noqa: ARG002 - for stores that do not write in place
+        """What was written to it is durable, under the id that it has then. The first `unchanged` bytes are those that
+        were kept."""
         self.file.flush()
         os.fdatasync(self.file.fileno())
 
@@ -71,8 +73,8 @@ class Blobs:
         return blob
 
     @contextmanager
-    def draft(self) -> Iterator[Draft]:
-        """A new, empty draft, which is gone after the block unless it was kept."""
+    def draft(self, *, size: int = 0) -> Iterator[Draft]:  # noqa: ARG002 - for stores that choose a place by it
+        """A new, empty draft of about `size` bytes, which is gone after the block unless it was kept."""
         blob = BlobId(secrets.token_hex(16))
         path = self._incoming / blob
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -132,10 +134,30 @@ class Blobs:
         except FileNotFoundError:
             raise BlobMissing(f"no blob {blob}") from None
 
+    def size(self, blob: str) -> int:
+        """Bytes of the document. Raises BlobMissing."""
+        return self.path(blob).stat().st_size
+
+    def pieces(self, blob: str) -> Iterator[bytes]:
+        """The document in pieces, in constant memory. Raises BlobMissing."""
+        with self.open(blob) as file:
+            while piece := file.read(CHUNK):
+                yield piece
+
     def delete(self, blob: str) -> None:
         """Remove the file; nothing happens when it is gone already."""
         with contextlib.suppress(BlobMissing):
             self._path(blob).unlink(missing_ok=True)
+
+    def erase(self, blob: str) -> bool:
+        """Remove the file so that it stays gone after a power cut; whether it was there."""
+        try:
+            path = self.path(blob)
+        except BlobMissing:
+            return False
+        path.unlink(missing_ok=True)
+        sync(path.parent)
+        return True
 
     def sweep(self, *, before: float) -> int:
         """Remove what interrupted `put`s left, if it was last written before the Unix time `before`."""
@@ -151,22 +173,25 @@ class Blobs:
 
     def _place(self, path: Path, blob: BlobId) -> None:
         """Rename a file; it is there and durable when this returns, or gone."""
-        target = self._path(blob)
+        self._move(path, self._path(blob))
+
+    def _move(self, path: Path, target: Path) -> None:
         try:
             path.rename(target)
         except FileNotFoundError:
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            _sync(self.folder)
+            sync(self.folder)
             path.rename(target)
         try:
-            _sync(target)
-            _sync(target.parent)
+            sync(target)
+            sync(target.parent)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """A file or folder, as it is, is durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

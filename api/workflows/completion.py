@@ -67,7 +67,7 @@ def finish(
                 detached=detached,
             )
         # 11. the file is durable
-        draft.sync()
+        draft.sync(unchanged=contents.unchanged(prepared))
     except Exception as error:
         if _is_final(error):
             refuse(services, hold, record, code=getattr(error, "code", "internal-error"), claim=claim)

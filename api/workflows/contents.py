@@ -22,6 +22,7 @@ from api.store.blobs import BlobId, Blobs
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
 from api.workflows.formats import is_beside
+from signer.model import Prepared
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,11 @@ def opened(services: Services, record: SignatureRecord) -> Iterator[Mapping[str,
         if kept.original is not None and kept.name is not None:
             found[kept.name] = held.enter_context(services.blobs.open(kept.original))
         yield found
+
+
+def unchanged(prepared: Prepared) -> int:
+    """Bytes at the beginning of a draft that completing it leaves as they are: a PDF's is the document and more."""
+    return 0 if prepared.order.format == "XAdES" else prepared.original_size
 
 
 def settle(services: Services, record: SignatureRecord) -> None:

@@ -107,7 +107,7 @@ def _lift(services: Services, job: Job) -> None:
     try:
         with (
             services.blobs.open(record.signed_blob) as source,
-            services.blobs.draft() as draft,
+            services.blobs.draft(size=before["size"]) as draft,
             contents.opened(services, record) as detached,
         ):
             with services.documents.open(record.caller) as worker:

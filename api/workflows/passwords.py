@@ -62,4 +62,4 @@ def _is_needed_later(order: SignOrder) -> bool:
 
 
 def _seal(services: Services) -> Seal:
-    return Seal(services.settings.secrets / "sealing.key")
+    return Seal(services.settings.secrets / "sealing.key", keys=services.storage_keys)

@@ -77,7 +77,7 @@ def prepare(
 
 
 def _prepare(services: Services, caller: Caller, order: OrderRequest, document: Upload, claim: Claim | None) -> Outcome:
-    with services.documents.open(caller.id) as worker, services.blobs.draft() as draft:
+    with services.documents.open(caller.id) as worker, services.blobs.draft(size=document.size) as draft:
         try:
             orders.require_head(order, document)
             # 2. the certificate

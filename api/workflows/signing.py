@@ -82,7 +82,7 @@ def sign(
 def _sign(
     services: Services, caller: Caller, order: OrderRequest, document: Upload, *, ref: str, claim: Claim | None
 ) -> Outcome:
-    with services.documents.open(caller.id) as worker, services.blobs.draft() as draft:
+    with services.documents.open(caller.id) as worker, services.blobs.draft(size=document.size) as draft:
         try:
             # 3. the head
             orders.require_head(order, document)

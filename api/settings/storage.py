@@ -1,0 +1,37 @@
+"""How documents lie on the disk, how long they stay there, and where copies of everything go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from api.settings.section import MIB, Section
+
+
+class Storage(Section):
+    """`[storage]`: the key under which documents, drafts and small secrets are encrypted, and where they are worked on.
+
+    Without a key documents lie in plain: then the disk itself has to be encrypted.
+    """
+
+    key_file: Path | None = None
+    """File with the storage keys (`kyso storage init` makes it), absolute or relative to KYSO_HOME."""
+    key_credential: str | None = None
+    """Name of the systemd credential with the storage keys, instead of `key_file`; it may be sealed by a TPM."""
+    work: Path | None = None
+    """Folder for the plain bytes of documents larger than `memory` while they are worked on; files there have no name.
+    None takes the system's tmpfs (/dev/shm). Never a folder of a disk that is not encrypted."""
+    memory: int = Field(default=16 * MIB, ge=0)
+    """Largest document, in bytes, whose plain bytes are in a file that is memory and nothing else (memfd)."""
+
+    @model_validator(mode="after")
+    def _one_place_for_keys(self) -> Storage:
+        if self.key_file is not None and self.key_credential is not None:
+            raise ValueError("either key_file or key_credential")
+        return self
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether a key is configured."""
+        return self.key_file is not None or self.key_credential is not None
