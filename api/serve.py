@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from api import app, hardening, logs, settings, tls
+from api.identity.peers import showing
 from api.protocol import Bounded
 
 PATIENCE = 12
@@ -29,12 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hardening.harden()
     chosen = settings.load()
     logs.set_up(chosen.server.log)
-    files = chosen.tls_files
-    identity = None if files is None else tls.Identity(*files)
+    identity = tls.of(chosen)
     config = uvicorn.Config(
         app.create_app(app.compose(chosen)),
         loop="uvloop",
-        http=Bounded,
+        http=Bounded if identity is None else showing(identity),
         ws="none",
         log_config=None,
         access_log=False,

@@ -270,11 +270,11 @@ def _production_refusal(settings: Settings) -> int:
 
 
 def _check_tls(settings: Settings) -> None:
-    """Raise OSError for a certificate or key that no api worker could start with."""
-    if (files := settings.tls_files) is not None:
+    """Raise OSError for a certificate, a key or CAs of clients that no api worker could start with."""
+    if settings.tls_files is not None:
         from api import tls  # noqa: PLC0415 - only who speaks TLS pays for it
 
-        tls.Identity(*files)
+        tls.of(settings)
 
 
 @contextmanager
