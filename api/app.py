@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import background, problems
+from api.appliance_state import ApplianceState, StateGate
 from api.composition import compose
 from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
@@ -80,6 +81,8 @@ def create_app(services: Services) -> FastAPI:
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):
         app.add_exception_handler(base, _on_error)
+    app.state.appliance = ApplianceState(services)
+    app.add_middleware(StateGate, state=app.state.appliance)
     app.add_middleware(Edge, metrics=services.metrics, hosts=Hosts(services.settings.served_hosts))
     return app
 

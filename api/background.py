@@ -14,7 +14,7 @@ from api import jobs, telemetry
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import checkpoints, extending, passwords, reconciling, recovery, redemption
+from api.workflows import canaries, checkpoints, extending, passwords, reconciling, recovery, redemption
 from hsm.errors import HsmError
 
 SCAN_EVERY = 5.0
@@ -84,6 +84,7 @@ def _watch(services: Services, stop: threading.Event) -> None:
         if now >= reconcile_at:
             reconcile_at = now + services.settings.audit.reconcile
             _guarded("reconciliation", reconciling.reconcile, services)
+        _guarded("canary", canaries.sign_due, services)
         stop.wait(SCAN_EVERY)
     if wanted is not None:
         _guarded("checkpoint", checkpoints.make, services)

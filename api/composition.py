@@ -28,6 +28,7 @@ from api.store.encryption.blobs import EncryptedBlobs
 from api.store.work import of as workplace_of
 from api.telemetry import Metrics
 from api.trust import TrustFolder
+from api.workflows.canaries import Canaries
 from api.workflows.certificates import CertificateGate
 from api.workflows.documents import CertificateVerdict, Documents
 from api.workflows.holds import Holds
@@ -68,9 +69,11 @@ def compose(
     policies = Policies(settings.policies, settings.trust)
     documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
     outside = fetcher or HttpFetcher(_rules(settings))
+    canaries = Canaries(settings)
     keys = Keys(
         tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules},
         twins={ref: key.twin for ref, key in settings.keys.items() if key.twin is not None},
+        require=canaries.require,
     )
 
     def judge(key: KeyInfo) -> CertificateVerdict:
@@ -98,6 +101,7 @@ def compose(
         documents=documents,
         keys=keys,
         key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
+        canaries=canaries,
         holds=Holds(database),
         certificates=CertificateGate(judge, settings=settings.signing, rests_on=trust.generation),
         trust=trust,

@@ -31,6 +31,7 @@ from api.workflows.refusals import RefusalLog
 from verify.fetcher import Fetcher
 
 if TYPE_CHECKING:
+    from api.workflows.canaries import Canaries
     from api.workflows.timestamping import TimestampService
 
 
@@ -53,6 +54,7 @@ class Services:
     documents: Documents
     keys: Keys
     key_user: KeyUser
+    canaries: Canaries
     holds: Holds
     certificates: CertificateGate
     trust: TrustFolder

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import telemetry
+from api.appliance_state import ApplianceState
 from api.auth import needs
 from api.errors import ApiError
 from api.routes import common
@@ -35,7 +36,7 @@ async def alive() -> Response:
 @router.get("/health/ready", summary="Documents can be signed", responses={503: {"description": "Not ready"}})
 @needs("nothing")
 async def ready(request: Request) -> Response:
-    facts = await common.side_room(request).run(_facts, common.services(request))
+    facts = await common.side_room(request).run(_facts, common.services(request), request.app.state.appliance)
     return common.json(facts, status=503 if facts["status"] == "not-ready" else 200)
 
 
@@ -45,21 +46,24 @@ async def metrics(request: Request) -> Response:
     return Response(common.services(request).metrics.text(), media_type=telemetry.CONTENT_TYPE)
 
 
-def _facts(services: Services) -> dict[str, Any]:
+def _facts(services: Services, appliance: ApplianceState) -> dict[str, Any]:
     parts = {
+        "appliance": {"state": appliance.look()},
         "database": _database(services),
         "ledger": _ledger(services),
         "workers": _workers(services),
         "modules": {name: _module(services, name) for name in services.keys.tokens},
         "clock": _clock(services),
         "trust": _trust(services),
+        "canaries": _canaries(services),
     }
     states = [module["state"] for module in parts["modules"].values()]
     working = all(parts[name]["state"] == "ok" for name in ("database", "ledger", "workers"))
-    if not working or (states and "operational" not in states):
+    if not working or parts["appliance"]["state"] != "operational" or (states and "operational" not in states):
         status = "not-ready"
     else:
-        whole = all(state == "operational" for state in states) and parts["trust"]["state"] == "ok"
+        whole = all(state == "operational" for state in states)
+        whole = whole and all(parts[name]["state"] == "ok" for name in ("trust", "canaries"))
         status = "ready" if whole else "degraded"
     return {"status": status, **parts}
 
@@ -93,6 +97,12 @@ def _module(services: Services, name: str) -> dict[str, Any]:
     except HsmError as error:
         return {"state": "unavailable", "code": error.code}
     return {"state": status.state, "reason": status.reason, "sessions": status.sessions}
+
+
+def _canaries(services: Services) -> dict[str, Any]:
+    """How many keys are refused because their trial at the start went wrong; `kyso status` names them."""
+    refused = len(services.canaries.failed())
+    return {"state": "refused" if refused else "ok", "keys": refused}
 
 
 def _trust(services: Services) -> dict[str, Any]:

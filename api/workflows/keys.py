@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Protocol
 
 from cryptography import x509
 
+from api.errors import ApiError
 from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported, TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
@@ -29,6 +30,12 @@ from hsm.uselog import KeyUse, UsesPage
 REMEMBERED = 5.0
 RESTING = 15.0
 """Seconds for which a keeper that did not answer is not asked again, if there is a twin."""
+
+
+class KeyCanaryFailed(ApiError):
+    """The key's canary signature at the start did not verify; the key is not used until another one does."""
+
+    code = "key-canary-failed"
 
 
 class TokenState(Protocol):
@@ -62,7 +69,14 @@ class _List:
 class Keys:
     """The keys of all modules, by their names. Safe to share between threads."""
 
-    def __init__(self, tokens: Mapping[str, TokenLike], *, twins: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Mapping[str, TokenLike],
+        *,
+        twins: Mapping[str, str] | None = None,
+        require: Callable[[str], None] = lambda _ref: None,
+    ) -> None:
+        self._require = require
         self.tokens = dict(tokens)
         self._twins = dict(twins or {})
         self._resting: dict[str, float] = {}
@@ -142,8 +156,9 @@ class Keys:
         """The mechanism that an order names, or the key's default: the first that was found to work.
 
         Raises MechanismNotSupported; TokenLocked or TokenNotAvailable when nothing could be tried, because the token
-        does not let anybody in.
+        does not let anybody in; KeyCanaryFailed.
         """
+        self._require(key.ref)
         for mechanism in key.mechanisms:
             if wanted in (None, mechanism):
                 return mechanism
