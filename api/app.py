@@ -29,6 +29,7 @@ from api.rooms import Room
 from api.routes import (
     audit,
     audit_page,
+    batches,
     documentation,
     evidence,
     extensions,
@@ -76,7 +77,20 @@ def create_app(services: Services) -> FastAPI:
     app.state.side_room = Room("side", threads=SIDE_THREADS)
     chosen = services.settings.verification
     app.state.visitors = Visitors(per_minute=chosen.public_per_minute, at_a_time=chosen.public_at_a_time)
-    for module in (signatures, evidence, extensions, verifications, tsa, keys, trust, audit, audit_page, health, pages):
+    for module in (
+        signatures,
+        batches,
+        evidence,
+        extensions,
+        verifications,
+        tsa,
+        keys,
+        trust,
+        audit,
+        audit_page,
+        health,
+        pages,
+    ):
         app.include_router(module.router)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):

@@ -300,6 +300,33 @@ class SignatureAnswer(BaseModel):
     warnings: list[str] = []
 
 
+class BatchDocumentAnswer(BaseModel):
+    """One document of a batch."""
+
+    number: int
+    name: str
+    sha256: str
+    size: int
+    status: Literal["waiting", "signing", "signed", "failed", "in-doubt", "stopped"]
+    signature: str | None = None
+    document: str | None = None
+    signed_sha256: str | None = None
+    level: str | None = None
+    code: str | None = None
+    """Why it was not signed."""
+
+
+class BatchAnswer(BaseModel):
+    """A batch and how far it is."""
+
+    id: str
+    status: Literal["working", "done", "partly", "failed"]
+    """done: all are signed; failed: none."""
+    counts: dict[str, int]
+    """Documents in all (`total`), and by status."""
+    documents: list[BatchDocumentAnswer]
+
+
 class ProblemAnswer(BaseModel):
     """A problem document (RFC 9457)."""
 

@@ -1,6 +1,6 @@
 """Takes a multipart upload off the wire: the document straight into a file, its SHA-256 on the way.
 
-One document a request, never a second copy, never the whole of it in memory. Parts `detached` are contents that a
+One document a request (a batch: many), never a second copy, never the whole of it in memory. Parts `detached` are contents that a
 signature in XML refers to by name; they go to files of their own, and count towards the document's limit. Fields beside
 them (`order`, `options`) are bounded and kept as bytes. Whatever ends badly (too large, malformed, the caller hangs up)
 leaves no file behind. It doesn't look at what the document is: that is the worker's matter.
@@ -100,13 +100,22 @@ async def receive(request: Request, *, folder: Place, limit: int, needs: tuple[s
     Raises MediaTypeNotSupported, UploadTooLarge, NameInvalid, or RequestInvalid (not well-formed, `document` or one of
     the fields in `needs` missing, a part twice).
     """
+    (found,) = await receive_many(request, folder=folder, limit=limit, needs=needs, most=1)
+    return found
+
+
+async def receive_many(
+    request: Request, *, folder: Place, limit: int, most: int, needs: tuple[str, ...] = ()
+) -> tuple[Upload, ...]:
+    """The same with up to `most` parts `document`, each an upload of its own, the fields and contents with each of them;
+    `limit` is for all together."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise MediaTypeNotSupported(expected="multipart/form-data")
     if int(_digits(request.headers.get("content-length"))) > limit + OVERHEAD:
         raise UploadTooLarge(limit=limit)
     with ExitStack() as opened:
-        reader = _Reader(options[b"boundary"], folder, opened, Budget(limit))
+        reader = _Reader(options[b"boundary"], folder, opened, Budget(limit), most=most)
         try:
             async for chunk in request.stream():
                 reader.feed(chunk)
@@ -128,11 +137,12 @@ def _digits(text: str | None) -> str:
 class _Reader:
     """The parser's callbacks and what they have gathered so far."""
 
-    def __init__(self, boundary: bytes, folder: Place, opened: ExitStack, budget: Budget) -> None:
-        self.document: Sink | None = None
+    def __init__(self, boundary: bytes, folder: Place, opened: ExitStack, budget: Budget, *, most: int) -> None:
+        self.documents: list[Sink] = []
         self.detached: list[Sink] = []
         self.fields: dict[str, bytes] = {}
         self._new = partial(Sink, folder=folder, opened=opened, budget=budget)
+        self._most = most
         self._fields_seen = 0
         self._sink: Sink | None = None
         self._field = ""
@@ -167,19 +177,19 @@ class _Reader:
         except FormParserError:
             raise RequestInvalid("the multipart body is malformed") from None
 
-    def finish(self, needs: tuple[str, ...]) -> Upload:
+    def finish(self, needs: tuple[str, ...]) -> tuple[Upload, ...]:
         # 3. whole, and with everything that this call takes
         if not self._ended:
             raise RequestInvalid("the multipart body ends before its closing boundary")
-        document = self.document
-        if document is None:
+        if not self.documents:
             raise RequestInvalid("the part `document` is missing", part="document")
         for need in needs:
             if need not in self.fields:
                 raise RequestInvalid(f"the part `{need}` is missing", part=need)
-        document.file.seek(0)
         detached = each_once(sink.detached() for sink in self.detached)
-        return Upload(document.file, document.name, document.sha256, document.size, self.fields, detached)
+        for sink in self.documents:
+            sink.file.seek(0)
+        return tuple(Upload(one.file, one.name, one.sha256, one.size, self.fields, detached) for one in self.documents)
 
     # 1. headers
 
@@ -209,9 +219,11 @@ class _Reader:
             raise RequestInvalid("a part has no name")
         part, name = options[b"name"].decode("utf-8", "replace"), options.get(b"filename", b"")
         if part == "document":
-            if self.document is not None:
-                raise RequestInvalid("the part `document` is there twice", part="document")
-            self._sink = self.document = self._new(clean_name(name))
+            if len(self.documents) == self._most:
+                what = "is there twice" if self._most == 1 else f"is there more than {self._most} times"
+                raise RequestInvalid(f"the part `document` {what}", part="document")
+            self._sink = self._new(clean_name(name))
+            self.documents.append(self._sink)
             return
         if part == "detached":
             if len(self.detached) == MAX_DETACHED:

@@ -189,3 +189,29 @@ job = sa.Table(
     sa.Column("finished_at", sa.Double),
     sa.Index("job_due", "due", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")),
 )
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("caller", sa.Text, nullable=False),
+    sa.Column("order_json", sa.Text, nullable=False),
+    sa.Column("idempotency_key", sa.Text),
+    sa.Column("fingerprint", sa.Text, nullable=False),  # of order, names and digests: what the key is bound to
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("stopped", sa.Boolean, nullable=False),
+    sa.Index("batch_idempotency", "caller", "idempotency_key", unique=True),
+)
+
+batch_document = sa.Table(
+    "batch_document",
+    metadata,
+    sa.Column("batch", sa.Text, primary_key=True),
+    sa.Column("number", Number, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("size", Number, nullable=False),
+    sa.Column("blob", sa.Text),  # until there is nothing left to do
+    sa.Column("signature", sa.Text),
+    sa.Column("error_code", sa.Text),  # of what was refused before there was a record
+)
