@@ -98,6 +98,16 @@ STATUS: Mapping[str, int] = {
     "trust-unusable": 422,
     "policy-unusable": 422,
     "certificate-status-unknown": 503,
+    # a person's key, and limits of keys
+    "activation-required": 403,
+    "activation-refused": 422,
+    "activation-unknown": 409,
+    "activation-mismatch": 409,
+    "activation-locked": 429,
+    "no-credential": 409,
+    "credential-not-found": 404,
+    "enrolment-refused": 422,
+    "key-limit-reached": 429,
     # the caller
     "not-authenticated": 401,
     "api-key-expired": 401,

@@ -126,6 +126,66 @@ class UseLogBroken(HsmError):
     code = "use-log-broken"
 
 
+class KeyLimitReached(HsmError):
+    """The key was used as often as its settings allow."""
+
+    code = "key-limit-reached"
+
+
+class ActivationRequired(HsmError):
+    """The key is a person's: it signs only what that person has activated it for."""
+
+    code = "activation-required"
+    actor = "caller"
+
+
+class ActivationRefused(HsmError):
+    """What came as the person's activation is none: the keeper could not believe it."""
+
+    code = "activation-refused"
+    actor = "caller"
+
+
+class ActivationUnknown(HsmError):
+    """There is no such activation (any more): it has expired, or the keeper was started anew."""
+
+    code = "activation-unknown"
+    actor = "caller"
+
+
+class ActivationMismatch(HsmError):
+    """The activation is for another key or other documents, or this document was signed under it before."""
+
+    code = "activation-mismatch"
+    actor = "caller"
+
+
+class ActivationLocked(HsmError):
+    """Too many activations of this key failed."""
+
+    code = "activation-locked"
+
+
+class NoCredential(HsmError):
+    """Nobody has enrolled a passkey or security key for this person's key yet."""
+
+    code = "no-credential"
+
+
+class CredentialNotFound(HsmError):
+    """The key has no such credential."""
+
+    code = "credential-not-found"
+    actor = "caller"
+
+
+class EnrolmentRefused(HsmError):
+    """The enrolment code is wrong or too old, or what came as a new credential is none."""
+
+    code = "enrolment-refused"
+    actor = "caller"
+
+
 class RequestMalformed(HsmError):
     """The keeper does not understand the request."""
 

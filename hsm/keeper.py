@@ -2,11 +2,13 @@
 
 What it does with a request to sign, in this order:
 
-1. the permit is authentic, unexpired and about exactly this key, mechanism and bytes (`hsm.permit`);
+1. the permit is authentic, unexpired and about exactly this key, mechanism and bytes (`hsm.permit`), and a person's key
+   was activated for them by that person (`hsm.activating`);
 2. the bytes have a shape that this key signs (`hsm.shape`);
 3. the token is there and the key has the mechanism;
 4. a session is free, and the key is found in it;
-5. `started` is written to the log of uses; the same permit a second time ends here (`hsm.uselog`);
+5. `started` is written to the log of uses, and the activation used up for it; the same permit a second time ends here,
+   and so does a use beyond the key's limits (`hsm.uselog`);
 6. C_SignInit, C_Sign; the value is checked with the public key;
 7. `done` is written with the value, and both lines are brought to the disk;
 8. only then the value leaves.
@@ -31,12 +33,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hsm import wire
+from hsm.activation import Activation, Challenge
+from hsm.credentials import CredentialStore
 from hsm.errors import PermitRefused, RequestMalformed, UseLogBroken
 from hsm.keys import KeyInfo, mechanism_digest
 from hsm.launch import KeeperConfig, KeyConfig, spawn
@@ -49,6 +55,9 @@ from hsm.shape import DEFAULT_SHAPES, recognise
 from hsm.uselog import KeyUse, UseLog, UsesPage
 from hsm.watchdog import Watchdog
 
+if TYPE_CHECKING:
+    from hsm.activating import Activations
+
 __all__ = ["KeeperConfig", "KeyConfig", "spawn"]
 
 _log = logging.getLogger("kyso.keeper")
@@ -56,10 +65,16 @@ _log = logging.getLogger("kyso.keeper")
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
+_NOTHING: AbstractContextManager[None] = nullcontext()
+Answer = bytes | TokenStatus | tuple[KeyInfo, ...] | KeyUse | UsesPage | Challenge | Activation | None
+
+
 class Keeper:
     """Answers requests: the numbered steps above."""
 
-    def __init__(self, config: KeeperConfig, *, module: Module, log: UseLog) -> None:
+    def __init__(
+        self, config: KeeperConfig, *, module: Module, log: UseLog, activations: Activations | None = None
+    ) -> None:
         self._secret = bytes.fromhex(config.permit_secret)
         if len(self._secret) < 16:
             raise ValueError("the permit secret is too short")
@@ -67,22 +82,36 @@ class Keeper:
         self._module = module
         self._log = log
         self._management = Management(module, log)
+        self._persons = frozenset(ref for ref, key in config.keys.items() if key.holder == "person")
+        self._known_activations = activations
 
-    def answer(self, request: wire.SignRequest) -> bytes | TokenStatus | tuple[KeyInfo, ...] | KeyUse | UsesPage | None:
+    def answer(self, request: wire.SignRequest) -> Answer:  # noqa: PLR0911  # one answer a request
         """The sign socket."""
         match request:
             case wire.Sign():
                 return self.sign(request)
             case wire.GetStatus():
-                return self._module.status()
+                return replace(self._module.status(), uses=self._log.counts())
             case wire.GetKeys():
                 return self._module.all_keys()
             case wire.GetUse():
                 return self._log.find(request.ledger_number)
             case wire.GetUses():
                 return self._log.page(request.after)
+            case wire.BeginActivation():
+                return self._activations.begin(request.key, request.documents)
+            case wire.Activate():
+                return self._activations.activate(request.assertion)
+            case wire.GetActivation():
+                return self._activations.activation(request.activation)
 
-    def manage(self, request: wire.AdminRequest) -> Any:  # noqa: PLR0911  # one answer a request
+    @property
+    def _activations(self) -> Activations:
+        if self._known_activations is None:
+            raise RequestMalformed("this keeper has no person's key")
+        return self._known_activations
+
+    def manage(self, request: wire.AdminRequest) -> Any:  # noqa: PLR0911, PLR0912  # one answer a request
         """The management socket; it cannot sign documents."""
         match request:
             case wire.GetSlots():
@@ -99,6 +128,16 @@ class Keeper:
                 return self._module.unlock(request.pin)
             case wire.Lock():
                 return self._module.lock()
+            case wire.BeginEnrolment():
+                return self._activations.begin_enrolment(request.key)
+            case wire.Enrol():
+                return self._activations.enrol(request.key, code=request.code, registration=request.registration)
+            case wire.GetCredentials():
+                return self._activations.credentials(request.key)
+            case wire.RevokeCredential():
+                return self._activations.revoke(request.key, request.credential)
+            case wire.LiftLock():
+                return self._activations.lift(request.key)
             case _:
                 return self.answer(request)
 
@@ -110,6 +149,7 @@ class Keeper:
         )
         if request.permit.expires_at > now + 2 * LIFETIME or request.permit.ledger_number <= 0:
             raise PermitRefused("the permit is valid for too long, or for no ledger line")
+        credential = self._agreed(request)
         shape = recognise(  # 2
             tbs, shapes=self._shapes.get(request.key, DEFAULT_SHAPES), mechanism=request.mechanism
         )
@@ -121,18 +161,36 @@ class Keeper:
             )
         with self._module.lane() as lane:  # 4
             lane.ready(key)
-            use = self._log.started(  # 5
-                ledger_number=request.permit.ledger_number,
-                key=request.key,
-                mechanism=request.mechanism,
-                tbs=tbs,
-                expires_at=request.permit.expires_at,
-                note="canary" if shape == "canary" else "",
-            )
+            with self._taking(request):
+                use = self._log.started(  # 5
+                    ledger_number=request.permit.ledger_number,
+                    key=request.key,
+                    mechanism=request.mechanism,
+                    tbs=tbs,
+                    expires_at=request.permit.expires_at,
+                    note="canary" if shape == "canary" else "",
+                    activation=request.activation if credential else "",
+                    credential=credential,
+                )
             with self._log.ending(use):
                 value = lane.sign(key, recipe, tbs, digest=digest)  # 6
         self._log.done(use, value=value)  # 7
         return value  # 8
+
+    def _agreed(self, request: wire.Sign) -> str:
+        """The credential under whose activation a person's key may sign this; nothing for the others."""
+        if request.key not in self._persons:
+            return ""
+        return self._activations.require(
+            request.activation, key=request.key, mechanism=request.mechanism, tbs=request.tbs
+        )
+
+    def _taking(self, request: wire.Sign) -> AbstractContextManager[None]:
+        if request.key not in self._persons:
+            return _NOTHING
+        return self._activations.taking(
+            request.activation, key=request.key, mechanism=request.mechanism, tbs=request.tbs
+        )
 
 
 def harden(*, die_with_parent: bool, parent: int = 0) -> None:
@@ -187,6 +245,16 @@ def _without_log(config: KeeperConfig) -> Callable[[object], TokenStatus]:
     return answer
 
 
+def _activations(config: KeeperConfig, folder: Path) -> Activations | None:
+    """What checks persons' activations, if there are persons' keys. Raises UseLogBroken."""
+    parties = {ref: key.party for ref, key in config.keys.items() if key.holder == "person" and key.party is not None}
+    if not parties:
+        return None
+    from hsm.activating import Activations  # noqa: PLC0415 - its library is for keepers of persons' keys alone
+
+    return Activations(CredentialStore.open(folder / f"keeper-{config.name}.credentials"), parties)
+
+
 def run(config: KeeperConfig) -> None:
     """Serve until SIGTERM."""
     stop = threading.Event()
@@ -199,7 +267,12 @@ def run(config: KeeperConfig) -> None:
     manage: Callable[[Any], Any]
     module: Module | None = None
     try:
-        log = UseLog.open(Path(config.use_log))
+        log = UseLog.open(
+            Path(config.use_log),
+            limits={ref: key.limits for ref, key in config.keys.items()},
+            part_size=config.use_log_part,
+        )
+        activations = _activations(config, folder)
     except UseLogBroken as e:
         _log.critical("log of uses refused", extra={"facts": {"detail": str(e), **e.facts}})
         answer = manage = _without_log(config)
@@ -218,12 +291,12 @@ def run(config: KeeperConfig) -> None:
                 key=key, mechanism=mechanism, tbs=tbs, outcome=outcome
             ),
         )
-        keeper = Keeper(config, module=module, log=log)
+        keeper = Keeper(config, module=module, log=log, activations=activations)
         Watchdog(module.calls_under_way, limit=config.call_limit).start()
         module.start()
         answer, manage = keeper.answer, keeper.manage
     servers: tuple[Server[Any], ...] = (
-        Server(Path(config.socket), decoder=wire.decoder, answer=answer),
+        Server(Path(config.socket), decoder=wire.decoder, answer=answer, peers=config.peers),
         Server(Path(config.admin_socket), decoder=wire.admin_decoder, answer=manage),
     )
     for server in servers:

@@ -15,17 +15,23 @@ from typing import Final
 
 import msgspec
 
+from hsm.activation import Holder, Party
+from hsm.counting import Limits
 from hsm.lifecycle import PinSource
 from hsm.shape import DEFAULT_SHAPES, Shape
+from hsm.uselog import PART_SIZE
 
 _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "CREDENTIALS_DIRECTORY")
 """Of the parent's environment a keeper gets only this; the module's own variables are in its configuration."""
 
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a key may sign."""
+    """What a key may sign, how often, and whose it is: a person's names the party of its activations."""
 
     shapes: tuple[Shape, ...] = DEFAULT_SHAPES
+    holder: Holder = "appliance"
+    limits: Limits = Limits()
+    party: Party | None = None
 
 
 class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +49,10 @@ class KeeperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     call_limit: float = 30.0
     keys: dict[str, KeyConfig] = msgspec.field(default_factory=dict)
+    use_log_part: int = PART_SIZE
+    """Bytes after which the log of uses goes on in another file."""
+    peers: tuple[int, ...] = ()
+    """Users, beside the keeper's own, who may speak to `socket`; nobody else ever speaks to `admin_socket`."""
     die_with_parent: bool = True
     parent: int = 0
     """Process whose end is this keeper's too; `spawn` fills it in."""

@@ -36,6 +36,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hsm.counting import KeyCount
 from hsm.cryptoki import PIN_REFUSALS, CryptokiError, TokenInfo
 from hsm.errors import HsmError, PinUnreadable, TokenLocked
 
@@ -55,6 +56,7 @@ class TokenStatus:
     serial: str = ""
     sessions: int = 0
     pid: int = 0
+    uses: tuple[KeyCount, ...] = ()
 
 
 _LONGEST_PIN: Final = 256

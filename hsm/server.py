@@ -1,7 +1,7 @@
 """The keeper's side of the sockets: who may connect, one thread a connection, one frame in, one frame out.
 
-It knows nothing of keys: `answer` is given the decoded request and returns the result. A peer of another user is
-closed without a word; a request that is too large or not of the protocol is answered and then closed.
+It knows nothing of keys: `answer` is given the decoded request and returns the result. A peer of another user than the
+keeper's own, and those named as `peers`, is closed without a word; a request that is too large or not of the protocol is answered and then closed.
 
 >>> Server(path, decoder=wire.decoder, answer=keeper.answer).start()                 # doctest: +SKIP
 """
@@ -35,7 +35,7 @@ Request = TypeVar("Request")
 
 
 class Server(Generic[Request]):
-    """Listens on one Unix socket (mode 0600)."""
+    """Listens on one Unix socket, mode 0600 unless other users may speak to it."""
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class Server(Generic[Request]):
         *,
         decoder: msgspec.msgpack.Decoder[Request],
         answer: Callable[[Request], Any],
+        peers: tuple[int, ...] = (),
     ) -> None:
+        self._peers = frozenset((os.getuid(), *peers))
         self._decoder = decoder
         self._answer = answer
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
@@ -54,7 +56,7 @@ class Server(Generic[Request]):
         self._busy = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))  # the umask is 077
-        path.chmod(0o600)
+        path.chmod(0o666 if peers else 0o600)  # the folder and SO_PEERCRED decide
         self._listener.listen(_MOST_CONNECTIONS)
 
     def start(self) -> None:
@@ -86,7 +88,7 @@ class Server(Generic[Request]):
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                if _uid_of(connection) != os.getuid():
+                if _uid_of(connection) not in self._peers:
                     _log.warning("a stranger was turned away")
                     return
                 # The kernel's own time limit: Python's would ask poll(2) before each call.

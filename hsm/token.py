@@ -20,6 +20,16 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from hsm import wire
+from hsm.activation import (
+    Activation,
+    Assertion,
+    Challenge,
+    Credential,
+    Credentials,
+    Documents,
+    Enrolment,
+    Registration,
+)
 from hsm.errors import KeeperNotAvailable, SigningInterrupted
 from hsm.keys import KeyInfo, Mechanism, NewKey
 from hsm.lifecycle import PinSource, TokenStatus
@@ -157,6 +167,10 @@ class _Informant:
         """A page of the keeper's log of uses: those behind the first `after`, in their order."""
         return self._client.ask(wire.GetUses(after), UsesPage)
 
+    def activation(self, identity: str) -> Activation:
+        """What a person agreed to: challenge text, assertion, credential's key; also long after. ActivationUnknown."""
+        return self._client.ask(wire.GetActivation(identity), Activation)
+
     def close(self) -> None:
         """Close idle connections."""
         self._client.close()
@@ -174,13 +188,22 @@ class Token(_Informant):
     def __init__(self, socket: Path, *, timeout: float = 30.0, patience: float = _PATIENCE) -> None:
         super().__init__(socket, timeout=timeout, patience=patience)
 
-    def sign(self, *, key: str, mechanism: Mechanism, tbs: bytes, permit: Permit) -> bytes:
-        """The signature value over `tbs`, in the form of `hsm.keys.Mechanism`.
+    def sign(self, *, key: str, mechanism: Mechanism, tbs: bytes, permit: Permit, activation: str = "") -> bytes:
+        """The signature value over `tbs`, in the form of `hsm.keys.Mechanism`. A person's key wants an `activation`.
 
-        PermitRefused, ShapeRefused, KeyNotFound, MechanismNotSupported, TokenLocked: refused, the key was not used.
-        TokenNotAvailable, SignatureCheckFailed: no value; the permit may be spent. SigningInterrupted: unknown.
+        PermitRefused, ShapeRefused, KeyNotFound, MechanismNotSupported, TokenLocked, KeyLimitReached and the errors of
+        activations: refused, the key was not used. TokenNotAvailable, SignatureCheckFailed: no value; the permit may
+        be spent. SigningInterrupted: unknown.
         """
-        return self._client.ask(wire.Sign(key=key, mechanism=mechanism, tbs=tbs, permit=permit), bytes)
+        return self._client.ask(wire.Sign(key, mechanism, tbs, permit, activation), bytes)
+
+    def begin_activation(self, key: str, documents: Documents) -> Challenge:
+        """What the person whose key this is has to agree to. NoCredential, ActivationLocked, RequestMalformed."""
+        return self._client.ask(wire.BeginActivation(key, documents), Challenge)
+
+    def activate(self, assertion: Assertion) -> Activation:
+        """The person's answer to a challenge. ActivationUnknown, ActivationRefused, ActivationLocked."""
+        return self._client.ask(wire.Activate(assertion), Activation)
 
 
 class TokenAdmin(_Informant):
@@ -217,3 +240,23 @@ class TokenAdmin(_Informant):
     def lock(self) -> TokenStatus:
         """Log out; no restart opens the token again, only `unlock`."""
         return self._client.ask(wire.Lock(), TokenStatus)
+
+    def begin_enrolment(self, key: str) -> Enrolment:
+        """A one-time code for the person whose key this is; a former one is worth nothing from now on."""
+        return self._client.ask(wire.BeginEnrolment(key), Enrolment)
+
+    def enrol(self, key: str, *, code: str, registration: Registration) -> Credential:
+        """Keep the credential that the person made with the code. EnrolmentRefused."""
+        return self._client.ask(wire.Enrol(key, code, registration), Credential)
+
+    def credentials(self, key: str) -> Credentials:
+        """The credentials of a person's key, and what stands against using them."""
+        return self._client.ask(wire.GetCredentials(key), Credentials)
+
+    def revoke_credential(self, key: str, credential: bytes) -> Credentials:
+        """Believe it no more. CredentialNotFound."""
+        return self._client.ask(wire.RevokeCredential(key, credential), Credentials)
+
+    def lift_lock(self, key: str) -> Credentials:
+        """Forget the failed activations of a key."""
+        return self._client.ask(wire.LiftLock(key), Credentials)

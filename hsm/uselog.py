@@ -4,12 +4,16 @@ Two lines for each use: `started` before C_Sign, `done` (with the value) or `fai
 write(2) at once, so that a killed keeper leaves them; and no signature leaves before both are on the disk: one
 fdatasync covers them, and threads that sign at the same time share it. If a line cannot be written, nothing is signed.
 
-Each line ends in `"chain"`, the SHA-256 over the line before's chain and this line's other bytes. That shows a change
-in the middle; a tail that was cut off shows only when the log is reconciled with the ledger. A last line that a crash
-left unfinished is cut off at the next start and the cut is recorded.
+The file and its chain are `hsm.chained`'s. A tail that was cut off shows only when the log is reconciled with the
+ledger. A last line that a crash left unfinished is cut off at the next start and the cut is recorded.
 
-It is also the memory that makes a permit single-use, and the place to ask what became of an interrupted one. It does
-not decide whether a permit is authentic (`hsm.permit`). `history` reads a copy of the file, without a keeper.
+A file that has grown beyond `part_size` is closed (`hsm.parts`) and a new one goes on: its first line, `continued`, has
+the former's last chain and what has to be known of it, so that a start reads one part and not years. It is begun while
+no use is under way.
+
+It is also the memory that makes a permit single-use, counts the uses of each key (`hsm.counting`), and the place to ask
+what became of an interrupted one. It does not decide whether a permit is authentic (`hsm.permit`). `history` reads a
+copy of the files, without a keeper.
 
 >>> with UseLog.open(path) as log:                                                  # doctest: +SKIP
 ...     number = log.started(use, expires_at=…); log.done(number, value=b"…")
@@ -23,29 +27,44 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, Self
 
 import msgspec
 
+from hsm import parts
+from hsm.chained import ORIGIN, ChainedFile, chained, lock, walk
+from hsm.counting import Carried, Counters, KeyCount, Limits
 from hsm.errors import HsmError, PermitRefused, UseLogBroken
+from hsm.parts import Part, Places, part_path
 
-_ORIGIN: Final = bytes(32)
-_TAIL: Final = len(',"chain":""}') + 64
-_LONGEST_LINE: Final = 16 * 1024
-_PATIENCE: Final = 10.0
-"""Seconds to wait for a former keeper's lock."""
-
+PART_SIZE: Final = 64 * 1024 * 1024
+"""Bytes after which another file is begun: some 85,000 uses."""
 _PAGE: Final = 500
 """Uses in one answer: half a megabyte at most."""
+_QUIET_WITHIN: Final = 5.0
+"""Seconds to wait for the uses under way before another part is begun; else it is tried again some uses later."""
 
-Kind = Literal["started", "done", "failed", "probe", "healed"]
+Kind = Literal["started", "done", "failed", "probe", "healed", "continued"]
+
+
+class Former(msgspec.Struct, frozen=True):
+    """What a part says of those before it: how many there are, the last one's end, the name of the whole log (its first
+    line's chain), its uses, the highest ledger number, and the counters."""
+
+    part: int
+    chain: str
+    log: str
+    uses: int
+    highest: int
+    counts: dict[str, Carried]
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line, without its chain. `use` is the sequence number of the `started` line that the line belongs to."""
+    """One line, without its chain. `use` is the sequence number of the `started` line that the line belongs to;
+    `activation` and `credential` say what a person's key was used on."""
 
     sequence: int
     at: float
@@ -58,11 +77,15 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: float = 0.0
     value: bytes | None = None
     note: str = ""
+    activation: str = ""
+    credential: str = ""
+    former: Former | None = None
 
 
 @dataclass(frozen=True)
 class KeyUse:
-    """What the keeper knows about the use that a ledger line stands for; `value` once it is done."""
+    """What the keeper knows about the use that a ledger line stands for; `value` once it is done. A person's key was
+    used on an `activation` (`Token.activation` tells it) by `credential`."""
 
     ledger_number: int
     key: str
@@ -71,11 +94,13 @@ class KeyUse:
     state: Literal["started", "done", "failed"]
     value: bytes | None
     at: float
+    activation: str = ""
+    credential: str = ""
 
 
 @dataclass(frozen=True)
 class UsesPage:
-    """Some uses in their order. `log` names the file (its first line's chain), so that whoever counts on with another
+    """Some uses in their order. `log` names the log (its first line's chain), so that whoever counts on with another
     one notices; `total` is the number of uses in it. A use that an operator asked for has ledger number 0."""
 
     log: str
@@ -83,43 +108,46 @@ class UsesPage:
     uses: tuple[KeyUse, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Use:
     """Where the lines of one use are: the memory of all uses costs a hundred bytes each."""
 
     tbs_sha256: bytes
     expires_at: float
+    number: int
     started: int
     ended: int | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(Line)
 
 
 class UseLog:
     """The log of one keeper; thread-safe. One process at a time (an exclusive lock on the file)."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._lock = threading.Lock()
-        self._sync_lock = threading.Lock()
-        self._size = 0
-        self._synced = 0
-        self._sequence = 0
-        self._chain = _ORIGIN
+    def __init__(self, path: Path, file: ChainedFile[Line], *, counters: Counters, part_size: int) -> None:
+        self._path = path
+        self._file = file
+        self._part_size = part_size
+        self._turn_at = part_size
+        self._turning = False
+        self._lock = threading.Condition(threading.Lock())
+        self._counters = counters
+        self._parts: list[Part[Line]] = []
+        self._closed = 0
+        self._highest = 0
         self._uses: dict[int, list[_Use]] = {}
         self._open: dict[int, _Use] = {}
         self._order: list[_Use] = []
         self._first = ""
-        self._broken = False
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, limits: Mapping[str, Limits] | None = None, part_size: int = PART_SIZE) -> Self:
         """Open or create the log, check its chain, mend a torn end. UseLogBroken if a line was changed."""
+        _finish_turn(path)
+        descriptor = lock(path)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as e:
-            raise UseLogBroken(f"the log of uses cannot be opened: {e.strerror}") from None
-        try:
-            _lock(descriptor)
-            log = cls(descriptor)
+            log = cls(path, ChainedFile(descriptor, Line), counters=Counters(limits), part_size=part_size)
             log._load()
         except BaseException:
             os.close(descriptor)
@@ -134,29 +162,40 @@ class UseLog:
 
     def close(self) -> None:
         """Sync and close."""
-        self._sync(self._size)
-        os.close(self._descriptor)
+        self._file.close()
 
     # -- before and after a use ------------------------------------------------------------------------------------
 
     def started(
-        self, *, ledger_number: int, key: str, mechanism: str, tbs: bytes, expires_at: float, note: str = ""
+        self,
+        *,
+        ledger_number: int,
+        key: str,
+        mechanism: str,
+        tbs: bytes,
+        expires_at: float,
+        note: str = "",
+        activation: str = "",
+        credential: str = "",
     ) -> int:
-        """Record that the key is about to be used; returns the use's number. PermitRefused if this use was before.
+        """Record that the key is about to be used; returns the use's number.
 
-        Ledger number 0 stands for a use that an operator asked for, without a permit.
+        PermitRefused if this use was before, KeyLimitReached. Ledger number 0 stands for a use that an operator asked
+        for, without a permit.
         """
-        at = time.time()
         digest = hashlib.sha256(tbs).digest()
         with self._lock:
-            for former in self._uses.get(ledger_number, ()) if ledger_number else ():
-                # Ledger numbers come again when a ledger is restored from a backup; the bytes to sign do not.
-                if former.tbs_sha256 == digest or former.expires_at >= at:
-                    raise PermitRefused("the permit was used before", ledger_number=ledger_number)
-            use = _Use(digest, expires_at, self._size)
+            if self._file.size >= self._turn_at or self._turning:
+                self._turn()
+            at = time.time()
+            if ledger_number:
+                self._require_new(ledger_number, digest, at=at)
+                self._counters.require(key, now=at)
+            use = _Use(digest, expires_at, ledger_number, self._file.size)
+            sequence = self._file.sequence + 1
             self._append(
                 Line(
-                    sequence=self._sequence + 1,
+                    sequence=sequence,
                     at=at,
                     kind="started",
                     ledger_number=ledger_number,
@@ -165,16 +204,20 @@ class UseLog:
                     tbs_sha256=digest.hex(),
                     expires_at=expires_at,
                     note=note,
+                    activation=activation,
+                    credential=credential,
                 )
             )
+            self._counters.add(key, at=at)
             self._uses.setdefault(ledger_number, []).append(use)
             self._order.append(use)
-            self._open[self._sequence] = use
-            return self._sequence
+            self._open[sequence] = use
+            return sequence
 
     def done(self, use: int, *, value: bytes) -> None:
         """Record the value; returns when everything up to here is on the disk. Only then may the value leave."""
-        self._sync(self._end(use, "done", value=value))
+        file = self._file  # no other is begun before this use has ended
+        file.sync(self._end(use, "done", value=value))
 
     def failed(self, use: int, *, code: str) -> None:
         """Record that the use ended without a value that left."""
@@ -194,7 +237,7 @@ class UseLog:
         with self._lock:
             self._append(
                 Line(
-                    sequence=self._sequence + 1,
+                    sequence=self._file.sequence + 1,
                     at=time.time(),
                     kind="probe",
                     key=key,
@@ -204,111 +247,245 @@ class UseLog:
                 )
             )
 
+    # -- questions -------------------------------------------------------------------------------------------------
+
     def find(self, ledger_number: int) -> KeyUse | None:
         """The last use that this ledger line stands for, or None: then the key was not used for it."""
         with self._lock:
             uses = self._uses.get(ledger_number)
-            if not uses:
-                return None
-            return self._told(uses[-1])
+            if uses:
+                return self._told(uses[-1])
+            for part in reversed(self._parts) if 0 < ledger_number <= self._highest else ():
+                if former := list(part.find(ledger_number)):
+                    return _use_of(*former[-1])
+            return None
 
     def page(self, after: int) -> UsesPage:
         """The uses behind the first `after`, some hundred at once."""
+        chosen: list[KeyUse] = []
         with self._lock:
-            chosen = self._order[max(after, 0) : max(after, 0) + _PAGE]
-            return UsesPage(self._first, len(self._order), tuple(self._told(use) for use in chosen))
+            begin, end = max(after, 0), max(after, 0) + _PAGE
+            base = 0
+            for part in self._parts:
+                here = range(max(begin - base, 0), min(end - base, part.count))
+                chosen += (_use_of(*part.at(order)) for order in here)
+                base += part.count
+            chosen += map(self._told, self._order[max(begin - base, 0) : max(end - base, 0)])
+            return UsesPage(self._first, self._closed + len(self._order), tuple(chosen))
+
+    def counts(self) -> tuple[KeyCount, ...]:
+        """How often each key was used."""
+        with self._lock:
+            return self._counters.counts(now=time.time())
 
     def _told(self, use: _Use) -> KeyUse:
-        return _use_of(self._line_at(use.started), None if use.ended is None else self._line_at(use.ended))
+        line_at = self._file.line_at
+        return _use_of(line_at(use.started), None if use.ended is None else line_at(use.ended))
 
     # -- the file --------------------------------------------------------------------------------------------------
 
+    def _require_new(self, number: int, digest: bytes, *, at: float) -> None:
+        """Ledger numbers come again when a ledger is restored from a backup; the bytes to sign do not."""
+        for former in self._uses.get(number, ()):
+            if former.tbs_sha256 == digest or former.expires_at >= at:
+                raise PermitRefused("the permit was used before", ledger_number=number)
+        if number <= self._highest:
+            for part in self._parts:
+                for line, _ in part.find(number):
+                    if line.tbs_sha256 == digest.hex() or line.expires_at >= at:
+                        raise PermitRefused("the permit was used before", ledger_number=number)
+
     def _end(self, use: int, kind: Literal["done", "failed"], *, value: bytes | None = None, note: str = "") -> int:
         with self._lock:
-            position = self._size
-            self._append(Line(sequence=self._sequence + 1, at=time.time(), kind=kind, use=use, value=value, note=note))
-            self._open.pop(use).ended = position
-            return self._size
+            sequence = self._file.sequence + 1
+            place = self._append(Line(sequence=sequence, at=time.time(), kind=kind, use=use, value=value, note=note))
+            self._open.pop(use).ended = place
+            if self._turning and not self._open:
+                self._lock.notify_all()
+            return self._file.size
 
-    def _append(self, line: Line) -> None:
-        """Write one line, or leave the file as it was: the next attempt writes at the same place."""
-        if self._broken:
-            raise UseLogBroken("the log of uses could not be brought to the disk")
-        body = msgspec.json.encode(line)
-        chain = hashlib.sha256(self._chain + body).digest()
-        data = body[:-1] + b',"chain":"' + chain.hex().encode() + b'"}\n'
-        try:
-            written = os.pwrite(self._descriptor, data, self._size)
-            why = "the disk is full"
-        except OSError as e:
-            written, why = 0, str(e.strerror)
-        if written != len(data):
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
-            raise UseLogBroken(f"the log of uses cannot be written: {why}")
-        self._chain, self._sequence = chain, line.sequence
-        self._first = self._first or chain.hex()
-        self._size += len(data)
-
-    def _sync(self, upto: int) -> None:
-        """fdatasync, shared: a thread that waited for another's sync mostly finds its own lines on the disk."""
-        if self._synced >= upto:
-            return
-        with self._sync_lock:
-            if self._synced >= upto:
-                return
-            size = self._size
-            try:
-                os.fdatasync(self._descriptor)
-            except OSError as e:
-                self._broken = True  # what the kernel dropped is not written by asking again
-                raise UseLogBroken(f"the log of uses cannot be written: {e.strerror}") from None
-            self._synced = size
-
-    def _line_at(self, position: int) -> Line:
-        data = os.pread(self._descriptor, _LONGEST_LINE, position)
-        return _parse(data[: data.index(b"\n") + 1])
+    def _append(self, line: Line) -> int:
+        place = self._file.append(line)
+        self._first = self._first or self._file.chain.hex()
+        return place
 
     def _load(self) -> None:
-        file_size = os.fstat(self._descriptor).st_size
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            file.seek(0)
-            for line, data, chain in _walk(file, file_size):
-                self._remember(line, position=self._size)
-                self._first = self._first or chain.hex()
-                self._chain, self._size = chain, self._size + len(data)
-        if self._size < file_size:
-            os.ftruncate(self._descriptor, self._size)
-            line = Line(
-                sequence=self._sequence + 1, at=time.time(), kind="healed", note=f"{file_size - self._size} bytes"
-            )
+        with self._path.open("rb") as file:
+            before, sequence, former = _beginning(file)
+        if former is not None:
+            self._continue(former)
+        elif part_path(self._path, 1).exists():
+            raise UseLogBroken("the last part of the log of uses is missing")
+        for line, place in self._file.load(before=before, sequence=sequence):
+            self._remember(line, place)
+            if place == 0 and former is None:
+                self._first = chained(line, before=before)[1].hex()
+        self._open.clear()  # what a former process left open will not end
+        if torn := self._file.mend():
+            line = Line(sequence=self._file.sequence + 1, at=time.time(), kind="healed", note=f"{torn} bytes")
             self._append(line)
-        os.fsync(self._descriptor)
-        self._synced = self._size
+        self._file.settle()
 
-    def _remember(self, line: Line, *, position: int) -> None:
-        self._sequence = line.sequence
+    def _continue(self, former: Former) -> None:
+        for number in range(1, former.part + 1):
+            self._parts.append(Part.open(self._path, number, decoder=_decoder, uses=_places))
+        self._closed = sum(part.count for part in self._parts)
+        if self._closed != former.uses or not _ends_in(part_path(self._path, former.part), former.chain):
+            raise UseLogBroken("a former part of the log of uses is another than the one that was closed")
+        self._highest, self._first = former.highest, former.log
+        self._counters.carry(former.counts)
+
+    def _remember(self, line: Line, place: int) -> None:
         if line.kind == "started":
-            use = _Use(bytes.fromhex(line.tbs_sha256), line.expires_at, position)
+            use = _Use(bytes.fromhex(line.tbs_sha256), line.expires_at, line.ledger_number, place)
             self._uses.setdefault(line.ledger_number, []).append(use)
             self._order.append(use)
             self._open[line.sequence] = use
+            self._counters.add(line.key, at=line.at)
         elif line.use:
-            self._open.pop(line.use).ended = position
+            self._open.pop(line.use).ended = place
+
+    # -- another part ----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Begin another part when no use is under way; whoever wants to begin one meanwhile waits."""
+        if self._turning:
+            self._lock.wait_for(lambda: not self._turning, timeout=2 * _QUIET_WITHIN)
+            return
+        self._turning = True
+        try:
+            if self._lock.wait_for(lambda: not self._open, timeout=_QUIET_WITHIN):
+                self._begin_part()
+            else:
+                self._turn_at = self._file.size + self._part_size // 16
+        except OSError:  # a full disk: the old file goes on, and says so itself if it must
+            self._turn_at = self._file.size + self._part_size // 16
+        finally:
+            self._turning = False
+            self._lock.notify_all()
+
+    def _begin_part(self) -> None:
+        number = len(self._parts) + 1
+        closed, fresh = part_path(self._path, number), _fresh(self._path)
+        self._file.sync(self._file.size)
+        parts.write_index(closed, [(use.started, use.ended, use.number) for use in self._order])
+        now = time.time()
+        former = Former(
+            number,
+            self._file.chain.hex(),
+            self._first,
+            self._closed + len(self._order),
+            max(self._highest, max(self._uses, default=0)),
+            self._counters.carried(now=now),
+        )
+        line = Line(sequence=self._file.sequence + 1, at=now, kind="continued", former=former)
+        data, _ = chained(line, before=self._file.chain)
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(descriptor, data) != len(data):
+                raise OSError("the disk is full")  # noqa: TRY301 - one way out for all that can go wrong
+            os.fsync(descriptor)
+            self._path.rename(closed)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        fresh.rename(self._path)  # a crash before this is finished by the next start
+        _sync_folder(self._path.parent)
+        file = ChainedFile(descriptor, Line)
+        for _ in file.load(before=self._file.chain, sequence=self._file.sequence):
+            pass
+        file.settle()
+        self._file.close()
+        self._parts.append(Part.open(self._path, number, decoder=_decoder, uses=_places))
+        self._file, self._closed, self._highest = file, former.uses, former.highest
+        self._uses, self._order, self._turn_at = {}, [], self._part_size
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
+
+
+def _finish_turn(path: Path) -> None:
+    """What a crash between two names left."""
+    fresh = _fresh(path)
+    if fresh.exists():
+        if path.exists():
+            fresh.unlink()
+        else:
+            fresh.rename(path)
+            _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _ends_in(path: Path, chain: str) -> bool:
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, 128), os.SEEK_END)
+        return file.read().endswith(f'"chain":"{chain}"}}\n'.encode())
+
+
+# --- without a keeper -------------------------------------------------------------------------------------------------
 
 
 def history(path: Path) -> tuple[KeyUse, ...]:
-    """All uses in a log or in a copy of one, in their order, after its chain was checked; a last line that is being
-    written is left out. Raises UseLogBroken if a line was changed, OSError."""
+    """All uses in a log or in a copy of one, in their order, after its chain was checked through all its parts, which
+    lie beside it; a last line that is being written is left out. Raises UseLogBroken if a line was changed or a part is
+    missing, OSError."""
     started: dict[int, Line] = {}
     ended: dict[int, Line] = {}
+    with path.open("rb") as newest:  # before the parts: what is begun meanwhile is younger than this reading
+        _, _, former = _beginning(newest)
+        if former is None and part_path(path, 1).exists():
+            raise UseLogBroken("the last part of the log of uses is missing")
+        closed = [part_path(path, number) for number in range(1, (former.part if former else 0) + 1)]
+        if missing := next((one for one in closed if not one.exists()), None):
+            raise UseLogBroken(f"a part of the log of uses is missing: {missing.name}")
+        chain, sequence = ORIGIN, 0
+        with contextlib.ExitStack() as files:
+            for file in (*(files.enter_context(one.open("rb")) for one in closed), newest):
+                size = os.fstat(file.fileno()).st_size
+                for line, _, after in walk(file, size, decoder=_decoder, before=chain, sequence=sequence):
+                    chain, sequence = after, line.sequence
+                    if line.kind == "started":
+                        started[line.sequence] = line
+                    elif line.use:
+                        ended[line.use] = line
+    return tuple(_use_of(line, ended.get(number)) for number, line in started.items())
+
+
+def _beginning(file: BinaryIO) -> tuple[bytes, int, Former | None]:
+    """The chain and the sequence number before the file's first line, and what that says of former parts."""
+    try:
+        first = _decoder.decode(file.readline())
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ORIGIN, 0, None  # empty, torn, or no log: whoever reads it finds out
+    finally:
+        file.seek(0)
+    if first.former is None:
+        return ORIGIN, 0, None
+    return bytes.fromhex(first.former.chain), first.sequence - 1, first.former
+
+
+def _places(path: Path) -> list[Places]:
+    """The uses of a closed part, for its index."""
+    found: dict[int, list[int | None]] = {}
     with path.open("rb") as file:
-        for line, _, _ in _walk(file, path.stat().st_size):
+        before, sequence, _ = _beginning(file)
+        position = 0
+        for line, data, _ in walk(file, path.stat().st_size, decoder=_decoder, before=before, sequence=sequence):
             if line.kind == "started":
-                started[line.sequence] = line
+                found[line.sequence] = [position, None, line.ledger_number]
             elif line.use:
-                ended[line.use] = line
-    return tuple(_use_of(line, ended.get(sequence)) for sequence, line in started.items())
+                found[line.use][1] = position
+            position += len(data)
+    return [(start or 0, end, number or 0) for start, end, number in found.values()]
 
 
 def _use_of(started: Line, ended: Line | None) -> KeyUse:
@@ -323,50 +500,6 @@ def _use_of(started: Line, ended: Line | None) -> KeyUse:
         state=state,
         value=ended.value if ended else None,
         at=ended.at if ended else started.at,
+        activation=started.activation,
+        credential=started.credential,
     )
-
-
-def _walk(file: BinaryIO, size: int) -> Iterator[tuple[Line, bytes, bytes]]:
-    """Each line, its octets, and the chain behind it, up to a torn end. UseLogBroken at the first that was changed."""
-    before, position, sequence = _ORIGIN, 0, 0
-    for data in file:
-        if not data.endswith(b"\n"):
-            return
-        body = data[: -_TAIL - 1] + b"}"
-        chain = hashlib.sha256(before + body).digest()
-        if data[-_TAIL - 1 :] != b',"chain":"' + chain.hex().encode() + b'"}\n':
-            # A crash of the machine may leave a last line of zeros or garbage; anything before is tampering.
-            if position + len(data) >= size and not _is_line(data):
-                return
-            raise UseLogBroken("the log of uses was changed", line=sequence + 1)
-        line = _parse(data)
-        if line.sequence != sequence + 1:
-            raise UseLogBroken("the log of uses was changed", line=line.sequence)
-        yield line, data, chain
-        before, position, sequence = chain, position + len(data), line.sequence
-
-
-def _lock(descriptor: int) -> None:
-    """One writer; wait a little for a former keeper that is just ending."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise UseLogBroken("another keeper writes to this log") from None
-            time.sleep(0.05)
-        else:
-            return
-
-
-def _is_line(data: bytes) -> bool:
-    try:
-        _parse(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _parse(data: bytes) -> Line:
-    return msgspec.json.decode(data, type=Line)

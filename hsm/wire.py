@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from hsm import errors
+from hsm.activation import Assertion, Documents, Registration
 from hsm.errors import HsmError
 from hsm.keys import Mechanism, NewKey
 from hsm.lifecycle import PinSource
@@ -29,13 +30,14 @@ class FrameTooLarge(Exception):
     """A frame announces more bytes than this side takes."""
 
 
-class Sign(msgspec.Struct, frozen=True, tag="sign"):
-    """Sign `tbs` with `key`."""
+class Sign(msgspec.Struct, frozen=True, tag="sign", omit_defaults=True):
+    """Sign `tbs` with `key`; a person's key only under an activation that covers it."""
 
     key: str
     mechanism: Mechanism
     tbs: bytes
     permit: Permit
+    activation: str = ""
 
 
 class GetStatus(msgspec.Struct, frozen=True, tag="status"):
@@ -56,6 +58,61 @@ class GetUses(msgspec.Struct, frozen=True, tag="uses"):
     """What the log of uses says, in its order: the uses behind the first `after`."""
 
     after: int
+
+
+class BeginActivation(msgspec.Struct, frozen=True, tag="begin-activation"):
+    """A challenge for the person whose key this is, over what is to be signed."""
+
+    key: str
+    documents: Documents
+
+
+class Activate(msgspec.Struct, frozen=True, tag="activate"):
+    """The person's answer to a challenge."""
+
+    assertion: Assertion
+
+
+class GetActivation(msgspec.Struct, frozen=True, tag="activation"):
+    """What a person agreed to."""
+
+    activation: str
+
+
+class BeginEnrolment(msgspec.Struct, frozen=True, tag="begin-enrolment"):
+    """A one-time code for the person whose key this is."""
+
+    key: str
+
+
+class Enrol(msgspec.Struct, frozen=True, tag="enrol"):
+    """Keep a credential that was made with the code."""
+
+    key: str
+    code: str
+    registration: Registration
+
+    def __repr__(self) -> str:
+        return f"Enrol({self.key!r})"
+
+
+class GetCredentials(msgspec.Struct, frozen=True, tag="credentials"):
+    """The credentials of a person's key."""
+
+    key: str
+
+
+class RevokeCredential(msgspec.Struct, frozen=True, tag="revoke-credential"):
+    """Believe a credential no more."""
+
+    key: str
+    credential: bytes
+
+
+class LiftLock(msgspec.Struct, frozen=True, tag="lift-lock"):
+    """Forget the failed activations of a key."""
+
+    key: str
 
 
 class GetSlots(msgspec.Struct, frozen=True, tag="slots"):
@@ -106,7 +163,7 @@ class Lock(msgspec.Struct, frozen=True, tag="lock"):
     """Log out and stay so, whatever restarts, until somebody unlocks."""
 
 
-SignRequest = Sign | GetStatus | GetKeys | GetUse | GetUses
+SignRequest = Sign | GetStatus | GetKeys | GetUse | GetUses | BeginActivation | Activate | GetActivation
 AdminRequest = (
     GetStatus
     | GetKeys
@@ -119,6 +176,12 @@ AdminRequest = (
     | ImportCertificate
     | Unlock
     | Lock
+    | GetActivation
+    | BeginEnrolment
+    | Enrol
+    | GetCredentials
+    | RevokeCredential
+    | LiftLock
 )
 
 

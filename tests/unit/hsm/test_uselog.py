@@ -161,6 +161,6 @@ def test_threads_write_one_chain(path: Path) -> None:
 
 def test_a_second_writer_is_kept_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two keepers never share a log."""
-    monkeypatch.setattr("hsm.uselog._PATIENCE", 0.1)
+    monkeypatch.setattr("hsm.chained._PATIENCE", 0.1)
     with UseLog.open(path), pytest.raises(UseLogBroken, match="another keeper"):
         UseLog.open(path)
