@@ -14,7 +14,7 @@ from api import jobs, telemetry
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
-from api.workflows import canaries, checkpoints, extending, passwords, reconciling, recovery, redemption
+from api.workflows import batches, canaries, checkpoints, extending, passwords, reconciling, recovery, redemption
 from hsm.errors import HsmError
 
 SCAN_EVERY = 5.0
@@ -30,6 +30,7 @@ JOBS_KEPT = 30 * 86_400.0
 def start(services: Services) -> Callable[[], None]:
     """Begin; the function returned ends it and waits."""
     end_jobs = services.jobs.start({**recovery.handlers(services), **extending.handlers(services)})
+    end_batches = services.jobs.start(batches.handlers(services))  # they take long, so they are no part of the former
     stop = threading.Event()
     threads = [
         threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True) for work in (_run, _watch)
@@ -42,6 +43,7 @@ def start(services: Services) -> Callable[[], None]:
         for thread in threads:
             thread.join()
         end_jobs()
+        end_batches()
 
     return end
 
