@@ -32,6 +32,8 @@ FILES: Mapping[str, str] = {
     "cert": "certificates",
     "serve": "serve",
     "check-config": "checking",
+    "unlock": "unlock",
+    "lock": "unlock",
     "token": "tokens",
     "key": "keys",
     "caller": "callers",
