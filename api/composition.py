@@ -18,6 +18,7 @@ from api.fetch import FetchRules, HttpFetcher
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
+from api.rights import Rights, Scopes
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.services import Services
 from api.settings import Settings
@@ -88,6 +89,7 @@ def compose(
                 purpose="signing",
             )
 
+    directory = Directory(database, clock=clock)
     return Services(
         settings=settings,
         database=database,
@@ -108,7 +110,9 @@ def compose(
         policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
         gate=Gate(database),
-        directory=Directory(database, clock=clock),
+        directory=directory,
+        rights=Rights(database, clock=clock),
+        scopes=Scopes(database, directory),
         refusals=RefusalLog(ledger),
         metrics=Metrics(),
         clock=clock,

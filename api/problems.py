@@ -126,6 +126,20 @@ STATUS: Mapping[str, int] = {
     "idempotency-key-reused": 409,
     "request-in-progress": 409,
     "too-many-requests": 429,
+    # rules on the use of keys
+    "right-refused": 403,
+    "right-procedure": 403,
+    "right-level": 403,
+    "right-format": 403,
+    "right-packaging": 403,
+    "right-mechanism": 403,
+    "right-bare-digest": 403,
+    "right-size": 403,
+    "right-period": 403,
+    "right-hours": 403,
+    "right-certificate": 403,
+    "right-rate": 429,
+    "right-count": 403,
     # operation
     "key-error": 503,
     "token-locked": 503,
@@ -240,7 +254,7 @@ def problem(error: Exception, *, language: locale.Language, request_id: str) -> 
         facts.setdefault("reason", reason)
     # What only a developer can mend is in the log, under the request id, and not in the answer.
     body["facts"] = {} if actor == "developer" else facts
-    return Problem(status, body, _headers(code, status))
+    return Problem(status, body, _headers(code, status, after=facts.get("retry_after")))
 
 
 def _reason(error: Exception) -> str | None:
@@ -249,12 +263,13 @@ def _reason(error: Exception) -> str | None:
     return None if text == (type(error).__doc__ or "").split("\n", 1)[0] else text[:500]
 
 
-def _headers(code: str, status: int) -> dict[str, str]:
+def _headers(code: str, status: int, *, after: str | int | None) -> dict[str, str]:
+    """`after` is when to ask again, where the error itself knows."""
     headers = {"Cache-Control": "no-store"}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="kyso"'
-    if code in RETRY_AFTER:
-        headers["Retry-After"] = str(RETRY_AFTER[code])
+    if after is not None or code in RETRY_AFTER:
+        headers["Retry-After"] = str(after or RETRY_AFTER[code])
     return headers
 
 

@@ -15,6 +15,7 @@ from api.directory import Directory
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
+from api.rights import Rights, Scopes
 from api.settings import Settings
 from api.store.blobs import Blobs
 from api.store.database import Database
@@ -62,6 +63,8 @@ class Services:
     timestamps: TimestampService | None
     gate: Gate
     directory: Directory
+    rights: Rights
+    scopes: Scopes
     refusals: RefusalLog
     metrics: Metrics
     clock: Callable[[], datetime]
