@@ -16,6 +16,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from api import auth
 from api.directory.model import Holder, KeyOwner, Post
 from api.rights.errors import RightCertificate
 from api.store.callers import Caller
@@ -76,9 +77,9 @@ class Scopes:
         if not self.reaches(caller, None if owner is None else owner.organisation):
             return False
         person = None if owner is None else owner.person
-        if caller.role == "official":
-            return person is not None and person == caller.person
-        return person is None or person == caller.person or caller.role == "client"
+        if person is None:
+            return auth.may(caller, "sign-for-organisation")
+        return person == caller.person or caller.role == "client"
 
     def require_certificate(self, caller: Caller, certificate: bytes) -> None:
         """Raise RightCertificate unless it is one that the caller may ask a signature of: for an official the own one,
@@ -93,20 +94,27 @@ class Scopes:
     def _reaches_holder(self, caller: Caller, holder: Holder) -> bool:
         if holder.person is not None and holder.person == caller.person:
             return True
-        if caller.role == "official":
+        if not auth.may(caller, "sign-for-organisation"):
             return False
         if holder.organisation is not None:
             return self.reaches(caller, holder.organisation)
         posts = () if holder.person is None else self._directory.posts(holder.person)
         return any(self.reaches(caller, post.organisation) for post in posts)
 
+    def sees_caller(self, caller: Caller, identity: str) -> bool:
+        """Whether another caller, revoked or not, is within reach."""
+        within = self.organisations(caller)
+        if within is None:
+            return True
+        asked = sa.select(caller_table.c.organisation).where(caller_table.c.id == identity)
+        return self._database.read(lambda connection: connection.execute(asked).scalar()) in within
+
     def sees_signature(self, caller: Caller, record: SignatureRecord) -> bool:
         """Whether a record that others asked for is within reach: by whom it was asked for, or whose key it is."""
         within = self.organisations(caller)
         if within is None:
             return True
-        asked = sa.select(caller_table.c.organisation).where(caller_table.c.id == record.caller)
-        if self._database.read(lambda connection: connection.execute(asked).scalar()) in within:
+        if self.sees_caller(caller, record.caller):
             return True
         key = json.loads(record.order).get("key")
         owner = self._directory.owner_of_key(key) if key else None

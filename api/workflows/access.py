@@ -1,27 +1,75 @@
-"""What a caller may see: own signatures and keys; with some roles, everybody's. What is not seen does not exist."""
+"""What a caller may see and do: own signatures and keys; with some roles, all that the caller's organisation reaches; and
+within the rules on the use of keys. What is not seen does not exist."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 from api import auth
 from api.errors import NotFound
 from api.refusals import DocumentNotReady
+from api.rights import Grant, Use
+from api.schemas import OrderRequest
 from api.services import Services
 from api.store import signatures
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
+from api.uploads import Upload
 from api.workflows import envelopes
-from hsm.keys import KeyInfo
+from hsm.errors import KeyNotFound
+from hsm.keys import KeyInfo, Mechanism
 
 
 def signature(services: Services, caller: Caller, identity: str) -> SignatureRecord:
     """A record that the caller may see; raises NotFound for the others as for none."""
     record = services.database.read(signatures.get, identity) if identity.isascii() else None
-    if record is None or (record.caller != caller.id and not auth.may(caller, "see-all-signatures")):
+    if record is None or (record.caller != caller.id and not _sees_others(services, caller, record)):
         raise NotFound
     return record
+
+
+def _sees_others(services: Services, caller: Caller, record: SignatureRecord) -> bool:
+    return auth.may(caller, "see-all-signatures") and services.scopes.sees_signature(caller, record)
+
+
+def sees_of(services: Services, caller: Caller, other: str) -> bool:
+    """Whether the caller may see what another one, by its id, asked for."""
+    return auth.may(caller, "see-all-signatures") and services.scopes.sees_caller(caller, other)
+
+
+def key_to_use(services: Services, caller: Caller, ref: str) -> str:
+    """The key, if the caller may sign with it; raises KeyNotFound for the others as for none."""
+    if not services.scopes.may_use_key(caller, ref):
+        raise KeyNotFound(key=ref)
+    return ref
+
+
+def grant(
+    services: Services,
+    caller: Caller,
+    order: OrderRequest,
+    document: Upload,
+    *,
+    mechanism: Mechanism,
+    certificate: bytes | None = None,
+) -> Grant:
+    """The order is within the rules. `certificate` (DER) is that of a key which is elsewhere: then it must be one that the
+    caller may ask. Raises RightRefused."""
+    if certificate is not None:
+        services.scopes.require_certificate(caller, certificate)
+    key = order.key or f"certificate:{hashlib.sha256(certificate or b'').hexdigest()}"
+    packaging = None if order.xml is None else order.xml.packaging
+    use = Use(
+        key=key,
+        level=order.level,
+        format=order.format,
+        packaging=packaging,
+        mechanism=mechanism,
+        size=document.size + sum(one.size for one in document.detached),
+    )
+    return services.rights.grant(caller, use)
 
 
 def signed_blob(record: SignatureRecord) -> str:
@@ -45,6 +93,6 @@ def signature_json(record: SignatureRecord) -> dict[str, Any]:
 
 
 def keys(services: Services, caller: Caller) -> tuple[KeyInfo, ...]:
-    """The keys that the caller may use, or with a fitting role all of them."""
-    everything = auth.may(caller, "see-all-keys")
-    return tuple(key for key in services.keys.all() if everything or caller.may_use(key.ref))
+    """The keys that the caller may use, or with a fitting role all that its organisation reaches."""
+    sees = services.scopes.sees_key if auth.may(caller, "see-all-keys") else services.scopes.may_use_key
+    return tuple(key for key in services.keys.all() if sees(caller, key.ref))
