@@ -29,7 +29,7 @@ from api.store.batches import Batch, BatchDocument, Incoming
 from api.store.blobs import BlobId
 from api.store.callers import Caller
 from api.uploads import Upload
-from api.workflows import signing
+from api.workflows import access, signing
 from hsm.errors import HsmError, KeyNotFound
 from signer.errors import SignerError
 from verify.errors import VerifyError
@@ -56,7 +56,7 @@ def create(
     """1. The batch as HTTP answers it, and whether it was made now. Raises NotPermitted, RequestInvalid, KeyNotFound,
     IdempotencyKeyReused; OSError (disk full), and keeps nothing then."""
     auth.require(caller, "sign")
-    order = _order(caller, raw, uploads)
+    order = _order(services, caller, raw, uploads)
     mark = hashlib.sha256(order.canonical() + "".join(f"{one.name}\0{one.sha256}\0" for one in uploads).encode())
     kept: list[BlobId] = []
     made = False
@@ -165,7 +165,7 @@ def _settle(
     return True
 
 
-def _order(caller: Caller, raw: bytes, uploads: Sequence[Upload]) -> OrderRequest:
+def _order(services: Services, caller: Caller, raw: bytes, uploads: Sequence[Upload]) -> OrderRequest:
     """The order, if it can be about many documents."""
     order = parse_order(raw)
     for name in UNFIT:
@@ -173,14 +173,15 @@ def _order(caller: Caller, raw: bytes, uploads: Sequence[Upload]) -> OrderReques
             raise RequestInvalid(f"a batch has no {name}", field=name)
     if uploads[0].detached:
         raise RequestInvalid("a batch has no detached contents", part="detached")
-    if order.key is None or not caller.may_use(order.key):
-        raise KeyNotFound(key=order.key or "")
+    if order.key is None:
+        raise KeyNotFound(key="")
+    access.key_to_use(services, caller, order.key)
     return order
 
 
 def _own(services: Services, caller: Caller, identity: str) -> Batch:
     found = services.database.read(batches.get, identity) if identity.isascii() else None
-    if found is None or (found.caller != caller.id and not auth.may(caller, "see-all-signatures")):
+    if found is None or (found.caller != caller.id and not access.sees_of(services, caller, found.caller)):
         raise NotFound
     return found
 

@@ -5,7 +5,8 @@ A token on an official's desk, a remote signing service: whoever holds the key g
 5 to 8), to any process of the service.
 
 1. The caller may sign; the request is new, or known (as with a key of the appliance).
-2. The certificate that the order brings may be signed with: period, path, revocation; it names the mechanism.
+2. The certificate that the order brings is of somebody whom the caller may ask, within the rules (`api.rights`), and may
+   be signed with: period, path, revocation; it names the mechanism.
 3. A worker prepares a draft.
 4. The draft is durable; then PREPARED is, with the record, and the answer under its Idempotency-Key.
 """
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import auth
 from api.errors import DatabaseUnavailable, RequestInvalid
+from api.rights import Grant
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
@@ -33,7 +35,7 @@ from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import completion, contents, formats, mechanisms, orders, passwords, redemption
+from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, redemption
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -84,6 +86,9 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
             key = key_of(order)
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = _mechanism(usable, wanted=order.mechanism)
+            grant = access.grant(
+                services, caller, order, document, mechanism=mechanism, certificate=key.certificate
+            )
             plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
@@ -97,7 +102,7 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
                 detached=document.contents,
             )
             # 4. durable
-            identity = _keep(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
+            identity = _keep(services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant)
         except Exception as error:
             orders.give_back(services, claim, error)
             raise
@@ -156,6 +161,7 @@ def _keep(
     draft: Draft,
     prepared: Prepared,
     claim: Claim | None,
+    grant: Grant,
 ) -> str:
     """The draft, the PREPARED line and the record, all durable."""
     identity = signatures.new_id()
@@ -167,6 +173,7 @@ def _keep(
     blob = services.blobs.keep(draft)
 
     def also(connection: sa.Connection, number: int) -> None:
+        grant.count(connection)
         if formats.goes_on(order):
             heads.require(connection, document.sha256)
         signatures.create(
@@ -193,6 +200,7 @@ def _keep(
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
+        **grant.facts,
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:

@@ -1,11 +1,13 @@
 """Signing with a key of the appliance: one document, one key, twelve steps that never use the key twice.
 
-1. The caller may use the key: role and pattern; a key that is not the caller's does not exist.
+1. The caller may use the key: role, pattern, organisation; a key that is not the caller's does not exist.
 2. The request is new: an Idempotency-Key that is known repeats the answer, or goes on where the request stopped.
 3. The head: the document is the one that the order expects; and, within step 6, no later signature was built on it.
-4. The certificate may be signed with: period, key, path, revocation.
+4. The order is within the rules on the key (`api.rights`); the certificate may be signed with: period, key, path,
+   revocation.
 5. A worker prepares: a draft, which is the document and a revision with a gap, and the bytes to sign.
-6. The draft is durable; then INTENT is, and in the same transaction the record with all that completion needs.
+6. The draft is durable; then INTENT is, and in the same transaction the record with all that completion needs; limits
+   are counted in it.
 7. A permit.
 8. The keeper signs.
 9. DONE is durable with the value, in the ledger and in the record.
@@ -37,6 +39,7 @@ import sqlalchemy as sa
 from api import auth
 from api.errors import DatabaseUnavailable
 from api.refusals import SignatureInDoubt
+from api.rights import Grant
 from api.sandbox import wire
 from api.schemas import OrderRequest
 from api.services import Services
@@ -47,7 +50,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import completion, contents, formats, mechanisms, orders, passwords, recovery
+from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -63,7 +66,8 @@ def sign(
     # 1. a key that is not the caller's does not exist
     auth.require(caller, "sign")
     try:
-        ref = _key_of(caller, order)
+        assert order.key is not None
+        ref = access.key_to_use(services, caller, order.key)
         order = formats.fitting(order, document)
         # 2. new, or known
         claim = orders.claim(services, caller, order, document, key=idempotency_key)
@@ -90,6 +94,7 @@ def _sign(
             key = _document_key(services, ref, shape="signed-info" if order.format == "XAdES" else "signed-attributes")
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = services.keys.mechanism(usable, wanted=order.mechanism)
+            grant = access.grant(services, caller, order, document, mechanism=mechanism)
             plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
@@ -103,7 +108,7 @@ def _sign(
                 detached=document.contents,
             )
             # 6. draft, INTENT and record
-            hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim)
+            hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant)
         except Exception as error:
             orders.give_back(services, claim, error)
             raise
@@ -112,16 +117,6 @@ def _sign(
             record = _use_key(services, hold, record, key, prepared, claim=claim)
             # 10–12
             return completion.finish(services, hold, record, worker=worker, draft=draft, prepared=prepared, claim=claim)
-
-
-# --- step 1 ------------------------------------------------------------------------------------------------------------
-
-
-def _key_of(caller: Caller, order: OrderRequest) -> str:
-    assert order.key is not None
-    if not caller.may_use(order.key):
-        raise KeyNotFound(key=order.key)
-    return order.key
 
 
 # --- step 4 ------------------------------------------------------------------------------------------------------------
@@ -146,6 +141,7 @@ def _intend(
     draft: Draft,
     prepared: Prepared,
     claim: Claim | None,
+    grant: Grant,
 ) -> tuple[Hold, SignatureRecord]:
     """The draft, the INTENT line and the record, all durable."""
     identity = signatures.new_id()
@@ -157,6 +153,7 @@ def _intend(
     made: list[tuple[Hold, int]] = []
 
     def also(connection: sa.Connection, number: int) -> None:
+        grant.count(connection)
         hold = signatures.create(
             connection,
             caller=caller.id,
@@ -183,6 +180,7 @@ def _intend(
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
+        **grant.facts,
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:
