@@ -215,3 +215,32 @@ batch_document = sa.Table(
     sa.Column("signature", sa.Text),
     sa.Column("error_code", sa.Text),  # of what was refused before there was a record
 )
+
+browser_session = sa.Table(
+    "browser_session",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("secret_sha256", sa.LargeBinary(32), nullable=False, unique=True),  # of what the cookie holds
+    sa.Column("way", sa.Text, nullable=False),  # api-key, or issuer:NAME
+    sa.Column("caller", sa.Text, nullable=False),  # its id
+    sa.Column("caller_json", sa.Text),  # none: looked up by its id, as it is registered
+    sa.Column("rules_sha256", sa.Text, nullable=False),  # of the rules that gave it: with others it ends
+    sa.Column("subject_sha256", sa.Text),  # of the issuer's subject, for its logouts
+    sa.Column("provider_session", sa.Text),  # the issuer's `sid`
+    sa.Column("state_sha256", sa.Text, unique=True),  # of the sign-in's `state`, which is good once
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("ends_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    _where_given("browser_session_subject", "subject_sha256"),
+    _where_given("browser_session_provider", "provider_session"),
+    sa.Index("browser_session_ends_at", "ends_at"),
+)
+
+token_used = sa.Table(
+    "token_used",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),  # of issuer and jti
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Index("token_used_until", "until"),
+)
