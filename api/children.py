@@ -19,7 +19,9 @@ import msgspec
 
 from api.sandbox import start as sandbox
 from api.sandbox.lockdown import MIB, Limits
-from api.settings import Settings
+from api.settings import Key, Settings
+from hsm.activation import Party
+from hsm.counting import Limits as UseLimits
 from hsm.launch import KeeperConfig, KeyConfig, spawn
 from hsm.lifecycle import PinSource
 
@@ -66,6 +68,17 @@ def start_keeper(
         use_log=str(settings.use_log(name)),
         permit_secret=permit_secret.hex(),
         call_limit=module.call_limit,
-        keys={ref: KeyConfig(shapes=key.shapes) for ref, key in settings.keys.items()},
+        keys={ref: _key(key) for ref, key in settings.keys.items()},
     )
     return spawn(config, stderr=stderr)
+
+
+def _key(key: Key) -> KeyConfig:
+    """What the keeper is told about a key."""
+    agreed = key.activation
+    return KeyConfig(
+        shapes=key.shapes,
+        holder=key.holder,
+        limits=UseLimits(key.per_minute, key.per_day, key.total),
+        party=None if agreed is None else Party(agreed.rp_id, agreed.origins, agreed.most, agreed.seconds),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from api.settings.section import Section
 
@@ -31,6 +32,40 @@ class Module(Section):
     """Seconds that one call into the module may take before the keeper is killed and started anew."""
 
 
+Holder = Literal["appliance", "seal", "person"]
+
+
+class Activation(Section):
+    """`[keys.REF.activation]`: whom a person's passkey or security key speaks to (W3C WebAuthn), and for how long."""
+
+    rp_id: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    """The domain that credentials are made for: the pages' host, or a domain above it. Changing it orphans them all."""
+    origins: tuple[str, ...] = Field(min_length=1, max_length=16)
+    """The origins of the pages on which the person agrees, such as `https://kyso.example.vn`."""
+    seconds: int = Field(default=300, ge=30, le=900)
+    """How long a challenge, and the activation that answers it, is good for."""
+    most: int = Field(default=500, ge=1, le=500)
+    """Documents under one activation."""
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "localhost")
+            if not secure or origin != f"{parts.scheme}://{parts.netloc}" or origin != origin.lower():
+                raise ValueError(f"{origin} is no origin of a secure page (https://host, http://localhost:port)")
+        return origins
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        for origin in self.origins:
+            host = urlsplit(origin).hostname or ""
+            if host != self.rp_id and not host.endswith(f".{self.rp_id}"):
+                raise ValueError(f"{origin} is not below {self.rp_id}: no browser would answer there")
+        return self
+
+
 class Key(Section):
     """`[keys.REF]`: what differs from the defaults for one key."""
 
@@ -44,3 +79,22 @@ class Key(Section):
     canary: Literal["auto", "on", "off"] = "auto"
     """Whether the key signs a canary at a start, to show that it works (ten minutes at least between two). `auto` leaves
     out keys that ask for a PIN at each use, keys of persons, and keys whose uses are limited."""
+    holder: Holder = "appliance"
+    """Whose key it is: the appliance's own, an organisation's seal, or a person's. A person's key signs only what that
+    person has activated it for; the keeper checks that itself."""
+    activation: Activation | None = None
+    """How a person activates the key; a person's key must have it, no other may."""
+    per_minute: int | None = Field(default=None, ge=1)
+    """Uses in any minute at most, counted by the keeper; None is as often as wanted."""
+    per_day: int | None = Field(default=None, ge=1)
+    """Uses in any 24 hours at most."""
+    total: int | None = Field(default=None, ge=1)
+    """Uses in the key's life at most."""
+
+    @model_validator(mode="after")
+    def _persons_activate(self) -> Self:
+        if (self.holder == "person") != (self.activation is not None):
+            raise ValueError('holder = "person" and [keys.REF.activation] go together')
+        if self.holder == "person" and self.twin is not None:
+            raise ValueError("a person's key has no twin: its credentials are known to one keeper")
+        return self
