@@ -86,9 +86,7 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
             key = key_of(order)
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = _mechanism(usable, wanted=order.mechanism)
-            grant = access.grant(
-                services, caller, order, document, mechanism=mechanism, certificate=key.certificate
-            )
+            grant = access.grant(services, caller, order, document, mechanism=mechanism, certificate=key.certificate)
             plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
@@ -102,7 +100,9 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
                 detached=document.contents,
             )
             # 4. durable
-            identity = _keep(services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant)
+            identity = _keep(
+                services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant
+            )
         except Exception as error:
             orders.give_back(services, claim, error)
             raise

@@ -108,7 +108,9 @@ def _sign(
                 detached=document.contents,
             )
             # 6. draft, INTENT and record
-            hold, record = _intend(services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant)
+            hold, record = _intend(
+                services, caller, order, document, draft=draft, prepared=prepared, claim=claim, grant=grant
+            )
         except Exception as error:
             orders.give_back(services, claim, error)
             raise
