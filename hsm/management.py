@@ -29,7 +29,7 @@ from hsm.errors import (
     TokenExists,
 )
 from hsm.keys import KeyInfo, Mechanism, NewKey
-from hsm.lifecycle import PinSource, TokenStatus, read_pin
+from hsm.lifecycle import Pin, PinSource, TokenStatus, pin_of, read_pin
 from hsm.module import Module
 from hsm.objects import TokenKey
 from hsm.uselog import UseLog
@@ -71,11 +71,11 @@ class Management:
             )
         return tuple(found)
 
-    def initialise(self, label: str, *, so_pin: PinSource, pin: PinSource) -> TokenStatus:
+    def initialise(self, label: str, *, so_pin: PinSource | bytearray, pin: PinSource | bytearray) -> TokenStatus:
         """Make a token in the first free slot and set both PINs. A token that exists is never touched."""
         if not 1 <= len(label.encode()) <= 32 or not label.isprintable():
             raise RequestMalformed("a token's label has 1 to 32 bytes")
-        officer, user = read_pin(so_pin), read_pin(pin)
+        officer, user = _pin(so_pin), _pin(pin)
         self._module.status()
         try:
             with self._module.alone() as cryptoki:
@@ -151,6 +151,10 @@ class Management:
                 value = lane.sign(key, key.recipes[mechanism], tbs)
         self._log.done(use, value=value)
         return value
+
+
+def _pin(given: PinSource | bytearray) -> Pin:
+    return read_pin(given) if isinstance(given, PinSource) else pin_of(given)
 
 
 def _certificates(data: bytes) -> tuple[x509.Certificate, ...]:

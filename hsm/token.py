@@ -216,8 +216,9 @@ class TokenAdmin(_Informant):
         """The module's slots."""
         return self._client.ask(wire.GetSlots(), tuple[SlotInfo, ...])
 
-    def initialise(self, label: str, *, so_pin: PinSource, pin: PinSource) -> TokenStatus:
-        """Make a token called `label` in a free slot; the keeper reads both PINs itself. TokenExists."""
+    def initialise(self, label: str, *, so_pin: PinSource | bytearray, pin: PinSource | bytearray) -> TokenStatus:
+        """Make a token called `label` in a free slot; the keeper reads both PINs itself, or is given them
+        as they were typed. TokenExists."""
         return self._client.ask(wire.Initialise(label, so_pin, pin), TokenStatus)
 
     def create_key(self, ref: str, algorithm: NewKey) -> KeyInfo:

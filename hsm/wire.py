@@ -120,11 +120,14 @@ class GetSlots(msgspec.Struct, frozen=True, tag="slots"):
 
 
 class Initialise(msgspec.Struct, frozen=True, tag="initialise"):
-    """Make a token in a free slot."""
+    """Make a token in a free slot. Each PIN is named by its place, or typed by an operator and kept nowhere."""
 
     label: str
-    so_pin: PinSource
-    pin: PinSource
+    so_pin: PinSource | bytearray
+    pin: PinSource | bytearray
+
+    def __repr__(self) -> str:
+        return f"Initialise(label={self.label!r})"
 
 
 class CreateKey(msgspec.Struct, frozen=True, tag="create-key"):
