@@ -129,6 +129,8 @@ def _candidates(services: Services) -> Iterator[KeyInfo]:
         chosen = services.settings.keys.get(key.ref, Key())
         if not key.mechanisms or {"signed-attributes", "signed-info"}.isdisjoint(chosen.shapes):
             continue
+        if chosen.holder == "person":  # nobody has activated it
+            continue
         if chosen.canary == "on" or (chosen.canary == "auto" and not _costs_something(key, chosen)):
             yield key
 
@@ -142,9 +144,8 @@ def _is_open(services: Services, key: KeyInfo) -> bool:
 
 
 def _costs_something(key: KeyInfo, chosen: Key) -> bool:
-    limits = ("uses_total", "uses_per_day", "uses_per_minute")
-    person = getattr(chosen, "holder", "appliance") == "person"
-    return key.pin_each_use or person or any(getattr(chosen, name, None) is not None for name in limits)
+    limits = (chosen.per_minute, chosen.per_day, chosen.total)
+    return key.pin_each_use or any(limit is not None for limit in limits)
 
 
 def _is_due(before: Outcome | None, start: str) -> bool:

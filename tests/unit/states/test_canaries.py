@@ -132,6 +132,18 @@ def test_a_key_that_costs_a_person_something_is_left_out(tmp_path: Path, monkeyp
     assert signs == found.token.signed
 
 
+def test_a_key_whose_uses_are_counted_is_left_out(tmp_path: Path):
+    """One of a limited number of uses is not spent on a trial, nor is a person's key asked without the person."""
+    person = {
+        "holder": "person",
+        "activation": {"rp_id": "kyso.test", "origins": ["https://kyso.test"]},
+        "canary": "on",
+    }
+    found = house(tmp_path, keys={"seal": {"total": 10}, "other": person})
+    canaries.sign_due(found.services)
+    assert 0 == found.token.signed
+
+
 def test_two_processes_share_one_canary(home: House):
     """While one holds the note, the other does nothing."""
     with canaries._note(home.services.settings.log / canaries.NOTE) as file:
