@@ -96,10 +96,14 @@ class Ledger:
         key: str | None = None,
         signature: str | None = None,
         document: str | None = None,
+        among: sa.ColumnElement[bool] | None = None,
     ) -> tuple[Line, ...]:
-        """Up to `limit` lines with numbers above `since`, in order, that fit all filters given."""
+        """Up to `limit` lines with numbers above `since`, in order, that fit all filters given; `among` is a condition on
+        the ledger's table (`api.rights.scope`)."""
         filters = {"kind": kind, "caller": caller, "key": key, "signature": signature, "document": document}
         chosen = sa.select(table.c.line).where(table.c.number > since).order_by(table.c.number).limit(limit)
+        if among is not None:
+            chosen = chosen.where(among)
         for column, value in filters.items():
             if value is not None:
                 chosen = chosen.where(table.c[column] == value)

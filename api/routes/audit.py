@@ -13,6 +13,7 @@ from api.ledger import Kind
 from api.routes import common
 from api.routes.common import PROBLEMS
 from api.services import Services
+from api.store.callers import Caller
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 
@@ -54,15 +55,17 @@ async def audit(
     signature: Text = None,
     document: Text = None,
 ) -> Response:
-    await common.caller(request)
+    asking = await common.caller(request)
     filters = {"kind": kind, "key": key, "caller": caller, "signature": signature, "document": document}
-    work = common.side_room(request).run(_read, common.services(request), since=since, limit=limit, filters=filters)
+    services = common.services(request)
+    work = common.side_room(request).run(_read, services, asking, since=since, limit=limit, filters=filters)
     return common.json(await work)
 
 
-def _read(services: Services, *, since: int, limit: int, filters: dict[str, Any]) -> dict[str, Any]:
+def _read(services: Services, caller: Caller, *, since: int, limit: int, filters: dict[str, Any]) -> dict[str, Any]:
+    """The lines of them that the caller may see; size and root are of the whole ledger."""
     state = services.ledger.state()
-    lines = services.ledger.read(since=since, limit=limit, **filters)
+    lines = services.ledger.read(since=since, limit=limit, among=services.scopes.lines(caller), **filters)
     return {
         "size": state.size,
         "root": state.root,

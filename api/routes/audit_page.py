@@ -100,8 +100,8 @@ def _told(services: Services, request: Request, caller: Caller, noted: str | Non
         zone=services.settings.zone,
         name=caller.name,
         asked={**asked, "since": str(since or "")},
-        view=audit_page.view(services, since=since, filters=filters),
-        proof=audit_page.prove(services, number) if number else None,
+        view=audit_page.view(services, caller, since=since, filters=filters),
+        proof=audit_page.prove(services, caller, number) if number else None,
         checked=audit_page.check(services, noted) if noted is not None else None,
     )
 

@@ -90,19 +90,22 @@ def caller_of(services: Services, token: str | None) -> Caller | None:
     return caller if caller is not None and auth.may(caller, "see-audit") else None
 
 
-def view(services: Services, *, since: int, filters: dict[str, Any]) -> View:
-    found = services.ledger.read(since=since, limit=PAGE + 1, **filters)
+def view(services: Services, caller: Caller, *, since: int, filters: dict[str, Any]) -> View:
+    """The lines of them that the caller may see."""
+    among = services.scopes.lines(caller)
+    found = services.ledger.read(since=since, limit=PAGE + 1, among=among, **filters)
     newest = _newest(services)
     size = newest.unverified.size if newest is not None else 0
     state, alarms = services.ledger.state(), reconciling.alarms(services)
     return View(state, size, alarms, found[:PAGE], len(found) > PAGE)
 
 
-def prove(services: Services, number: int) -> Proof | None:
-    """The proof of a line, to the newest checkpoint where that covers it; None when there is no such line."""
-    line = services.ledger.lines((number,)).get(number)
-    if line is None:
+def prove(services: Services, caller: Caller, number: int) -> Proof | None:
+    """The proof of a line, to the newest checkpoint where that covers it; None when there is no such line for the caller."""
+    lines = services.ledger.read(since=number - 1, limit=1, among=services.scopes.lines(caller))
+    if not lines or lines[0].number != number:
         return None
+    line = lines[0]
     note = _newest(services)
     if note is not None and (note.unverified.size < number or not _is_signed(services, note)):
         note = None
