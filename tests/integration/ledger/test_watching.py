@@ -17,6 +17,7 @@ from api import background
 from api.errors import LedgerBroken
 from api.ledger.kept import Kept
 from api.ledger.note import VerifierKey, read
+from api.store.callers import Caller, CallerId
 from api.workflows import audit_page, checkpoints, reconciling
 from hsm.errors import HsmError
 from tests.hsm_support import eventually, signed_attributes
@@ -166,7 +167,8 @@ def test_the_page_calls_only_that_signed_which_the_ledgers_key_signed(fresh: Wor
     """A checkpoint that somebody changed in its file proves nothing; the line still leads to the ledger's own root."""
     fresh.use()
     checkpoints.make(fresh.services)
-    proof = audit_page.prove(fresh.services, 1)
+    auditor = Caller(CallerId("a"), "auditor", "auditor", ())
+    proof = audit_page.prove(fresh.services, auditor, 1)
     assert proof is not None
     assert (True, 2) == (proof.is_good, proof.state.size)
     assert proof.note is not None
@@ -175,7 +177,7 @@ def test_the_page_calls_only_that_signed_which_the_ledgers_key_signed(fresh: Wor
     kept.file.write_text(proof.note.text.replace("— kyso.test/ledger ", "— kyso.test/ledger A") + "\n")
     forged = proof.note.text.replace("\n2\n", "\n1\n")
     assert "check_signature" == audit_page.check(fresh.services, forged).word
-    proof = audit_page.prove(fresh.services, 1)
+    proof = audit_page.prove(fresh.services, auditor, 1)
     assert proof is not None
     assert (True, None, 4) == (proof.is_good, proof.note, proof.state.size)
 
