@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from api import jobs, telemetry
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
+from api.watching import notes
 from api.workflows import batches, canaries, checkpoints, extending, passwords, reconciling, recovery, redemption
 from hsm.errors import HsmError
 
@@ -37,11 +39,13 @@ def start(services: Services) -> Callable[[], None]:
     ]
     for thread in threads:
         thread.start()
+    end_watch = services.watch.begin(services)
 
     def end() -> None:
         stop.set()
         for thread in threads:
             thread.join()
+        end_watch()
         end_jobs()
         end_batches()
 
@@ -97,6 +101,8 @@ def _guarded(what: str, work: Callable[..., object], services: Services, *more: 
     try:
         work(services, *more)
     except LedgerBroken as error:
+        with suppress(OSError):
+            notes.record_ledger_alarm(services.settings, error, at=time.time())
         services.metrics.ledger_alarms.labels(error.code).inc()
         telemetry.logger().error("ledger alarm", code=error.code, line=error.facts.get("line", 0), detail=str(error))
     except (ApiError, HsmError, OSError) as error:

@@ -15,6 +15,8 @@ from pathlib import Path
 from api.auth import Gate
 from api.directory import Directory
 from api.fetch import FetchRules, HttpFetcher
+from api.fetch.outward import outward
+from api.fetch.rules import parse
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
@@ -29,6 +31,8 @@ from api.store.encryption.blobs import EncryptedBlobs
 from api.store.work import of as workplace_of
 from api.telemetry import Metrics
 from api.trust import TrustFolder
+from api.watching.alarms import Watch
+from api.watching.observing import ObservedDocuments, ObservedFetcher, ObservedToken
 from api.workflows.canaries import Canaries
 from api.workflows.certificates import CertificateGate
 from api.workflows.documents import CertificateVerdict, Documents
@@ -68,11 +72,14 @@ def compose(
     ledger = Ledger(database)
     trust = TrustFolder(settings.trust)
     policies = Policies(settings.policies, settings.trust)
-    documents = Documents(Sandbox(settings.workers_socket, limits=_limits(settings)))
-    outside = fetcher or HttpFetcher(_rules(settings))
+    metrics, watch = Metrics(), Watch(settings)
+    documents = ObservedDocuments(Documents(Sandbox(settings.workers_socket, limits=_limits(settings))), metrics)
+    way = outward(settings)
+    outside = ObservedFetcher(fetcher or HttpFetcher(_rules(settings), outward=way), metrics, watch.outcomes)
+    given = {name: Token(settings.keeper_socket(name)) for name in settings.modules} if tokens is None else tokens
     canaries = Canaries(settings)
     keys = Keys(
-        tokens if tokens is not None else {name: Token(settings.keeper_socket(name)) for name in settings.modules},
+        {name: ObservedToken(token, metrics, module=name) for name, token in given.items()},
         twins={ref: key.twin for ref, key in settings.keys.items() if key.twin is not None},
         require=canaries.require,
     )
@@ -99,7 +106,8 @@ def compose(
         storage_keys=ring,
         jobs=Jobs(database),
         fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
-        submit=HttpFetcher(_witnesses(settings)).submit,
+        submit=HttpFetcher(_witnesses(settings), outward=way).submit,
+        post=HttpFetcher(_own(settings), outward=way).post,
         documents=documents,
         keys=keys,
         key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
@@ -114,7 +122,8 @@ def compose(
         rights=Rights(database, clock=clock),
         scopes=Scopes(database, directory),
         refusals=RefusalLog(ledger),
-        metrics=Metrics(),
+        metrics=metrics,
+        watch=watch,
         clock=clock,
     )
 
@@ -142,6 +151,18 @@ def _witnesses(settings: Settings) -> FetchRules:
     return FetchRules(
         private=settings.fetch.private,
         authorities=tuple(url.rstrip("/") + "/add-checkpoint" for url in chosen),
+        max_bytes=64 * 1024,
+        seconds=settings.fetch.seconds,
+    )
+
+
+def _own(settings: Settings) -> FetchRules:
+    """The operator's own addresses, which are often private: who is told of alarms, and who collects traces."""
+    urls = tuple(url for url in (settings.alarms.webhook, settings.tracing.endpoint) if url)
+    targets = [parse(url) for url in urls]
+    return FetchRules(
+        private=tuple(f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}" for one in targets),
+        authorities=urls,
         max_bytes=64 * 1024,
         seconds=settings.fetch.seconds,
     )

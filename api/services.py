@@ -5,7 +5,7 @@ Not a registry and not global: HTTP routes find it in the application's state, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from api.store.encryption.keys import KeyRing
 from api.store.work import Workplace
 from api.telemetry import Metrics
 from api.trust import TrustFolder
+from api.watching.alarms import Watch
 from api.workflows.certificates import CertificateGate
 from api.workflows.documents import Documents
 from api.workflows.holds import Holds
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Services:
     """`fetcher` is the one with the rules of `[fetch]`; `submit` the one that reaches witnesses of the
-    ledger; `clock` gives the aware local time; `work` is where plain bytes of documents lie while they are worked on;
+    ledger; `post` the one that reaches the operator's own addresses (alarms, traces); `clock` gives the aware local time; `work` is where plain bytes of documents lie while they are worked on;
     `storage_keys` encrypt what stays, where any are configured;
     `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
@@ -52,6 +53,7 @@ class Services:
     jobs: Jobs
     fetcher: Fetcher
     submit: Callable[[str, bytes], bytes]
+    post: Callable[[str, bytes, Sequence[tuple[str, str]]], bytes]
     documents: Documents
     keys: Keys
     key_user: KeyUser
@@ -67,4 +69,5 @@ class Services:
     scopes: Scopes
     refusals: RefusalLog
     metrics: Metrics
+    watch: Watch
     clock: Callable[[], datetime]

@@ -24,6 +24,7 @@ from api import children
 from api.cli import console
 from api.cli.console import t
 from api.fetch import FetchRules, HttpFetcher
+from api.fetch.outward import outward
 from api.sandbox import start as sandbox
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.settings import Settings, SettingsUnusable
@@ -134,7 +135,8 @@ def fetcher(settings: Settings, *, offline: bool) -> Fetcher:
             max_bytes=rules.bytes_,
             seconds=rules.seconds,
             timestamp_seconds=settings.timestamping.timeout,
-        )
+        ),
+        outward=outward(settings),
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import httpcore
 from httpcore import NetworkBackend, NetworkStream, SyncBackend
 
+from api.fetch.outward import Proxy
 from api.fetch.rules import FetchRules, Target
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -49,9 +50,13 @@ class Deadline:
 
 
 class CheckedBackend(NetworkBackend):
-    """Connects to one target, at an address that the rules allow."""
+    """Connects to one target, at an address that the rules allow; or to the proxy that the operator named, wherever that
+    is: then the proxy looks the target up."""
 
-    def __init__(self, rules: FetchRules, target: Target, deadline: Deadline, *, resolver: Resolver) -> None:
+    def __init__(
+        self, rules: FetchRules, target: Target, deadline: Deadline, *, resolver: Resolver, proxy: Proxy | None = None
+    ) -> None:
+        self._proxy = proxy
         self._rules = rules
         self._target = target
         self._deadline = deadline
@@ -68,8 +73,9 @@ class CheckedBackend(NetworkBackend):
     ) -> NetworkStream:
         """Resolve, check every address, then try them in turn. Raises FetchRefused and httpcore's errors."""
         addresses = self._addresses(host, port)
-        for address in addresses:
-            self._rules.check_address(self._target, address)
+        if self._proxy is None:
+            for address in addresses:
+                self._rules.check_address(self._target, address)
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:

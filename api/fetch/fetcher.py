@@ -1,7 +1,7 @@
 """One fetch: from a request of the core to bytes, or to a failure with a reason.
 
 Built on httpcore, the engine inside httpx: there a connection can be pinned to an address by its public interface, and
-there are no redirects, cookies, proxies, environment variables or decoders to be switched off. Every fetch has a
+there are no redirects, cookies, environment variables or decoders to be switched off, and a proxy is one that was set. Every fetch has a
 connection of its own: an answer is asked for rarely enough, and no stale connection ever fails one. What is costly to
 make, the TLS context, is shared.
 """
@@ -13,11 +13,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 import httpcore
 
 from api.fetch.connection import CheckedBackend, Deadline, Resolver, resolve
+from api.fetch.outward import DIRECT, Outward, Proxy
 from api.fetch.rules import FetchRules, Target, refused
 from verify.fetcher import FetchFailed, FetchKind, FetchRequest
 
@@ -36,8 +38,11 @@ LARGEST_BODY = 64 * 1024
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    """The system's CAs, and private ones beside them."""
     context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -52,12 +57,14 @@ class HttpFetcher:
         rules: FetchRules,
         *,
         resolver: Resolver = resolve,
-        tls: Callable[[], ssl.SSLContext] = _tls,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        outward: Outward = DIRECT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rules = rules
         self._resolver = resolver
-        self._tls = tls
+        self._outward = outward
+        self._tls = tls or partial(_tls, outward.ca_file)
         self._answers = _Answers(seconds=rules.cache_seconds, size=rules.cache_bytes, clock=clock)
 
     def fetch(self, request: FetchRequest, /) -> bytes:
@@ -77,20 +84,38 @@ class HttpFetcher:
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         return self._ask(request, self.rules.target(url, timestamp=True), headers)
 
-    def _ask(self, request: FetchRequest, target: Target, more: Sequence[tuple[str, str]] | None = None) -> bytes:
+    def post(self, url: str, body: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
+        """POST to one of `authorities`, which here is an address of the operator's own: a collector of traces, a webhook.
+        An empty answer is one. Raises as `fetch`."""
+        request = FetchRequest("certificate", url, body)
+        more = [*headers, ("Content-Length", str(len(body)))]
+        return self._ask(request, self.rules.target(url, timestamp=True), more, accepts=range(200, 300))
+
+    def _ask(
+        self,
+        request: FetchRequest,
+        target: Target,
+        more: Sequence[tuple[str, str]] | None = None,
+        *,
+        accepts: range | None = None,
+    ) -> bytes:
         rules = self.rules
         seconds = rules.timestamp_seconds if request.kind == "timestamp" else rules.seconds
         deadline = Deadline(seconds)
-        backend = CheckedBackend(rules, target, deadline, resolver=self._resolver)
+        proxy = self._outward.proxy_for(target)
+        if proxy is not None:
+            self.rules.check_literal(target)
+        backend = CheckedBackend(rules, target, deadline, resolver=self._resolver, proxy=proxy)
         url = httpcore.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
         )
         try:
             with (
-                httpcore.ConnectionPool(
-                    ssl_context=self._tls() if target.scheme == "https" else None,
-                    network_backend=backend,
-                    max_connections=1,
+                _pool(
+                    backend,
+                    tls=self._tls() if target.scheme == "https" else None,
+                    proxy=proxy,
+                    credentials=self._outward.credentials,
                 ) as pool,
                 pool.stream(
                     "GET" if request.body is None else "POST",
@@ -99,12 +124,28 @@ class HttpFetcher:
                     content=request.body,
                 ) as response,
             ):
+                if accepts is not None and response.status in accepts:
+                    return _read(request, response, rules.max_bytes, may_be_empty=True)
                 _check_head(request, response)
                 return _read(request, response, rules.max_bytes)
         except httpcore.TimeoutException:
             raise _failed(request, "timeout", seconds=int(seconds)) from None
+        except httpcore.ProxyError as error:  # its text is the proxy's status line
+            raise _failed(request, "proxy", what=str(error)[:200]) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
             raise _failed(request, "no-answer", what=str(error)[:200]) from None
+
+
+def _pool(
+    backend: CheckedBackend, *, tls: ssl.SSLContext | None, proxy: Proxy | None, credentials: tuple[bytes, bytes] | None
+) -> httpcore.ConnectionPool:
+    """One connection, by the proxy if there is one: absolute-form for http, CONNECT for https (RFC 9112 §3.2)."""
+    if proxy is None:
+        return httpcore.ConnectionPool(ssl_context=tls, network_backend=backend, max_connections=1)
+    address = httpcore.URL(scheme=b"http", host=proxy.host.encode(), port=proxy.port, target=b"/")
+    return httpcore.HTTPProxy(
+        address, proxy_auth=credentials, ssl_context=tls, network_backend=backend, max_connections=1
+    )
 
 
 def _check_form(request: FetchRequest) -> None:
@@ -148,7 +189,7 @@ def _check_head(request: FetchRequest, response: httpcore.Response) -> None:
         raise refused("content-encoding", request.url)
 
 
-def _read(request: FetchRequest, response: httpcore.Response, limit: int) -> bytes:
+def _read(request: FetchRequest, response: httpcore.Response, limit: int, *, may_be_empty: bool = False) -> bytes:
     """The body, no more of it than `limit` bytes."""
     chunks, size = [], 0
     for chunk in response.iter_stream():
@@ -156,7 +197,7 @@ def _read(request: FetchRequest, response: httpcore.Response, limit: int) -> byt
         if size > limit:
             raise refused("answer-too-large", request.url, limit=limit)
         chunks.append(chunk)
-    if size == 0:
+    if size == 0 and not may_be_empty:
         raise _failed(request, "empty")
     return b"".join(chunks)
 

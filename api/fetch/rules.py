@@ -73,7 +73,7 @@ class FetchRules:
 
     def __post_init__(self) -> None:
         for entry in (*self.allowed, *self.private):
-            host, port = _split(entry.removeprefix("."))
+            host, port = split(entry.removeprefix("."))
             if not (_is_host(host) and (port is None or 0 < port < 65536)) or (entry in self.private and port is None):
                 raise ValueError(f"not a host, host:port or .suffix: {entry!r}")
 
@@ -94,7 +94,7 @@ class FetchRules:
         ip = mapped or ip
         if ip.is_multicast or ip.is_unspecified:
             raise refused("address-not-usable", target.host, address=address)
-        if any(_split(entry.lower()) == (target.host, target.port) for entry in self.private):
+        if any(split(entry.lower()) == (target.host, target.port) for entry in self.private):
             return
         if (
             not ip.is_global
@@ -103,8 +103,13 @@ class FetchRules:
         ):
             raise refused("address-private", target.host, address=address)
 
+    def check_literal(self, target: Target) -> None:
+        """`check_address` for a host that is an address itself: what can be said before a proxy looks names up."""
+        if _is_ip(target.host):
+            self.check_address(target, target.host)
+
     def _allows(self, target: Target) -> bool:
-        return any(_matches(entry.lower(), target) for entry in self.allowed)
+        return any(matches(entry.lower(), target) for entry in self.allowed)
 
 
 def parse(url: str) -> Target:
@@ -149,7 +154,7 @@ def _is_ip(host: str) -> bool:
     return "%" not in host
 
 
-def _split(entry: str) -> tuple[str, int | None]:
+def split(entry: str) -> tuple[str, int | None]:
     """Host and port of an entry; the brackets of IPv6 removed."""
     if match := re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?|([^:\[\]]*)(?::([0-9]{1,5}))?", entry):
         port = match[2] or match[4]
@@ -157,8 +162,8 @@ def _split(entry: str) -> tuple[str, int | None]:
     return "", None
 
 
-def _matches(entry: str, target: Target) -> bool:
-    host, port = _split(entry.removeprefix("."))
+def matches(entry: str, target: Target) -> bool:
+    host, port = split(entry.removeprefix("."))
     if target.port != (DEFAULT_PORTS[target.scheme] if port is None else port):
         return False
     return target.host.endswith(f".{host}") if entry.startswith(".") else target.host == host
