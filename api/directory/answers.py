@@ -50,7 +50,7 @@ REMEMBERED = 2.0
 """Seconds for which an answer about now is given again."""
 MOST_REMEMBERED = 10_000
 
-NEWEST = Statement(sa.select(sa.func.coalesce(sa.func.max(directory_change.c.number), 0)))
+NEWEST = Statement(sa.select(sa.func.max(directory_change.c.number)))
 
 
 class Directory:
@@ -229,14 +229,14 @@ class Directory:
 def newest_change(connection: sa.Connection) -> int:
     """The number of the newest change; 0 before the first."""
     ((number,),) = NEWEST.rows(connection)
-    return int(number)
+    return int(number or 0)
 
 
 def _tree(connection: sa.Connection, known: Tree | None) -> Tree:
     change = newest_change(connection)
     if known is not None and known.change == change:
         return known
-    return Tree(map(rows.organisation, rows.current(connection, "organisation")), change=change)
+    return Tree((rows.organisation(row[:-1]) for row in rows.current(connection, "organisation")), change=change)
 
 
 def holder(connection: sa.Connection, sha256: str, certificate: bytes | None, at: int) -> Holder | None:

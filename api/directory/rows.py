@@ -71,10 +71,10 @@ def _holds(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def current(connection: sa.Connection, table: str, *wanted: sa.ColumnElement[bool]) -> Iterable[tuple[Any, ...]]:
-    """All rows that nothing superseded, whenever they hold, as they stand."""
+    """All rows that nothing superseded, whenever they hold: values, both ends of their period, and `row`."""
     found = TABLES[table]
-    chosen = _columns(found).where(found.c.superseded.is_(None), *wanted).order_by(found.c.row)
-    return (tuple(row) for row in connection.execute(chosen))
+    chosen = _columns(found).add_columns(found.c.row).where(found.c.superseded.is_(None), *wanted).order_by(found.c.row)
+    return (tuple(row) for row in connection.execute(chosen, execution_options={"yield_per": 1000}))
 
 
 def organisation(row: tuple[Any, ...]) -> Organisation:
