@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +56,12 @@ class SandboxLimits:
     fetches: int = 200
 
 
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(frozen=True)
 class _Idle:
     """A process between two calls. Its holder, a `Worker` in the middle of a document, finds it again if it can."""
@@ -65,14 +71,25 @@ class _Idle:
     process: Process
 
 
+@dataclass(eq=False)
+class _Place:
+    """What a caller waits for: the right to use a process. `given` is locked until then; the rest says which process
+    (None: a new one), and which others are to be ended first."""
+
+    holder: Worker
+    given: threading.Lock = field(default_factory=_locked)
+    process: Process | None = None
+    leaving: list[_Idle] = field(default_factory=list)
+
+
 class Sandbox:
     """The workers that this process uses."""
 
     def __init__(self, socket: Path, *, limits: SandboxLimits | None = None) -> None:
         self._socket = socket
         self.limits = limits or SandboxLimits()
-        self._changed = threading.Condition()
-        self._queue: deque[object] = deque()
+        self._lock = threading.Lock()
+        self._queue: deque[_Place] = deque()
         self._busy = 0
         self._idle: list[_Idle] = []
         self._checked: tuple[float, wire.Lockdown] | None = None
@@ -84,7 +101,7 @@ class Sandbox:
         try:
             yield holder
         finally:
-            with self._changed:
+            with self._lock:
                 self._idle = [replace(idle, holder=None) if idle.holder is holder else idle for idle in self._idle]
 
     def check(self) -> wire.Lockdown:
@@ -101,7 +118,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Let go of all idle workers."""
-        with self._changed:
+        with self._lock:
             leaving, self._idle = self._idle, []
         for idle in leaving:
             idle.process.end()
@@ -124,24 +141,26 @@ class Sandbox:
 
     def _turn(self, holder: Worker) -> Process | None:
         """Wait for a place; an idle process with it, or None: then there is room for a new one. Raises SandboxBusy."""
-        ticket = object()
-        leaving: list[_Idle] = []
-        with self._changed:
-            self._queue.append(ticket)
-            try:
-                first_and_free = self._changed.wait_for(
-                    lambda: self._queue[0] is ticket and self._busy < self.limits.workers, self.limits.queue
-                )
-                if not first_and_free:
+        place = _Place(holder)
+        with self._lock:
+            self._queue.append(place)
+            self._fill_places()
+        if not place.given.acquire(timeout=self.limits.queue):
+            with self._lock:
+                if place in self._queue:  # else it was given in this very moment
+                    self._queue.remove(place)
                     raise SandboxBusy(reason="busy")
-                self._busy += 1
-                chosen, leaving = self._choose(holder)
-            finally:
-                self._queue.remove(ticket)
-                self._changed.notify_all()
-        for idle in leaving:
+        for idle in place.leaving:
             idle.process.end()
-        return chosen
+        return place.process
+
+    def _fill_places(self) -> None:
+        """Give free places to those who wait, first come first served, and wake nobody else; under the lock."""
+        while self._queue and self._busy < self.limits.workers:
+            place = self._queue.popleft()
+            self._busy += 1
+            place.process, place.leaving = self._choose(place.holder)
+            place.given.release()
 
     def _choose(self, holder: Worker) -> tuple[Process | None, list[_Idle]]:
         """The idle process for this caller, if any, and those to be ended; under the lock.
@@ -183,12 +202,12 @@ class Sandbox:
         spent = used is not None and (used.retired or used.uses >= self.limits.uses)
         if used is not None and spent:
             used.end()
-        with self._changed:
+        with self._lock:
             self._busy -= 1
             if used is not None and not spent:
                 used.idle_since = time.monotonic()
                 self._idle.append(_Idle(holder.client, holder, used))
-            self._changed.notify_all()
+            self._fill_places()
 
 
 class Worker:
