@@ -110,10 +110,9 @@ class Database:
         self.engine.dispose()
 
     def _commit_what_waits(self) -> None:
-        """Commit all that waits, the caller's own piece among it, and wake whom it concerns: first the one who commits
+        """Commit what waits, the caller's own piece among it, and wake whom it concerns: first the one who commits
         next, so that the disk does not wait, then those whose pieces are finished."""
-        with self._waiting_lock:
-            taken, self._waiting = self._waiting, []
+        taken: list[_Work] = []
         self._writer = threading.get_ident()
         try:
             self._commit(taken)
@@ -126,34 +125,45 @@ class Database:
                 if work.turn.locked():
                     work.turn.release()
 
-    def _commit(self, everyone: list[_Work]) -> None:
-        """Run and commit all pieces, each batch in one transaction; whatever happens, every piece has an outcome."""
+    def _take(self, taken: list[_Work]) -> None:
+        """Move a batch of what waits to `taken`, oldest first, unless that was done before."""
+        if not taken:
+            with self._waiting_lock:
+                taken += self._waiting[:BATCH]
+                del self._waiting[:BATCH]
+
+    def _commit(self, taken: list[_Work]) -> None:
+        """Run and commit a batch, which is put into `taken`; whatever happens, every piece has an outcome."""
         try:
-            for start in range(0, len(everyone), BATCH):
-                self._commit_together(everyone[start : start + BATCH])
+            self._commit_together(taken)
+            for work in taken:
+                if not work.finished:
+                    self._commit_alone(work)
         finally:
-            for work in everyone:
+            self._take(taken)  # not begun at all: nobody is left waiting
+            for work in taken:
                 if not work.finished:
                     work.error, work.finished = DatabaseUnavailable("the writing thread was interrupted"), True
 
-    def _commit_together(self, batch: list[_Work]) -> None:
-        if len(batch) > 1:
-            try:
-                with _translated(), self._transaction() as connection:
-                    results = [work.run(connection) for work in batch]
-            except DatabaseUnavailable as error:
-                if error.facts.get("sqlstate") not in RETRIABLE:  # it is not about one of them: nobody tries again
-                    for work in batch:
-                        work.error, work.finished = DatabaseUnavailable(str(error), **error.facts), True
-                    return
-            except Exception:  # noqa: BLE001, S110 - one piece failed and took the others with it: each for itself, then
-                pass
-            else:
-                for work, result in zip(batch, results, strict=True):
-                    work.result, work.finished = result, True
+    def _commit_together(self, taken: list[_Work]) -> None:
+        """One transaction; what comes while another process has the lock still goes along. What is not finished
+        afterwards is to be tried by itself."""
+        try:
+            with _translated(), self._transaction() as connection:
+                self._take(taken)
+                results = [work.run(connection) for work in taken]
+        except DatabaseUnavailable as error:
+            self._take(taken)
+            if error.facts.get("sqlstate") in RETRIABLE:
                 return
-        for work in batch:
-            self._commit_alone(work)
+            for work in taken:  # it is not about one of them: nobody tries again
+                work.error, work.finished = DatabaseUnavailable(str(error), **error.facts), True
+        except Exception as error:  # noqa: BLE001 - one piece failed, and took the others with it
+            if len(taken) == 1:
+                taken[0].error, taken[0].finished = error, True
+        else:
+            for work, result in zip(taken, results, strict=True):
+                work.result, work.finished = result, True
 
     def _commit_alone(self, work: _Work) -> None:
         for attempt in range(1, TRIES + 1):
