@@ -21,8 +21,10 @@ from starlette.responses import Response
 from api import background, problems
 from api.appliance_state import ApplianceState, StateGate
 from api.composition import compose
+from api.draining import Drain
 from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
+from api.forwarded import Entrance
 from api.hosts import Hosts
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
@@ -97,7 +99,15 @@ def create_app(services: Services) -> FastAPI:
         app.add_exception_handler(base, _on_error)
     app.state.appliance = ApplianceState(services)
     app.add_middleware(StateGate, state=app.state.appliance)
-    app.add_middleware(Edge, metrics=services.metrics, hosts=Hosts(services.settings.served_hosts))
+    server = services.settings.server
+    app.state.drain = Drain(seconds=server.drain, notice=server.drain_notice)
+    app.add_middleware(
+        Edge,
+        metrics=services.metrics,
+        hosts=Hosts(services.settings.served_hosts),
+        entrance=Entrance(trusted=server.trusted_proxies, root_path=server.root_path),
+        drain=app.state.drain,
+    )
     return app
 
 

@@ -1,4 +1,4 @@
-"""The outermost layer of the HTTP face: Host, request id, access log, security headers, limits of body size, last net.
+"""The outermost layer of the HTTP face: proxies, Host, draining, request id, trace, access log, security headers, limits of body size, last net.
 
 One ASGI middleware instead of five, because each layer costs every request. It looks at no body but its length; routes
 that take a document stream it themselves (`api.uploads`) and are named in `STREAMED`.
@@ -15,11 +15,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import logs, problems, telemetry
+from api import links, logs, problems, telemetry, tracing
+from api.draining import Drain, ServiceEnding
+from api.forwarded import Entrance
 from api.hosts import Hosts
 from api.refusals import RequestTooLarge
 
 REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+SECRET = re.compile(r"kyso_[0-9A-Za-z_]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+")
+"""API keys and JSON Web Tokens."""
 SMALL_BODY = 16 * 1024
 """Bytes of body for a call that takes no document; RFC 3161 requests are far smaller."""
 STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications"})
@@ -45,12 +49,16 @@ class _BodyTooLarge(Exception):
 class Edge:
     """Wraps the application; an error that nobody answered becomes `internal-error`."""
 
-    def __init__(self, app: ASGIApp, *, metrics: telemetry.Metrics, hosts: Hosts) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: telemetry.Metrics, hosts: Hosts, entrance: Entrance, drain: Drain
+    ) -> None:
         self.app = app
+        self._entrance, self._drain = entrance, drain
         self._hosts = hosts
         self.log = telemetry.logger()
         self._counters = cache(lambda path, status: metrics.requests.labels(path, str(status)))
         self._durations = cache(metrics.seconds.labels)
+        self._refusals = cache(metrics.refusals.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,9 +87,17 @@ class Edge:
                     message["headers"].append(HSTS)
             await send(message)
 
-        with logs.bound(request=request_id):
+        refusal = self._entrance.refusal(scope) or self._hosts.refusal(scope)
+        if refusal is None and self._drain.refuses(scope["path"]):
+            refusal = ServiceEnding()
+        self._drain.going_on += 1
+        with (
+            links.below(self._entrance.root_path),
+            tracing.request("request", scope["headers"], client=(scope.get("client") or ("",))[0]) as traced,
+            logs.bound(**_names(request_id)),
+        ):
             try:
-                if (refusal := self._hosts.refusal(scope)) is None:
+                if refusal is None:
                     await self.app(scope, _bounded(scope, receive), send_with_headers)
                 else:
                     await problems.respond(Request(scope), refusal)(scope, receive, send_with_headers)
@@ -95,16 +111,23 @@ class Edge:
                 response = problems.respond(Request(scope), RuntimeError())
                 await response(scope, receive, send_with_headers)
             finally:
+                self._drain.going_on -= 1
                 self._account(scope, status, time.perf_counter() - started)
+                if traced is not None:
+                    _trace(traced, scope, status, request_id)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
+        code = scope.get("kyso.code")
+        if code is not None:
+            self._refusals(code).inc()
         path = getattr(route, "path", "-")  # the pattern, not the address: ids are not labels
         self._counters(path, status).inc()
         self._durations(path).observe(seconds)
         facts: dict[str, Any] = {
             "method": scope.get("kyso.method", scope["method"]),
-            "path": scope["path"][:200],
+            "route": path,
+            "path": _harmless(scope["path"]),
             "status": status,
             "ms": round(seconds * 1000, 1),
         }
@@ -112,6 +135,25 @@ class Edge:
             if (value := scope.get(f"kyso.{name}")) is not None:
                 facts[name] = value
         self.log.info("request", **facts)
+
+
+def _names(request_id: str) -> dict[str, str]:
+    """What every log line of a request bears."""
+    trace = tracing.trace_id()
+    return {"request": request_id} if trace is None else {"request": request_id, "trace": trace}
+
+
+def _harmless(path: str) -> str:
+    """The path for the log, without what looks like an API key: somebody may have put one there by mistake."""
+    return SECRET.sub("[removed]", path[:500])[:200]
+
+
+def _trace(traced: Any, scope: Scope, status: int, request_id: str) -> None:
+    route = getattr(scope.get("route"), "path", "-")
+    facts = {"route": route, "method": scope["method"], "status": status, "request": request_id}
+    if (code := scope.get("kyso.code")) is not None:
+        facts["code"] = code
+    tracing.said(traced, facts, name=f"{scope['method']} {route}", is_error=status >= 500)
 
 
 def _request_id(scope: Scope) -> str:

@@ -168,6 +168,7 @@ STATUS: Mapping[str, int] = {
     "ledger-broken": 503,
     "claim-lost": 409,
     "busy": 503,
+    "service-ending": 503,
     "api-error": 503,
     # mistakes of ours or of the set-up: nothing the caller could change
     "permit-refused": 500,
@@ -198,6 +199,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "sandbox-not-available": 2,
     "signing-interrupted": 5,
     "busy": 2,
+    "service-ending": 5,
     "too-many-requests": 20,
     "database-unavailable": 5,
     "ledger-unavailable": 5,

@@ -2,25 +2,45 @@
 
     python -m api.serve --fd 3
 
-The composition is `api.app`'s, the settings come from KYSO_HOME. On SIGTERM it takes no more connections, finishes what
-it has begun, and ends.
+The composition is `api.app`'s, the settings come from KYSO_HOME. On SIGTERM it finishes what it has begun,
+sends what is new elsewhere, and ends (`api.draining`).
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 import uvicorn
 
-from api import app, hardening, logs, settings, tls
+from api import app, hardening, logs, settings, tls, tracing
+from api.draining import Drain
 from api.identity.peers import showing
 from api.protocol import Bounded
 
-PATIENCE = 12
-"""Seconds that requests have to finish at the end; the supervisor waits a little longer."""
+PATIENCE = 1
+"""Seconds between the sockets' end and that of what still uses them: the time to finish was before (`api.draining`)."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, with an orderly end."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or not self._drain.begin():
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._drain.is_over():
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,14 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = settings.load()
     logs.set_up(chosen.server.log)
     identity = tls.of(chosen)
+    services = app.compose(chosen)
+    tracing.set_up(chosen.tracing, post=services.post)
+    served = app.create_app(services)
     config = uvicorn.Config(
-        app.create_app(app.compose(chosen)),
+        served,
         loop="uvloop",
         http=Bounded if identity is None else showing(identity),
         ws="none",
         log_config=None,
         access_log=False,
-        # Behind a proxy the caller is told by the API key, never by a header that anybody can write.
+        # What proxies say is taken over in `api.forwarded`, from those alone that are trusted.
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=15,
@@ -46,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ssl_context_factory=None if identity is None else lambda *_: identity.listening(),
     )
     with socket.socket(fileno=options.fd) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, served.state.drain).run(sockets=[listener])
+    tracing.end()
     return 0
 
 

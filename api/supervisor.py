@@ -39,8 +39,8 @@ from api.settings import Settings
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.1, 5.0, 10.0
 """Seconds before a restart: the first, the most, and how long a child must have lived for the first to count again."""
-API_PATIENCE, OTHERS_PATIENCE = 15.0, 5.0
-"""Seconds that children have to end in order."""
+API_PATIENCE, OTHERS_PATIENCE = 3.0, 5.0
+"""Seconds that children have to end in order; api workers have those of `[server] drain` as well."""
 SECOND_WORKER_WAITS = 10.0
 """Seconds at most until the other api workers are started: when the service is ready, or when this has passed."""
 BACKLOG = 2048
@@ -99,13 +99,18 @@ def run(settings: Settings) -> int:
         for child in front[1:]:  # they would keep the first from being quick
             child.due += SECOND_WORKER_WAITS
         address = http_socket.getsockname()[:2]
-        return _Supervisor(front=front, back=back, address=address, tls=settings.tls_files is not None).serve()
+        drain = settings.server.drain + settings.server.drain_notice
+        tls = settings.tls_files is not None
+        return _Supervisor(front=front, back=back, address=address, tls=tls, drain=drain).serve()
 
 
 class _Supervisor:
     """The loop. `front` are the children that end first, `back` those that the front needs until then."""
 
-    def __init__(self, *, front: list[_Child], back: list[_Child], address: tuple[str, int], tls: bool) -> None:
+    def __init__(
+        self, *, front: list[_Child], back: list[_Child], address: tuple[str, int], tls: bool, drain: float
+    ) -> None:
+        self._drain = drain
         self._front, self._back = front, back
         self._address, self._tls = address, tls
         self._watch = selectors.DefaultSelector()
@@ -129,7 +134,7 @@ class _Supervisor:
                     with suppress(BlockingIOError):
                         wake.recv(64)
                 log.info("stopping")
-                self._end(self._front, patience=API_PATIENCE)
+                self._end(self._front, patience=self._drain + API_PATIENCE)
                 self._end(self._back, patience=OTHERS_PATIENCE)
             finally:
                 for child in (*self._front, *self._back):

@@ -5,6 +5,7 @@ python -m tests.supervisor_support HOME [stubborn | short-lived]
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -53,4 +54,5 @@ if __name__ == "__main__":
     supervisor._start_api = partial(start_api, manner=sys.argv[2])
     children.start_workers = start_workers
     supervisor.API_PATIENCE = 1.0
+    os.environ["KYSO_SERVER__DRAIN"] = "0"
     sys.exit(supervisor.run(settings.load(Path(sys.argv[1]))))

@@ -71,7 +71,7 @@ def _ending(services: Services, der: bytes, kind: str, subject: str) -> Iterator
 def _until(services: Services, end: datetime, kind: str, subject: str) -> Iterator[Finding]:
     days = services.settings.alarms.certificate_days
     left = (end - services.clock()) / timedelta(days=1)
-    facts = {"days": int(left), "until": end.date().isoformat()}
+    facts: dict[str, str | int] = {"days": int(left), "until": end.date().isoformat()}
     if left <= 0:
         yield Finding(f"{kind}-expired", subject, "critical", facts)
     elif left <= days:
@@ -140,8 +140,8 @@ def production(services: Services) -> Iterator[Finding]:
     for name, token in services.keys.tokens.items():
         with suppress(HsmError):
             status = token.status()
-            said = (str(getattr(status, part, "")) for part in ("manufacturer", "model"))
-            seen[name] = TokenFacts(*said, keys=token.keys())
+            manufacturer, model = (str(getattr(status, part, "")) for part in ("manufacturer", "model"))
+            seen[name] = TokenFacts(manufacturer, model, token.keys())
     look = Look(settings=services.settings, tokens=seen, anchors=services.trust.current().anchors)
     for reason in reasons(look):
         yield Finding("production-violated", reason.setting, "critical", {"reason": reason.code})
@@ -222,4 +222,15 @@ def backup(services: Services) -> Iterator[Finding]:
         yield Finding("backup-old", severity="critical", facts={"hours": int(age)})
 
 
-ALL: tuple[Check, ...] = (certificates, trust, tokens, canaries, production, authorities, queue, ledger, api_keys, backup)
+ALL: tuple[Check, ...] = (
+    certificates,
+    trust,
+    tokens,
+    canaries,
+    production,
+    authorities,
+    queue,
+    ledger,
+    api_keys,
+    backup,
+)
