@@ -1,5 +1,6 @@
 """Words for people, in Vietnamese and English: `vi.toml` and `en.toml` beside this file; those of verification reports
-in `vi.report.toml` and `en.report.toml`, those of alarms and of production in `vi.watching.toml` and `en.watching.toml`.
+in `vi.report.toml` and `en.report.toml`, those of alarms and of production in `vi.watching.toml` and `en.watching.toml`,
+those of the directory in `vi.directory.toml` and `en.directory.toml`.
 
 The packages speak in codes and facts; here a code becomes a sentence that says what to do. A fact that is missing
 leaves an ellipsis rather than an error, because a sentence must never be the reason for a failure.
@@ -40,7 +41,7 @@ class _Facts(dict[str, object]):
 def words(language: Language) -> dict[str, dict[str, Any]]:
     """All tables of one language."""
     tables: dict[str, dict[str, Any]] = {}
-    for file in (f"{language}.toml", f"{language}.report.toml", f"{language}.watching.toml"):
+    for file in (f"{language}.toml", f"{language}.report.toml", f"{language}.watching.toml", f"{language}.directory.toml"):
         tables |= tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
     return tables
 
