@@ -115,6 +115,20 @@ STATUS: Mapping[str, int] = {
     # the caller
     "not-authenticated": 401,
     "api-key-expired": 401,
+    "token-refused": 401,
+    "token-expired": 401,
+    "token-not-yet-valid": 401,
+    "token-audience": 401,
+    "token-signature": 401,
+    "token-issuer-unknown": 401,
+    "token-replayed": 401,
+    "token-not-bound": 401,
+    "client-certificate-stale": 401,
+    "client-certificate-required": 401,
+    "csrf-refused": 403,
+    "identity-not-mapped": 403,
+    "login-refused": 400,
+    "login-not-offered": 404,
     "not-permitted": 403,
     "not-found": 404,
     "not-allowed-method": 405,
@@ -124,6 +138,7 @@ STATUS: Mapping[str, int] = {
     "request-too-large": 413,
     "host-not-served": 421,
     "document-not-ready": 409,
+    "document-erased": 410,
     "not-prepared": 409,
     "another-value-given": 409,
     "preparation-expired": 410,
@@ -156,6 +171,12 @@ STATUS: Mapping[str, int] = {
     "pin-unreadable": 503,
     "use-log-broken": 503,
     "key-canary-failed": 503,
+    "key-disabled": 503,
+    "changes-by-two": 503,
+    "change-needs-another": 409,
+    "change-decided": 409,
+    "change-superseded": 409,
+    "change-not-possible": 422,
     "appliance-unprovisioned": 503,
     "appliance-locked": 503,
     "authority-unusable": 503,
@@ -166,6 +187,8 @@ STATUS: Mapping[str, int] = {
     "fetch-failed": 503,
     "fetch-refused": 503,
     "sandbox-not-available": 503,
+    "issuer-unavailable": 503,
+    "issuer-metadata-wrong": 503,
     "database-unavailable": 503,
     "database-version-unknown": 503,
     "ledger-unavailable": 503,
@@ -211,6 +234,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "evidence-unavailable": 60,
     "certificate-status-unknown": 60,
     "token-not-available": 10,
+    "issuer-unavailable": 5,
 }
 """Seconds after which the same call may well succeed."""
 
@@ -272,11 +296,18 @@ def _reason(error: Exception) -> str | None:
 def _headers(code: str, status: int, *, after: str | int | None) -> dict[str, str]:
     """`after` is when to ask again, where the error itself knows."""
     headers = {"Cache-Control": "no-store"}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="kyso"'
+    if status == 401 or code == "not-permitted":
+        headers["WWW-Authenticate"] = 'Bearer realm="kyso"' + _challenge(code)
     if after is not None or code in RETRY_AFTER:
         headers["Retry-After"] = str(after or RETRY_AFTER[code])
     return headers
+
+
+def _challenge(code: str) -> str:
+    """What is wrong with what was shown (RFC 6750 §3.1); nothing of it where nothing was shown."""
+    if code == "not-permitted":
+        return ', error="insufficient_scope"'
+    return f', error="invalid_token", error_description="{code}"' if code.startswith("token-") else ""
 
 
 def respond(request: Request, error: Exception) -> Response:

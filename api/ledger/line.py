@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
-Kind = Literal["PREPARED", "INTENT", "DONE", "REFUSED", "FAILED", "IN_DOUBT", "COMPLETED", "CHANGED"]
+Kind = Literal["PREPARED", "INTENT", "DONE", "REFUSED", "FAILED", "IN_DOUBT", "COMPLETED", "CHANGED", "SESSION"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """PREPARED: a document waits for a value from outside. INTENT: the key is about to be used. DONE: it was, here is the value. FAILED: it was not. IN_DOUBT: not known.
 COMPLETED: the document was finished with the value. REFUSED: an order was turned down, before or after its INTENT.
-CHANGED: the appliance was administered; `what` says how (`caller-created`, `rights-set`), `caller` who did it."""
+CHANGED: the appliance was administered; `what` says how (`caller-created`, `rights-set`), `caller` who did it.
+SESSION: somebody signed in on the pages, or a session was ended; `what` says which, `way` how they came in."""
 CLOSING: tuple[Kind, ...] = ("DONE", "FAILED", "REFUSED", "IN_DOUBT")
 """A line of these kinds whose `intent` fact names an INTENT answers what came of that use of the key."""
 SEARCHED = {

@@ -90,11 +90,16 @@ def open_sessions(connection: sa.Connection, *, now: float, idle: float) -> tupl
     return tuple(Session(*row) for row in connection.execute(chosen))
 
 
-def end(connection: sa.Connection, session: str) -> str | None:
-    """End a session; whose it was, or None when there is none that has not ended."""
+def whose(connection: sa.Connection, session: str) -> str | None:
+    """The id of its caller, unless it has ended."""
+    chosen = sa.select(table.c.caller).where(table.c.id == session, table.c.ended_at.is_(None))
+    return connection.execute(chosen).scalar_one_or_none()
+
+
+def end(connection: sa.Connection, session: str) -> bool:
+    """End a session; False when there is none that has not ended."""
     change = table.update().where(table.c.id == session, table.c.ended_at.is_(None)).values(ended_at=time.time())
-    found = connection.execute(change.returning(table.c.caller)).first()
-    return None if found is None else str(found[0])
+    return connection.execute(change).rowcount == 1
 
 
 def of_provider(
