@@ -41,7 +41,12 @@ class _Facts(dict[str, object]):
 def words(language: Language) -> dict[str, dict[str, Any]]:
     """All tables of one language."""
     tables: dict[str, dict[str, Any]] = {}
-    for file in (f"{language}.toml", f"{language}.report.toml", f"{language}.watching.toml", f"{language}.directory.toml"):
+    for file in (
+        f"{language}.toml",
+        f"{language}.report.toml",
+        f"{language}.watching.toml",
+        f"{language}.directory.toml",
+    ):
         tables |= tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
     return tables
 
