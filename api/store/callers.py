@@ -76,6 +76,10 @@ class Entry:
         return self.expires_at is not None and self.expires_at <= now
 
 
+def new_id() -> CallerId:
+    return CallerId(secrets.token_hex(6))
+
+
 def create(
     connection: sa.Connection,
     *,
@@ -86,13 +90,14 @@ def create(
     person: str | None = None,
     reach: str = "organisation",
     expires_at: float | None = None,
+    identity: CallerId | None = None,
 ) -> str:
     """Make a caller; return its API key, which cannot be had again. Raises RequestInvalid for an unknown role."""
     if role not in ROLES:
         raise RequestInvalid(f"no such role: {role}", field="role", allowed=", ".join(ROLES))
     if reach not in REACHES:
         raise RequestInvalid(f"no such reach: {reach}", field="reach", allowed=", ".join(REACHES))
-    identity, secret = secrets.token_hex(6), secrets.token_hex(24)
+    identity, secret = identity or new_id(), secrets.token_hex(24)
     connection.execute(
         table.insert().values(
             id=identity,

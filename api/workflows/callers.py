@@ -1,0 +1,176 @@
+"""Callers made, given another API key, revoked: each on record in the ledger, in the same transaction.
+
+An administrator of an organisation does this for callers within reach; all others do not exist for him. Names stay out of the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.directory import Directory
+from api.errors import NotFound, NotPermitted, RequestInvalid
+from api.ledger import Ledger
+from api.rights import Scopes
+from api.store import callers
+from api.store.callers import Caller, CallerId, Entry
+from api.store.database import Database
+
+DAY = 86_400.0
+LONGEST_OVERLAP = 90 * DAY
+
+
+@dataclass(frozen=True)
+class NewCaller:
+    """What a caller is to be. `organisation` is an id or a code of the directory."""
+
+    name: str
+    role: str = "client"
+    keys: tuple[str, ...] = ()
+    organisation: str | None = None
+    person: str | None = None
+    reach: str = "organisation"
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Callers:
+    """What changing callers rests on."""
+
+    database: Database
+    ledger: Ledger
+    directory: Directory
+    scopes: Scopes
+
+    def listed(self, asking: Caller) -> tuple[Entry, ...]:
+        """All callers within reach, oldest first."""
+        found = self.database.read(callers.entries)
+        return tuple(entry for entry in found if self.scopes.reaches(asking, entry.caller.organisation))
+
+    def entry(self, asking: Caller, identity: str) -> Entry:
+        """One of them; raises NotFound for the others as for none."""
+        found = next((entry for entry in self.listed(asking) if entry.caller.id == identity), None)
+        if found is None:
+            raise NotFound(f"no caller {identity}")
+        return found
+
+    def create(self, asking: Caller, new: NewCaller) -> str:
+        """The API key of a new caller. Raises RequestInvalid, NotPermitted where that is out of reach."""
+        organisation = self._organisation(new.organisation)
+        if not self.scopes.reaches(asking, organisation) or (
+            asking.organisation is not None and asking.reach != "subtree" and new.reach == "subtree"
+        ):
+            raise NotPermitted("a caller within one's own organisation only")
+        if new.role == "official" and new.person is None:
+            raise RequestInvalid("an official is a person", field="person")
+        if new.person is not None and self.directory.person(new.person) is None:
+            raise RequestInvalid("the directory has no such person", field="person")
+
+        identity = callers.new_id()
+
+        def work(connection: sa.Connection) -> str:
+            return callers.create(
+                connection,
+                identity=identity,
+                name=new.name,
+                role=new.role,
+                keys=new.keys,
+                organisation=organisation,
+                person=new.person,
+                reach=new.reach,
+                expires_at=new.expires_at,
+            )
+
+        facts = {
+            "subject": identity,
+            "role": new.role,
+            "keys": list(new.keys),
+            "organisation": organisation,
+            "person": new.person,
+            "reach": new.reach,
+            "expires_at": _told(new.expires_at),
+        }
+        return self._change("caller-created", asking, facts, work)
+
+    def rotate(self, asking: Caller, identity: str, *, overlap: float, expires_at: float | None) -> str:
+        """Another API key; the one until now opens for `overlap` seconds more. Raises NotFound."""
+        if not 0 <= overlap <= LONGEST_OVERLAP:
+            raise RequestInvalid("0 seconds to 90 days", field="overlap")
+        caller = self.entry(asking, identity).caller.id
+        facts = {"subject": caller, "overlap_seconds": int(overlap), "expires_at": _told(expires_at)}
+        return self._change(
+            "caller-rotated",
+            asking,
+            facts,
+            lambda connection: callers.rotate(connection, caller, overlap=overlap, expires_at=expires_at),
+        )
+
+    def revoke(self, asking: Caller, identity: str) -> None:
+        """Its API keys open nothing any more. Raises NotFound."""
+        caller = self.entry(asking, identity).caller.id
+
+        def work(connection: sa.Connection) -> str:
+            callers.revoke(connection, caller)
+            return ""
+
+        self._change("caller-revoked", asking, {"subject": caller}, work)
+
+    def _organisation(self, given: str | None) -> str | None:
+        if given is None:
+            return None
+        found = self.directory.organisation(given)
+        if found is None:
+            raise RequestInvalid("the directory has no such organisation", field="organisation")
+        return found.id
+
+    def _change(self, what: str, asking: Caller, facts: dict[str, Any], work: Callable[[sa.Connection], str]) -> str:
+        """The API key that `work` makes, once it and the line are durable."""
+        made: list[str] = []
+        said = {name: value for name, value in facts.items() if value not in (None, [])}
+
+        def also(connection: sa.Connection, _number: int) -> None:
+            made[:] = [work(connection)]
+
+        self.ledger.append("CHANGED", {"what": what, "caller": asking.id, **said}, also=also)
+        return made[0]
+
+
+def expiring(database: Database, *, before: float) -> tuple[Entry, ...]:
+    """Callers whose API key expires before that time, for alarms."""
+    return database.read(callers.expiring, before=before)
+
+
+def id_of(api_key: str) -> CallerId:
+    return CallerId(api_key.split("_")[1])
+
+
+def as_json(entry: Entry, *, now: float) -> dict[str, Any]:
+    """A caller as HTTP and `--format json` tell it; times are in UTC."""
+    caller = entry.caller
+    return {
+        "id": caller.id,
+        "name": caller.name,
+        "role": caller.role,
+        "keys": list(caller.keys),
+        "organisation": caller.organisation,
+        "person": caller.person,
+        "reach": caller.reach,
+        "created_at": _told(entry.created_at),
+        "expires_at": _told(entry.expires_at),
+        "days_left": days_left(entry, now=now),
+        "former_until": _told(entry.former_until) if (entry.former_until or 0) > now else None,
+        "last_used_at": _told(entry.last_used_at),
+    }
+
+
+def days_left(entry: Entry, *, now: float) -> int | None:
+    """Whole days until the API key expires, 0 when it has; None when it never does."""
+    return None if entry.expires_at is None else max(0, int((entry.expires_at - now) // DAY))
+
+
+def _told(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC).isoformat()
