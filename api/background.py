@@ -16,17 +16,23 @@ from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
 from api.watching import notes
-from api.workflows import batches, canaries, checkpoints, extending, passwords, reconciling, recovery, redemption
+from api.workflows import (
+    batches,
+    canaries,
+    checkpoints,
+    extending,
+    passwords,
+    reconciling,
+    recovery,
+    redemption,
+    retention,
+)
 from hsm.errors import HsmError
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
 LEFT_BEHIND = 6 * 3600.0
 """Seconds after which a file in `tmp` belongs to nobody: no request takes that long."""
-
-
-JOBS_KEPT = 30 * 86_400.0
-"""Seconds for which a done job can still be looked at."""
 
 
 def start(services: Services) -> Callable[[], None]:
@@ -115,14 +121,16 @@ def _guarded(what: str, work: Callable[..., object], services: Services, *more: 
 
 
 def tidy(services: Services, *, before: float) -> None:
-    """Remove what nobody needs: files of dead processes older than `before` (Unix time), old Idempotency-Keys, jobs
-    done long ago."""
+    """Remove what nobody needs: files of dead processes older than `before` (Unix time), and what `[retention]` lets go
+    of."""
     for file in services.settings.tmp.iterdir():
         if _is_left(file, before):
             file.unlink(missing_ok=True)
     services.blobs.sweep(before=before)
-    services.database.write(idempotency.purge)
-    services.database.write(jobs.purge, kept=JOBS_KEPT)
+    kept = services.settings.retention
+    services.database.write(idempotency.purge, kept=kept.idempotency * retention.DAY)
+    services.database.write(jobs.purge, kept=kept.jobs * retention.DAY)
+    retention.purge(services)
 
 
 def _is_left(file: Path, before: float) -> bool:

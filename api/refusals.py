@@ -64,6 +64,13 @@ class MethodNotAllowed(ApiError):
     actor = "caller"
 
 
+class DocumentErased(ApiError):
+    """The signed document was deleted when the time for which it was kept was over."""
+
+    code = "document-erased"
+    actor = "caller"
+
+
 class DocumentNotReady(ApiError):
     """The signature has no signed document (yet)."""
 

@@ -35,3 +35,34 @@ class Storage(Section):
     def encrypts(self) -> bool:
         """Whether a key is configured."""
         return self.key_file is not None or self.key_credential is not None
+
+
+class Retention(Section):
+    """`[retention]`: for how many days what is kept stays; None is for ever. The ledger is never shortened.
+
+    Uploads, documents that were only verified, evidence and drafts of what was refused are never kept in the first place.
+    """
+
+    signed: float | None = Field(default=None, gt=0)
+    """Days for a signed document and what belongs to it: contents it refers to, what was prepared, what the order said."""
+    callers: dict[str, float] = Field(default_factory=dict)
+    """Days for the documents of single callers (by id), before `signed`."""
+    procedures: dict[str, float] = Field(default_factory=dict)
+    """Days for documents whose order named a profile, before `callers`."""
+    idempotency: float = Field(default=7.0, gt=0)
+    """Days for which an Idempotency-Key is remembered after its answer."""
+    jobs: float = Field(default=30.0, gt=0)
+    """Days for which a job that is done can still be looked at."""
+
+    @property
+    def shortest(self) -> float | None:
+        """The fewest days after which any document may go."""
+        return min((self.signed, *self.callers.values(), *self.procedures.values()), key=_days, default=None)
+
+    def days(self, *, caller: str, procedure: str | None) -> float | None:
+        """Days for one document."""
+        return self.procedures.get(procedure or "", self.callers.get(caller, self.signed))
+
+
+def _days(days: float | None) -> float:
+    return float("inf") if days is None else days

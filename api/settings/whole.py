@@ -24,7 +24,7 @@ from api.settings.keys import Key, Module
 from api.settings.records import Audit, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
-from api.settings.storage import Storage
+from api.settings.storage import Retention, Storage
 from api.settings.watching import Alarms, Tracing
 
 SOCKET_PATH_LIMIT = 107
@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
     storage: Storage = Storage()
+    retention: Retention = Retention()
     identity: Identity = Identity()
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()

@@ -111,6 +111,22 @@ sealed = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),  # a password, sealed (`api.sealing`)
 )
 
+legal_hold = sa.Table(
+    "legal_hold",
+    metadata,
+    sa.Column("signature", sa.Text, primary_key=True),
+    sa.Column("set_by", sa.Text, nullable=False),
+    sa.Column("set_at", sa.Double, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+
+erasure = sa.Table(
+    "erasure",
+    metadata,
+    sa.Column("blob", sa.Text, primary_key=True),  # its document is gone from the record; the file is to follow
+    sa.Column("signature", sa.Text, nullable=False),
+)
+
 idempotency = sa.Table(
     "idempotency",
     metadata,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from api.errors import ApiError
-from api.settings.section import MIB
+from api.settings.section import GIB, MIB
 from api.settings.storage import Storage
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs, and the files there have no name
@@ -37,21 +37,28 @@ class NoRoomToWork(ApiError):
 
 @dataclass(frozen=True)
 class Workplace:
-    """Files of up to `memory` bytes are memory; larger ones are in `folder`, or memory too where that is None."""
+    """Files of up to `memory` bytes are memory; larger ones are in `folder`, or memory too where that is None.
+
+    Without `memory` all are in the folder, whose disk says itself when it is full."""
 
     folder: Path | None
     memory: int = 0
 
     def file(self, *, size: int, buffering: int = BUFFER) -> BinaryIO:
         """A new file, empty, to read and write; `size` is what it will hold, roughly. Raises NoRoomToWork."""
+        if self.memory and size >= self.memory and self._left() < size + RESERVE:
+            raise NoRoomToWork(needed=size)
         if self.folder is None or size < self.memory:
             number = os.memfd_create("kyso", os.MFD_CLOEXEC)
             return os.fdopen(number, "w+b", buffering=buffering)
-        if self.memory:  # on a disk, the disk itself says when it is full
-            free = os.statvfs(self.folder)
-            if free.f_bavail * free.f_frsize < size + RESERVE:
-                raise NoRoomToWork(needed=size)
         return cast(BinaryIO, tempfile.TemporaryFile("w+b", buffering=buffering, dir=self.folder))
+
+    def _left(self) -> int:
+        """Bytes that can still be worked on."""
+        if self.folder is None:
+            return _memory_left()
+        free = os.statvfs(self.folder)
+        return free.f_bavail * free.f_frsize
 
     def growing(self) -> Growing:
         """A new file that nobody knows the size of."""
@@ -88,16 +95,32 @@ def of(chosen: Storage, *, tmp: Path) -> Workplace:
     """As the settings say; `tmp` is for documents that are not encrypted anyway."""
     if not chosen.encrypts:
         return Workplace(tmp)
-    if chosen.work is not None:
-        return Workplace(chosen.work, max(1, chosen.memory))
-    return Workplace(SHARED_MEMORY if _is_memory(SHARED_MEMORY) else None, max(1, chosen.memory))
+    folder = chosen.work or (SHARED_MEMORY if _is_large_memory(SHARED_MEMORY) else None)
+    return Workplace(folder, max(1, chosen.memory))
 
 
-def _is_memory(folder: Path) -> bool:
-    """Whether a tmpfs is mounted there, according to the kernel."""
+def _is_large_memory(folder: Path) -> bool:
+    """Whether a tmpfs is mounted there that is more than a container's 64 MB."""
     try:
-        mounts = Path("/proc/self/mounts").read_text("utf-8").splitlines()
+        mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+        facts = os.statvfs(folder)
     except OSError:
         return False
-    kinds = [line.split(" ")[2] for line in mounts if line.split(" ")[1] == str(folder)]
-    return kinds[-1:] == ["tmpfs"] and os.access(folder, os.W_OK)
+    kinds = [fields[2] for fields in mounts if fields[1] == str(folder)]
+    return kinds[-1:] == ["tmpfs"] and facts.f_blocks * facts.f_frsize >= GIB and os.access(folder, os.W_OK)
+
+
+def _memory_left() -> int:
+    """Bytes of memory that are free, for the machine and for this control group."""
+    for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+            break
+    else:
+        return 0
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, used = ((group / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free
+    return free if most == "max" else min(free, int(most) - int(used))

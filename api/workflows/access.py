@@ -9,7 +9,7 @@ from typing import Any
 
 from api import auth
 from api.errors import NotFound
-from api.refusals import DocumentNotReady
+from api.refusals import DocumentErased, DocumentNotReady
 from api.rights import Grant, Use
 from api.schemas import OrderRequest
 from api.services import Services
@@ -73,9 +73,12 @@ def grant(
 
 
 def signed_blob(record: SignatureRecord) -> str:
-    """The blob of the signed document; raises DocumentNotReady while there is none."""
-    if record.state != "signed" or record.signed_blob is None:
+    """The blob of the signed document; raises DocumentNotReady while there is none, DocumentErased when it was kept
+    for as long as it should be."""
+    if record.state != "signed":
         raise DocumentNotReady(status=record.state)
+    if record.signed_blob is None:
+        raise DocumentErased(signature=record.id)
     return record.signed_blob
 
 

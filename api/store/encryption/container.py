@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from api.store.encryption.keys import KEY_BYTES, SALT_BYTES, KeyRing, StorageDamaged, StorageKey
+from api.store.encryption.keys import KEY_BYTES, SALT_BYTES, KeyRing, StorageDamaged, StorageKey, StorageKeyUnknown
 
 PIECE, TAG = 1 << 16, 16
 AT_ONCE = 16
@@ -199,13 +199,16 @@ def _head_of(file: int, blob: str) -> tuple[bytes, list[tuple[bytes, bytes, byte
 def _unwrapped(file: int, blob: str, keys: KeyRing) -> tuple[int, bytes]:
     """Size of generation 0, and the file's key."""
     prelude, slots = _head_of(file, blob)
-    failure: StorageDamaged | None = None
+    failure: StorageDamaged | StorageKeyUnknown | None = None
     for identity, salt, wrapped in slots:
         if identity == bytes(8):
             continue
         try:
             key = keys.find(identity).unwrap(wrapped, salt=salt, bound_to=_bound(prelude, blob))
-        except StorageDamaged as error:  # of a slot that was being written when the power went away
+        except (
+            StorageDamaged,
+            StorageKeyUnknown,
+        ) as error:  # of a slot that was being written when the power went away
             failure = error
         else:
             return int.from_bytes(prelude[16:24], "big"), key
@@ -216,7 +219,7 @@ def _opens(slot: tuple[bytes, bytes, bytes], prelude: bytes, blob: str, keys: Ke
     identity, salt, wrapped = slot
     try:
         keys.find(identity).unwrap(wrapped, salt=salt, bound_to=_bound(prelude, blob))
-    except Exception:  # noqa: BLE001 - unknown or damaged: it is the one to be written over
+    except (StorageDamaged, StorageKeyUnknown):  # it is the one to be written over
         return False
     return True
 
