@@ -295,6 +295,8 @@ class SignatureAnswer(BaseModel):
     """How: the mechanism that hashes and signs `tbs`."""
     envelope: dict[str, Any] | None = None
     """What the signer's component shows and checks: JSON of origin, expiry and documents as a JWS payload."""
+    activation: dict[str, Any] | None = None
+    """Of a person's key: the challenge that the person is to answer, as `POST …/activation` gives it anew."""
     expires_at: str | None = None
     code: str | None = None
     warnings: list[str] = []

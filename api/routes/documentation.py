@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from api.schema_activation import AssertionRequest
+from api.routes.changes import Approval, Proposal, Undoing
 from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
 OPEN = ("/tsa", "/health/alive", "/health/ready", "/metrics", "/", "/docs", "/style.css")
@@ -35,7 +37,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (OrderRequest, ValueRequest, VerifyOptions):
+    for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest):
         schemas.update(_schemas(model))
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "kyso_<id>_…"}}
     for path, methods in found["paths"].items():

@@ -14,12 +14,23 @@ from api.errors import ApiError
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.routes.files import Stored
+from api.schema_activation import ACTIVATION, ChallengeAnswer, parse_assertion
 from api.schemas import OrderRequest, SignatureAnswer, parse_order, parse_value
 from api.services import Services
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, envelopes, formats, preparations, redemption, signing, verifying
+from api.workflows import (
+    access,
+    activations,
+    envelopes,
+    formats,
+    persons,
+    preparations,
+    redemption,
+    signing,
+    verifying,
+)
 from api.workflows.completion import Outcome
 from verify.errors import VerifyError
 
@@ -139,11 +150,17 @@ async def create(request: Request) -> Response:
 def _sign(request: Request, services: Services, caller: Caller, upload: Upload, key: str | None) -> Response:
     order = parse_order(upload.fields["order"])
     kind = _kind(request, order, upload)
-    way = signing.sign if order.certificate is None else preparations.prepare
+    if persons.is_persons(services.settings, order.key):
+        way = activations.prepare
+    else:
+        way = signing.sign if order.certificate is None else preparations.prepare
     outcome = way(services, caller, order, upload, idempotency_key=key)
     signed = outcome.record.state == "signed"
     body = _body(services, outcome.record) if kind != JSON and signed else b""
-    return _answer(request, outcome, body, kind=kind, status=201)
+    waiting = None
+    if outcome.record.state == "prepared" and persons.is_persons(services.settings, order.key):
+        waiting = activations.as_json(services, caller, outcome.record)
+    return _answer(request, outcome, body, kind=kind, status=201, waiting=waiting)
 
 
 def _kind(request: Request, order: OrderRequest, upload: Upload) -> str:
@@ -155,16 +172,25 @@ def _kind(request: Request, order: OrderRequest, upload: Upload) -> str:
     return common.accepted(request, (JSON, formats.MEDIA[fitted.format or "PAdES"]))
 
 
-def _answer(request: Request, outcome: Outcome, body: bytes | Stored, *, kind: str, status: int) -> Response:
-    """The signature; or, whatever the caller accepts, 202 and how far it is while there is no document yet."""
+def _answer(
+    request: Request,
+    outcome: Outcome,
+    body: bytes | Stored,
+    *,
+    kind: str,
+    status: int,
+    waiting: dict[str, Any] | None = None,
+) -> Response:
+    """The signature; or, whatever the caller accepts, 202 and how far it is while there is no document yet. `waiting` is
+    what to tell of one that waits for a person."""
     record = outcome.record
     request.scope["kyso.signature"] = record.id
     headers = {"Location": f"/v1/signatures/{record.id}"}
     if outcome.repeated:
         headers["Idempotency-Replayed"] = "true"
     if record.state == "prepared":
-        settings = common.services(request).settings
-        return common.json(envelopes.as_json(settings, record), status=202, headers=headers)
+        told = waiting or envelopes.as_json(common.services(request).settings, record)
+        return common.json(told, status=202, headers=headers)
     if kind == JSON or record.state != "signed":
         status = status if record.state == "signed" else 202
         return common.json(access.signature_json(record), status=status, headers=headers)
@@ -194,6 +220,41 @@ async def value(request: Request, identity: str) -> Response:
         return _answer(request, outcome, body, kind=kind, status=200)
 
     return await common.room(request).run(redeem)
+
+
+@router.post(
+    "/{identity}/activation",
+    summary="A new challenge for the person whose key is to sign",
+    responses={200: {"model": ChallengeAnswer}, **PROBLEMS},
+)
+@needs("sign")
+async def challenge(request: Request, identity: str) -> Response:
+    caller = await common.caller(request)
+    services = common.services(request)
+    asked = await common.room(request).run(activations.challenge, services, caller, (identity,))
+    return common.json(activations.challenge_json(asked))
+
+
+@router.put(
+    "/{identity}/activation",
+    summary="The person's assertion: the key signs, and the signature is completed",
+    responses={200: {"model": SignatureAnswer, "description": SIGNED}, **PROBLEMS},
+    openapi_extra=ACTIVATION,
+)
+@needs("sign")
+async def activate(request: Request, identity: str) -> Response:
+    caller = await common.caller(request)
+    common.accepted(request, (JSON, PDF, XML))
+    services = common.services(request)
+    assertion = parse_assertion(await request.body())
+
+    def complete() -> Response:
+        kind = common.accepted(request, (JSON, formats.media_type(access.signature(services, caller, identity))))
+        (outcome,) = activations.complete(services, caller, (identity,), assertion)
+        body = _body(services, outcome.record) if kind != JSON else b""
+        return _answer(request, outcome, body, kind=kind, status=200)
+
+    return await common.room(request).run(complete)
 
 
 @router.get(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from cryptography import x509
 
 from api.errors import ApiError
+from hsm.activation import Activation, Assertion, Challenge, Documents
 from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported, TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
@@ -54,7 +55,10 @@ class TokenLike(Protocol):
 
     def status(self) -> TokenState: ...
     def keys(self) -> tuple[KeyInfo, ...]: ...
-    def sign(self, *, key: str, mechanism: Mechanism, tbs: bytes, permit: Permit) -> bytes: ...
+    def sign(self, *, key: str, mechanism: Mechanism, tbs: bytes, permit: Permit, activation: str = "") -> bytes: ...
+    def begin_activation(self, key: str, documents: Documents) -> Challenge: ...
+    def activate(self, assertion: Assertion) -> Activation: ...
+    def activation(self, identity: str) -> Activation: ...
     def use(self, ledger_number: int) -> KeyUse | None: ...
     def uses(self, after: int) -> UsesPage: ...
 
@@ -74,9 +78,9 @@ class Keys:
         tokens: Mapping[str, TokenLike],
         *,
         twins: Mapping[str, str] | None = None,
-        require: Callable[[str], None] = lambda _ref: None,
+        require: Iterable[Callable[[str], None]] = (),
     ) -> None:
-        self._require = require
+        self._require = tuple(require)
         self.tokens = dict(tokens)
         self._twins = dict(twins or {})
         self._resting: dict[str, float] = {}
@@ -158,7 +162,8 @@ class Keys:
         Raises MechanismNotSupported; TokenLocked or TokenNotAvailable when nothing could be tried, because the token
         does not let anybody in; KeyCanaryFailed.
         """
-        self._require(key.ref)
+        for require in self._require:
+            require(key.ref)
         for mechanism in key.mechanisms:
             if wanted in (None, mechanism):
                 return mechanism

@@ -55,16 +55,19 @@ class KeyUser:
     keys: Keys
     permit_secret: Callable[[], bytes]
 
-    def once(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, facts: Mapping[str, Any]) -> bytes:
+    def once(
+        self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, facts: Mapping[str, Any], activation: str = ""
+    ) -> bytes:
         """6 to 9 for bytes that nobody has to complete afterwards (a timestamp, a bundle, a checkpoint): the value.
 
-        `facts` say who and what for; the rest is added. Raises HsmError, SignatureInDoubt, LedgerUnavailable.
+        `facts` say who and what for; the rest is added. A person's key wants an `activation`. Raises HsmError,
+        SignatureInDoubt, LedgerUnavailable.
         """
         what = {"key": key.ref, "caller": facts["caller"]}
         said = {**facts, "key": key.ref, "mechanism": mechanism, "tbs_sha256": hashlib.sha256(tbs).hexdigest()}
-        number = self.intend(said)
+        number = self.intend(said | ({"activation": activation} if activation else {}))
         try:
-            value = self.sign(key, mechanism=mechanism, tbs=tbs, number=number)
+            value = self.sign(key, mechanism=mechanism, tbs=tbs, number=number, activation=activation)
         except HsmError as error:
             if error.code != SigningInterrupted.code:  # then the keeper's log is asked later: `recovery.scan`
                 self.failed(number, code=error.code, facts=what)
@@ -79,19 +82,19 @@ class KeyUser:
         """6. The INTENT line's number, once it is durable; raises LedgerUnavailable."""
         return self.ledger.append("INTENT", facts, also=also)
 
-    def sign(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int) -> bytes:
-        """7 and 8. The value.
+    def sign(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int, activation: str = "") -> bytes:
+        """7 and 8. The value; of a person's key under an `activation`.
 
         Raises SigningInterrupted when the keeper's log has to be asked later, SignatureInDoubt when it says no more,
         or another HsmError: then the key was not used, or gave nothing.
         """
         try:
-            return self._ask(key, mechanism=mechanism, tbs=tbs, number=number)
+            return self._ask(key, mechanism=mechanism, tbs=tbs, number=number, activation=activation)
         except (SigningInterrupted, KeeperNotAvailable) as error:
             telemetry.logger().warning("keeper went away", key=key.ref, ledger=number, code=error.code)
-            return self._resume(key, mechanism=mechanism, tbs=tbs, number=number, cause=error)
+            return self._resume(key, mechanism=mechanism, tbs=tbs, number=number, cause=error, activation=activation)
 
-    def _ask(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int) -> bytes:
+    def _ask(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int, activation: str) -> bytes:
         permit = permits.issue(
             self.permit_secret(),
             key=key.ref,
@@ -100,9 +103,14 @@ class KeyUser:
             ledger_number=number,
             expires_at=time.time() + PERMIT_SECONDS,
         )
-        return self.keys.token(key).sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
+        token = self.keys.token(key)
+        if activation:
+            return token.sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit, activation=activation)
+        return token.sign(key=key.ref, mechanism=mechanism, tbs=tbs, permit=permit)
 
-    def _resume(self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int, cause: HsmError) -> bytes:
+    def _resume(
+        self, key: KeyInfo, *, mechanism: Mechanism, tbs: bytes, number: int, cause: HsmError, activation: str
+    ) -> bytes:
         """The value after all: from the keeper's log, or by asking again for the same ledger number."""
         token = self.keys.token(key)
         deadline = time.monotonic() + PATIENCE
@@ -113,7 +121,7 @@ class KeyUser:
             try:
                 use = token.use(number)
                 if use is None:
-                    return self._ask(key, mechanism=mechanism, tbs=tbs, number=number)
+                    return self._ask(key, mechanism=mechanism, tbs=tbs, number=number, activation=activation)
             except (SigningInterrupted, KeeperNotAvailable, PermitRefused) as error:
                 # PermitRefused: the first request reached the keeper after all, between the two questions.
                 presented = presented or not isinstance(error, KeeperNotAvailable)

@@ -1,4 +1,5 @@
 """Signing with a key that is elsewhere, first half: the document is prepared here, the value will come from outside.
+Or with a person's key here, which waits for that person (`api.workflows.activations`).
 
 A token on an official's desk, a remote signing service: whoever holds the key gets what is to be signed
 (`api.workflows.envelopes`), and brings the value within `signing.preparation` seconds (`api.workflows.redemption`, steps
@@ -35,7 +36,7 @@ from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, redemption
+from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, redemption, signing
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -61,6 +62,8 @@ def prepare(
     # 1. new, or known
     auth.require(caller, "sign")
     try:
+        if order.key is not None:
+            access.key_to_use(services, caller, order.key)
         order = formats.fitting(order, document)
         claim = orders.claim(services, caller, order, document, key=idempotency_key)
         known = orders.known(services, claim)
@@ -71,7 +74,7 @@ def prepare(
             claim, known = services.database.write(idempotency.again, claim, lease=LEASE), None
         outcome = Outcome(known, repeated=True) if known else _prepare(services, caller, order, document, claim)
     except Exception as error:
-        services.refusals.note(error, caller=caller.id, key="", document_sha256=document.sha256)
+        services.refusals.note(error, caller=caller.id, key=order.key or "", document_sha256=document.sha256)
         services.metrics.signatures.labels(order.level, getattr(error, "code", "internal-error")).inc()
         raise
     services.metrics.signatures.labels(order.level, "repeated" if outcome.repeated else "prepared").inc()
@@ -83,10 +86,15 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
         try:
             orders.require_head(order, document)
             # 2. the certificate
-            key = key_of(order)
-            usable = mechanisms.believed(services, key, wanted=order.mechanism)
-            mechanism = _mechanism(usable, wanted=order.mechanism)
-            grant = access.grant(services, caller, order, document, mechanism=mechanism, certificate=key.certificate)
+            if order.key is None:
+                key = key_of(order)
+                usable = mechanisms.believed(services, key, wanted=order.mechanism)
+                mechanism, brought = _mechanism(usable, wanted=order.mechanism), key.certificate
+            else:
+                key = signing.document_key(services, order.key, format=order.format)
+                usable = mechanisms.believed(services, key, wanted=order.mechanism)
+                mechanism, brought = services.keys.mechanism(usable, wanted=order.mechanism), None
+            grant = access.grant(services, caller, order, document, mechanism=mechanism, certificate=brought)
             plan = orders.plan(services, order, document, key, mechanism=mechanism)
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
@@ -196,6 +204,7 @@ def _keep(
     facts = {
         "signature": identity,
         "caller": caller.id,
+        **({"key": order.key} if order.key is not None else {}),
         "certificate_sha256": hashlib.sha256(prepared.order.certificate).hexdigest(),
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,

@@ -29,7 +29,7 @@ from api.services import Services
 from api.store import heads, sealed, signatures
 from api.store.callers import Caller
 from api.store.signatures import Hold, SignatureRecord
-from api.workflows import contents, envelopes, formats, recovery
+from api.workflows import contents, envelopes, formats, persons, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from signer.cms import verify_value
@@ -50,6 +50,8 @@ def redeem(services: Services, caller: Caller, identity: str, value: bytes, *, m
     for wait in (*WAITS, None):
         # 5. the caller's own
         record = _own(services, caller, identity)
+        if persons.is_persons(services.settings, persons.key_of(record)):
+            raise NotPrepared(status=record.state)  # it waits for a person, not for a value
         try:
             if record.state != "prepared":
                 return Outcome(_given(services, record, value), repeated=True)

@@ -50,7 +50,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, recovery
+from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, persons, recovery
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -91,7 +91,8 @@ def _sign(
             # 3. the head
             orders.require_head(order, document)
             # 4. the certificate
-            key = _document_key(services, ref, shape="signed-info" if order.format == "XAdES" else "signed-attributes")
+            persons.refuse(services.settings, ref)
+            key = document_key(services, ref, format=order.format)
             usable = mechanisms.believed(services, key, wanted=order.mechanism)
             mechanism = services.keys.mechanism(usable, wanted=order.mechanism)
             grant = access.grant(services, caller, order, document, mechanism=mechanism)
@@ -116,7 +117,7 @@ def _sign(
             raise
         with services.holds.kept(hold, claim):
             # 7, 8, 9. permit, signature, DONE
-            record = _use_key(services, hold, record, key, prepared, claim=claim)
+            record = use_key(services, hold, record, key, prepared, claim=claim)
             # 10–12
             return completion.finish(services, hold, record, worker=worker, draft=draft, prepared=prepared, claim=claim)
 
@@ -124,8 +125,9 @@ def _sign(
 # --- step 4 ------------------------------------------------------------------------------------------------------------
 
 
-def _document_key(services: Services, ref: str, *, shape: Shape) -> KeyInfo:
+def document_key(services: Services, ref: str, *, format: str | None) -> KeyInfo:  # noqa: A002 - the order's word
     """The key, if it signs documents of this kind at all: to those who sign them, an authority's key is none."""
+    shape: Shape = "signed-info" if format == "XAdES" else "signed-attributes"
     if shape not in services.settings.keys.get(ref, KeySettings()).shapes:
         raise KeyNotFound(key=ref)
     return services.keys.find(ref)
@@ -217,14 +219,21 @@ def _intend(
 # --- steps 7 to 9 -----------------------------------------------------------------------------------------------------
 
 
-def _use_key(
-    services: Services, hold: Hold, record: SignatureRecord, key: KeyInfo, prepared: Prepared, *, claim: Claim | None
+def use_key(
+    services: Services,
+    hold: Hold,
+    record: SignatureRecord,
+    key: KeyInfo,
+    prepared: Prepared,
+    *,
+    claim: Claim | None,
+    activation: str = "",
 ) -> SignatureRecord:
     """The record with the value; raises what kept the key from signing, once that is on record."""
     assert record.ledger_number is not None
     number, mechanism = record.ledger_number, cast(Mechanism, prepared.order.mechanism)
     try:
-        value = services.key_user.sign(key, mechanism=mechanism, tbs=prepared.tbs, number=number)
+        value = services.key_user.sign(key, mechanism=mechanism, tbs=prepared.tbs, number=number, activation=activation)
     except SignatureInDoubt as error:
         recovery.mark_in_doubt(services, hold, record, claim=claim)
         error.facts = {**error.facts, "signature": record.id}
