@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from api.schema_activation import AssertionRequest
 from api.routes.changes import Approval, Proposal, Undoing
+from api.routes import bodies
 from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
 OPEN = ("/tsa", "/health/alive", "/health/ready", "/metrics", "/", "/docs", "/style.css")
@@ -39,6 +40,8 @@ def _description(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest):
         schemas.update(_schemas(model))
+    for declared in bodies.DESCRIBED.values():
+        schemas.update(_schemas(declared))
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "kyso_<id>_…"}}
     for path, methods in found["paths"].items():
         for operation in methods.values():

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from api.errors import ApiError
+from api.settings.access import Callers
 from api.settings.identity import Identity
 from api.settings.keys import Key, Module
 from api.settings.records import Audit, Checkpoints
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     verification: Verification = Verification()
     fetch: Fetch = Fetch()
     limits: Limits = Limits()
+    callers: Callers = Callers()
     storage: Storage = Storage()
     retention: Retention = Retention()
     identity: Identity = Identity()
