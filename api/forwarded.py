@@ -44,6 +44,7 @@ class Entrance:
         client = scope.get("client")
         if not self._trusted or client is None or not self._is_trusted(client[0]):
             return None
+        scope["kyso.proxy"] = True  # for what else only a trusted proxy may say (`api.identity.certificates`)
         given: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             if name in _NAMES:

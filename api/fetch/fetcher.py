@@ -111,7 +111,7 @@ class HttpFetcher:
         )
         try:
             with (
-                _pool(
+                pool_for(
                     backend,
                     tls=self._tls() if target.scheme == "https" else None,
                     proxy=proxy,
@@ -136,7 +136,7 @@ class HttpFetcher:
             raise _failed(request, "no-answer", what=str(error)[:200]) from None
 
 
-def _pool(
+def pool_for(
     backend: CheckedBackend, *, tls: ssl.SSLContext | None, proxy: Proxy | None, credentials: tuple[bytes, bytes] | None
 ) -> httpcore.ConnectionPool:
     """One connection, by the proxy if there is one: absolute-form for http, CONNECT for https (RFC 9112 §3.2)."""

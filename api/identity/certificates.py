@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from urllib.parse import unquote
 
 from cryptography import x509
@@ -38,38 +37,28 @@ LONGEST_HEADER = 16 * 1024
 class Shown:
     """The certificate that a request's client has shown."""
 
-    def __init__(self, *, header: str = "", proxies: Sequence[str] = ()) -> None:
+    def __init__(self, *, header: str = "") -> None:
         self._header = header
-        self._proxies = tuple(ip_network(one) for one in proxies)
 
     def __call__(self, request: Request) -> bytes | None:
         """DER; None where none was shown. Raises CertificateStale."""
+        if self._header and request.scope.get("kyso.proxy"):  # then a certificate of the connection is the proxy's own
+            return self._handed_on(request)
         told = request.scope.get("extensions", {}).get("tls")
-        if told is not None:
-            if told["client_cert_error"] == STALE:
-                raise CertificateStale
-            if told["client_cert_chain"]:
-                return _der(told["client_cert_chain"][0])
-        return self._handed_on(request)
+        if told is None:
+            return None
+        if told["client_cert_error"] == STALE:
+            raise CertificateStale
+        return _der(told["client_cert_chain"][0]) if told["client_cert_chain"] else None
 
     def _handed_on(self, request: Request) -> bytes | None:
-        """From the header, where a trusted proxy itself is at the other end; from anybody else it is not looked at."""
-        given = request.headers.getlist(self._header) if self._header else []
-        if not given or not self._is_proxy(request):
+        """From the header of a trusted proxy (`api.forwarded`); from anybody else it is not looked at."""
+        given = request.headers.getlist(self._header)
+        if not given:
             return None
         if len(given) != 1 or len(given[0]) > LONGEST_HEADER:
             raise CertificateWanted("the proxy's header is not one certificate")
         return _from_header(given[0])
-
-    def _is_proxy(self, request: Request) -> bool:
-        peer = request.scope.get("kyso.peer", request.scope.get("client"))
-        if not peer:
-            return False
-        try:
-            address = ip_address(peer[0])
-        except ValueError:
-            return False
-        return any(address in network for network in self._proxies if network.version == address.version)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from api import credentials
 from api.identity import grants, jwt
 from api.identity.errors import IssuerUnavailable, LoginNotOffered, LoginRefused, NobodyMapped, TokenRefused
 from api.identity.issuers import Issuer, MetadataWrong
@@ -73,12 +74,11 @@ class Logins:
         seal: Seal,
         base: str,
         home: Path,
-        credentials: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._issuers = {name: one for name, one in issuers.items() if one.chosen.login is not None}
         self._sessions, self._seal, self._base = sessions, seal, base
-        self._home, self._credentials, self._clock = home, credentials, clock
+        self._home, self._clock = home, clock
 
     @property
     def offered(self) -> dict[str, str]:
@@ -241,17 +241,12 @@ class Logins:
         )
 
     def _secret(self, login: Login) -> str | None:
-        """Read anew each time: so rare is the need. Raises MetadataWrong."""
-        if login.client_secret_file is not None:
-            file = self._home / login.client_secret_file
-        elif login.client_secret_credential is not None:
-            file = (self._credentials or Path("/nonexistent")) / login.client_secret_credential
-        else:
+        """Read anew each time: so rare is the need. Raises SettingsUnusable."""
+        if login.client_secret_file is None and login.client_secret_credential is None:
             return None
-        try:
-            return file.read_text("utf-8").strip()
-        except (OSError, ValueError):
-            raise MetadataWrong("the client's secret cannot be read") from None
+        return credentials.read(
+            home=self._home, file=login.client_secret_file, credential=login.client_secret_credential
+        )
 
 
 class _Exchange:

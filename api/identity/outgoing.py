@@ -4,7 +4,7 @@ By the rules of `api.fetch` (no redirect, every address checked where the connec
 two differences: the hosts are those that the operator configured for this issuer, so they may have private addresses;
 and an answer of the token endpoint is read whatever its status, as it says what was wrong.
 
-    outgoing = Outgoing(issuer, ca=None)
+    outgoing = Outgoing(issuer, tls=trusting(None), outward=outward(settings))
     keys = outgoing.get_json("https://sso.tinh-mau.example/jwks")
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,8 @@ import httpcore
 
 from api.errors import FetchRefused
 from api.fetch.connection import CheckedBackend, Deadline, Resolver, resolve
+from api.fetch.fetcher import pool_for
+from api.fetch.outward import DIRECT, Outward
 from api.fetch.rules import DEFAULT_PORTS, FetchRules, parse, refused
 from api.settings.identity import LOOPBACK, Issuer
 from verify.fetcher import FetchFailed
@@ -38,12 +42,13 @@ class Outgoing:
         issuer: Issuer,
         *,
         tls: Callable[[], ssl.SSLContext],
+        outward: Outward = DIRECT,
         resolver: Resolver = resolve,
         seconds: float = SECONDS,
     ) -> None:
         hosts = tuple(_entry(one) for one in (issuer.issuer, issuer.jwks_uri, *issuer.hosts) if one)
         self._rules = FetchRules(allowed=hosts, private=hosts, max_bytes=LARGEST, seconds=seconds)
-        self._tls, self._resolver = tls, resolver
+        self._tls, self._outward, self._resolver = tls, outward, resolver
 
     def get_json(self, url: str) -> dict[str, Any]:
         """The JSON object of a 200 answer."""
@@ -76,12 +81,16 @@ class Outgoing:
             *(one for one in headers if one[0].lower() not in ("host", "accept", "content-length")),
             *([] if content is None else [("Content-Length", str(len(content)))]),
         ]
+        proxy = self._outward.proxy_for(target)
+        if proxy is not None:
+            self._rules.check_literal(target)
         try:
             with (
-                httpcore.ConnectionPool(
-                    ssl_context=self._tls() if target.scheme == "https" else None,
-                    network_backend=CheckedBackend(self._rules, target, deadline, resolver=self._resolver),
-                    max_connections=1,
+                pool_for(
+                    CheckedBackend(self._rules, target, deadline, resolver=self._resolver, proxy=proxy),
+                    tls=self._tls() if target.scheme == "https" else None,
+                    proxy=proxy,
+                    credentials=self._outward.credentials,
                 ) as pool,
                 pool.stream(method, address, headers=sent, content=content) as response,
             ):
@@ -100,6 +109,18 @@ class Outgoing:
             if len(body) > self._rules.max_bytes:
                 raise refused("answer-too-large", url, limit=self._rules.max_bytes)
         return body
+
+
+def trusting(*files: Path | None) -> Callable[[], ssl.SSLContext]:
+    """A maker of TLS contexts that trust the CAs in the first file that is given; without one, those of the machine."""
+
+    @cache
+    def context() -> ssl.SSLContext:
+        found = ssl.create_default_context(cafile=next((file for file in files if file is not None), None))
+        found.minimum_version = ssl.TLSVersion.TLSv1_2
+        return found
+
+    return context
 
 
 def _entry(given: str) -> str:
