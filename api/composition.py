@@ -17,6 +17,7 @@ from api.directory import Directory
 from api.fetch import FetchRules, HttpFetcher
 from api.fetch.outward import outward
 from api.fetch.rules import parse
+from api.identity.ways import ways
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
@@ -97,6 +98,7 @@ def compose(
             )
 
     directory = Directory(database, clock=clock)
+    entrance = ways(settings, database, ledger, outward=way)
     return Services(
         settings=settings,
         database=database,
@@ -117,7 +119,8 @@ def compose(
         trust=trust,
         policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
-        gate=Gate(database),
+        gate=Gate(database, ways=entrance.all),
+        entrance=entrance,
         directory=directory,
         rights=Rights(database, clock=clock),
         scopes=Scopes(database, directory),

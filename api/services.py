@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from api.auth import Gate
 from api.directory import Directory
+from api.identity.ways import Ways
 from api.jobs import Jobs
 from api.ledger import Ledger
 from api.policies import Policies
@@ -64,6 +65,7 @@ class Services:
     policies: Policies
     timestamps: TimestampService | None
     gate: Gate
+    entrance: Ways
     directory: Directory
     rights: Rights
     scopes: Scopes
