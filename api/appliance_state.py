@@ -62,6 +62,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "v1/policies": ("locked", "locked"),
     "v1/callers": ("locked", "locked"),
     "v1/rights": ("locked", "locked"),
+    "v1/changes": ("locked", "locked"),
     "v1/directory": ("locked", "locked"),
     "v1/signatures": ("locked", "operational"),
     "v1/batches": ("locked", "operational"),

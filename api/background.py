@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from api import jobs, telemetry
+from api.changes import Changes
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
 from api.store import idempotency, signatures
@@ -63,6 +64,7 @@ def _run(services: Services, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             redemption.expire_all(services)
+            Changes(services).resume()
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass
             passwords.sweep(services, job_kind=extending.JOB)

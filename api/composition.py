@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from api.auth import Gate
+from api.changes.disabled import DisabledKeys
 from api.directory import Directory
 from api.fetch import FetchRules, HttpFetcher
 from api.fetch.outward import outward
@@ -78,11 +79,11 @@ def compose(
     way = outward(settings)
     outside = ObservedFetcher(fetcher or HttpFetcher(_rules(settings), outward=way), metrics, watch.outcomes)
     given = {name: Token(settings.keeper_socket(name)) for name in settings.modules} if tokens is None else tokens
-    canaries = Canaries(settings)
+    canaries, disabled = Canaries(settings), DisabledKeys(database)
     keys = Keys(
         {name: ObservedToken(token, metrics, module=name) for name, token in given.items()},
         twins={ref: key.twin for ref, key in settings.keys.items() if key.twin is not None},
-        require=canaries.require,
+        require=(disabled.require, canaries.require),
     )
 
     def judge(key: KeyInfo) -> CertificateVerdict:

@@ -56,6 +56,10 @@ class Policies:
         except PolicyUnusable as error:
             raise PolicyUnusable(f"{file.name}: {error}", policy=file.name) from error
 
+    def from_text(self, text: str, *, name: str) -> Policy:
+        """A policy of this name as it would be; it may extend any that is known here. Raises PolicyUnusable."""
+        return policy.parse(text, name=name, find=self._find)
+
     def _find(self, name: str) -> str:
         file = self._folder / f"{name}.toml"
         if name in policy.names():

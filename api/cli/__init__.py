@@ -40,6 +40,7 @@ FILES: Mapping[str, str] = {
     "audit": "audit",
     "trust": "trust",
     "policy": "policies",
+    "change": "changes",
     "storage": "storage",
 }
 """Which file holds which command. Only the one that is called is loaded: a start should not wait for the others, and

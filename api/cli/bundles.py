@@ -114,6 +114,8 @@ def install(
     except OSError as error:
         raise console.usage(f"{file}: {error.strerror}") from None
     pin = pins.hexadecimal(signer, "--signer") if signer else None
+    if pin is not None and pin not in store.rules().bundle_signers:
+        store = trust.changing(settings)  # a new signer is a change of trust; a further bundle of a known one is not
     try:
         found = bundle.signer_of(data, name=file.name)
         if pin is None and found not in store.rules().bundle_signers:

@@ -23,6 +23,7 @@ from typing import Annotated
 import typer
 
 from api import settings as kyso_settings
+from api.changes.errors import ChangesByTwo
 from api.cli import console, pins
 from api.cli.console import Form, Lang, t
 from api.trust_json import trust_json
@@ -39,6 +40,13 @@ def register(root: typer.Typer) -> None:
 
     bundles.register(app)
     root.add_typer(app, name="trust")
+
+
+def changing(settings: kyso_settings.Settings) -> TrustStore:
+    """The store, for who changes it alone. Raises ChangesByTwo where that takes two."""
+    if "trust" in settings.changes.two_administrators:
+        raise ChangesByTwo(subject="trust")
+    return store(settings)
 
 
 def store(settings: kyso_settings.Settings) -> TrustStore:
@@ -141,7 +149,7 @@ def add(
             rule, sha256=pins.confirm(certificates[0], sha256)
         )  # asked last: a slip in the options comes first
         chosen = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip(".-")
-        store(settings).add(certificates[0], name=chosen, rule=rule)
+        changing(settings).add(certificates[0], name=chosen, rule=rule)
     except TrustUnusable as error:
         raise pins.told(error) from None
     _done(t(f"đã tin cậy {chosen}", f"{chosen} is trusted"))
@@ -170,7 +178,7 @@ def set_(
         )
 
     try:
-        store(kyso_settings.load()).change(name, changed)
+        changing(kyso_settings.load()).change(name, changed)
     except TrustUnusable as error:
         raise pins.told(error) from None
     _done(t(f"đã ghi cho {name}", f"written for {name}"))
@@ -179,7 +187,7 @@ def set_(
 @app.command("remove", help=t("thôi tin cậy", "trust no longer"))
 def remove(name: str, lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
     try:
-        store(kyso_settings.load()).remove(name)
+        changing(kyso_settings.load()).remove(name)
     except TrustUnusable as error:
         raise pins.told(error) from None
     _done(
@@ -197,7 +205,7 @@ def distrust(
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     try:
-        store(kyso_settings.load()).distrust(pins.hexadecimal(sha256, "SHA256"), why=why)
+        changing(kyso_settings.load()).distrust(pins.hexadecimal(sha256, "SHA256"), why=why)
     except TrustUnusable as error:
         raise pins.told(error) from None
     _done(t("đã cấm chứng thư này", "no path may contain it any more"))

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from api.settings.identity import Identity, Issuer
 from api.settings.keys import Key, Module, Shape
-from api.settings.records import Audit, Checkpoints
+from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.section import GIB, KIB, MIB
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
@@ -37,6 +37,7 @@ __all__ = [
     "Alarms",
     "Audit",
     "Authority",
+    "Changes",
     "Checkpoints",
     "Fetch",
     "Identity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -32,3 +33,11 @@ class Audit(Section):
 
     reconcile: float = Field(default=300.0, ge=1, le=86_400)
     """Seconds between two comparisons of the ledger with the keepers' logs of uses."""
+
+
+class Changes(Section):
+    """`[changes]`: what one administrator alone cannot change."""
+
+    two_administrators: tuple[Literal["trust", "policy", "rights", "keys"], ...] = ()
+    """Subjects whose changes another administrator approves: trust anchors, validation policies, rules on the use of
+    keys, keys enabled and disabled. They are proposed with `kyso change`, over HTTP or on the administrator's page."""

@@ -22,7 +22,7 @@ from api.errors import ApiError
 from api.settings.access import Callers
 from api.settings.identity import Identity
 from api.settings.keys import Key, Module
-from api.settings.records import Audit, Checkpoints
+from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
 from api.settings.storage import Retention, Storage
@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     authority: Authority | None = None
     checkpoints: Checkpoints | None = None
     audit: Audit = Audit()
+    changes: Changes = Changes()
     signing: Signing = Signing()
     verification: Verification = Verification()
     fetch: Fetch = Fetch()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from api.store import directory_tables as _directory_tables  # noqa: F401 - declares its tables
+from api.store import change_tables as _change_tables  # noqa: F401 - declares its tables
+from api.store import directory_tables as _directory_tables  # noqa: F401 - the same
 from api.store import metadata as _shared
 
 metadata = _shared.metadata

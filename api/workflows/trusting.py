@@ -40,8 +40,10 @@ Files = Mapping[str, bytes | None]
 class TrustStore:
     """One trust folder. Raises TrustUnusable, also when the folder could not be read before."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, put: Callable[[Path, Files], None] | None = None) -> None:
+        """`put` takes what is to be written, once it was found readable; None writes it."""
         self._folder = folder
+        self._put = put or write_files
 
     def current(self) -> Trust:
         """What is believed now; nobody, where there is no folder yet."""
@@ -187,13 +189,18 @@ class TrustStore:
             else:
                 result[path] = data
         trust.assemble(result)
-        for path, data in changes.items():
-            target = self._folder / path
-            if data is None:
-                target.unlink(missing_ok=True)
-                continue
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            _replace(target, data)
+        self._put(self._folder, changes)
+
+
+def write_files(folder: Path, changes: Files) -> None:
+    """All of them, in this order; each is whole or as it was."""
+    for path, data in changes.items():
+        target = folder / path
+        if data is None:
+            target.unlink(missing_ok=True)
+            continue
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(target, data)
 
 
 def _check_policies(opened: Bundle, *, name: str) -> None:
