@@ -58,6 +58,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "v1/verifications": ("locked", "locked"),
     "v1/trust": ("locked", "locked"),
     "v1/audit": ("locked", "locked"),
+    "v1/alarms": ("unprovisioned", "unprovisioned"),
     "v1/keys": ("locked", "locked"),
     "v1/policies": ("locked", "locked"),
     "v1/callers": ("locked", "locked"),
