@@ -179,6 +179,8 @@ STATUS: Mapping[str, int] = {
     "change-not-possible": 422,
     "appliance-unprovisioned": 503,
     "appliance-locked": 503,
+    "setup-answers-unusable": 503,
+    "setup-file-edited": 503,
     "authority-unusable": 503,
     "font-missing": 503,
     "timestamp-unavailable": 503,

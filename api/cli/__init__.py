@@ -32,6 +32,7 @@ FILES: Mapping[str, str] = {
     "cert": "certificates",
     "serve": "serve",
     "check-config": "checking",
+    "setup": "setup",
     "unlock": "unlock",
     "lock": "unlock",
     "token": "tokens",
