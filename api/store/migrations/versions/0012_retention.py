@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012_retention"
-down_revision = "0010_sessions"
+down_revision = "0011_changes"
 
 
 def upgrade() -> None:
