@@ -72,6 +72,7 @@ def create_app(services: Services) -> FastAPI:
         description="Ký số tài liệu bằng khóa trong thiết bị, cấp dấu thời gian, kiểm tra chữ ký số. "
         "Signs documents with keys in hardware, issues timestamps, verifies signatures.",
         docs_url=None,
+        openapi_url=None,  # `routes.pages` has it, for those who may read it
         redoc_url=None,
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # our own are in `api.telemetry`

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import jinja2
 
-from api import locale
+from api import links, locale
 from api.locale import Language
 from api.problems import Problem
 from api.reports import html
@@ -75,13 +75,15 @@ def asset(name: str) -> bytes:
 @cache
 def _environment() -> jinja2.Environment:
     templates = {name: (files(__package__) / name).read_text("utf-8") for name in ("home.html", "problem.html")}
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.DictLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["to"] = links.to
+    return made
 
 
 def _size(count: int) -> str:

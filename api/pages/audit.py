@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import jinja2
 
-from api import locale
+from api import links, locale
 from api.ledger import KINDS
 from api.locale import Language
 from api.workflows.audit_page import Checked, Proof, View
@@ -43,7 +43,7 @@ def ledger(
 
     def link(**changes: Any) -> str:
         """This page with other questions; an empty one is left out."""
-        return "/audit?" + urlencode({k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""})
+        return links.to("/audit?") + urlencode({k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""})
 
     return _template().render(
         **_common(language),
@@ -55,7 +55,7 @@ def ledger(
         checked=checked,
         kinds=KINDS,
         link=link,
-        follow=lambda **what: "/audit?" + urlencode({"lang": language, **what}),
+        follow=lambda **what: links.to("/audit?") + urlencode({"lang": language, **what}),
     )
 
 
@@ -77,4 +77,5 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["to"] = links.to
     return environment.get_template("audit.html")

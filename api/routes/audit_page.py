@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api import links
 from api.auth import needs
 from api.ledger import KINDS
 from api.pages import audit as page
@@ -59,7 +60,7 @@ async def sign_in(request: Request) -> Response:
         COOKIE,
         token,
         max_age=int(audit_page.SESSION),
-        path="/audit",
+        path=links.to("/audit"),
         httponly=True,
         samesite="strict",
         secure=is_secure,
@@ -71,7 +72,7 @@ async def sign_in(request: Request) -> Response:
 @needs("nothing")
 async def sign_out(request: Request) -> Response:
     answer = _back(request)
-    answer.delete_cookie(COOKIE, path="/audit", httponly=True, samesite="strict")
+    answer.delete_cookie(COOKIE, path=links.to("/audit"), httponly=True, samesite="strict")
     return answer
 
 
@@ -112,7 +113,7 @@ def _number(text: str | None) -> int:
 
 
 def _back(request: Request) -> Response:
-    return RedirectResponse(f"/audit?{urlencode({'lang': language_of(request)})}", 303)
+    return RedirectResponse(links.to(f"/audit?{urlencode({'lang': language_of(request)})}"), 303)
 
 
 def _page(text: str, *, status: int = 200) -> Response:

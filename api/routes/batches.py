@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import uploads
+from api import links, uploads
 from api.auth import needs
 from api.routes import common
 from api.routes.common import PROBLEMS
@@ -77,7 +77,7 @@ async def create(request: Request) -> Response:
     finally:
         for one in received:
             one.close()
-    headers = {"Location": f"/v1/batches/{found['id']}"} | ({} if made else {"Idempotency-Replayed": "true"})
+    headers = {"Location": links.to(f"/v1/batches/{found['id']}")} | ({} if made else {"Idempotency-Replayed": "true"})
     return common.json(found, status=202, headers=headers)
 
 

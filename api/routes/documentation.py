@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from api import links
 from api.schema_activation import AssertionRequest
 from api.routes.changes import Approval, Proposal, Undoing
 from api.routes import bodies
@@ -36,6 +37,8 @@ def describe(app: FastAPI) -> None:
 
 def _description(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    if root := app.state.services.settings.server.root_path:
+        found["servers"] = [{"url": root}]
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest):
@@ -71,9 +74,9 @@ def page(description: dict[str, Any]) -> str:
 
 def _page(description: dict[str, Any]) -> Iterator[str]:
     yield "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    yield f"<title>{escape(description['info']['title'])} API</title><link rel=stylesheet href=/style.css><main>"
+    yield f"<title>{escape(description['info']['title'])} API</title><link rel=stylesheet href={links.to('/style.css')}><main>"
     yield f"<h1>{escape(description['info']['title'])} API</h1><p>{escape(description['info']['description'])}</p>"
-    yield "<p><a href=/openapi.json>openapi.json</a> · <a href=/>/</a></p>"
+    yield f"<p><a href={links.to('/openapi.json')}>openapi.json</a> · <a href={links.to('/')}>/</a></p>"
     for path, methods in description["paths"].items():
         for method, operation in methods.items():
             yield from _operation(method.upper(), path, operation)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from api import pages
 from api.auth import needs
+from api.errors import NotFound
 from api.routes import common, documentation, reports
 
 router = APIRouter(include_in_schema=False)
@@ -45,7 +46,26 @@ for _name, _type in {**pages.ASSETS, "report.css": "text/css"}.items():
 @router.get("/docs")
 @needs("nothing")
 async def docs(request: Request) -> Response:
+    await _may_read(request)
     return HTMLResponse(documentation.page(request.app.openapi()))
+
+
+@router.get("/openapi.json")
+@needs("nothing")
+async def openapi(request: Request) -> Response:
+    await _may_read(request)
+    return JSONResponse(request.app.openapi())
+
+
+async def _may_read(request: Request) -> None:
+    """As `[server] documentation` has it. Raises NotFound, NotAuthenticated."""
+    services = common.services(request)
+    match services.settings.server.documentation:
+        case "off":
+            raise NotFound
+        case "callers":
+            found = services.gate.recall(request) or await common.side_room(request).run(services.gate.find, request)
+            request.scope["kyso.caller"] = found.id
 
 
 @router.get("/style.css")

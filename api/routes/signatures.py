@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import uploads
+from api import links, uploads
 from api.auth import needs
 from api.errors import ApiError
 from api.routes import common, reports
@@ -185,7 +185,7 @@ def _answer(
     what to tell of one that waits for a person."""
     record = outcome.record
     request.scope["kyso.signature"] = record.id
-    headers = {"Location": f"/v1/signatures/{record.id}"}
+    headers = {"Location": links.to(f"/v1/signatures/{record.id}")}
     if outcome.repeated:
         headers["Idempotency-Replayed"] = "true"
     if record.state == "prepared":

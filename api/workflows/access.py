@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Any
 
-from api import auth
+from api import auth, links
 from api.errors import NotFound
 from api.refusals import DocumentErased, DocumentNotReady
 from api.rights import Grant, Use
@@ -87,7 +87,7 @@ def signature_json(record: SignatureRecord) -> dict[str, Any]:
     answer: dict[str, Any] = {"id": record.id, "status": record.state}
     if record.state == "signed" and record.result is not None:
         answer |= json.loads(record.result)
-        answer["document"] = f"/v1/signatures/{record.id}/document"
+        answer["document"] = links.to(f"/v1/signatures/{record.id}/document")
     if record.state == "prepared":
         answer["expires_at"] = envelopes.expiry(record)
     if record.error_code is not None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api import auth, problems, telemetry
+from api import auth, links, problems, telemetry
 from api.errors import ApiError, NotFound, NotPermitted, RequestInvalid
 from api.jobs import Handlers, Job, Later, enqueue_within
 from api.schemas import OrderRequest, parse_order
@@ -198,7 +198,7 @@ def _told(one: BatchDocument, result: Mapping[str, Any], *, stopped: bool) -> di
     if told["status"] in ("failed", "in-doubt") and one.error_code is not None:
         told["code"] = one.error_code
     if told["status"] == "signed":
-        told["document"] = f"/v1/signatures/{one.signature}/document"
+        told["document"] = links.to(f"/v1/signatures/{one.signature}/document")
         told |= {name: result[name] for name in ("level", "signed_at", "timestamp", "warnings") if name in result}
         told["signed_sha256"] = result.get("sha256")
     return told
