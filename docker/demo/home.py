@@ -64,6 +64,10 @@ key = "demo-ledger"
 origin = "kyso.demo/ledger"
 every = 60
 
+# Documents, drafts and passwords lie encrypted on the disk. The key belongs somewhere else than its backup.
+[storage]
+key_file = "secrets/storage.key"
+
 [signing]
 chain_check = "required"
 revocation_unknown = "warn"

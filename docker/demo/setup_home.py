@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from api import settings as kyso_settings
 from api.cli import appliance
 from api.store import callers
 from api.store.database import open_database
+from api.store.encryption import keys as storage_keys
 from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 
@@ -37,6 +38,7 @@ def set_up(home: Path, *, port: int) -> None:
     _pins(home)
     settings = kyso_settings.load(home)
     settings.make_folders()
+    _storage_key(settings)
 
     everyone = (*IDENTITIES, AUTHORITY)
     public_keys: dict[str, bytes] = {}
@@ -66,6 +68,13 @@ def set_up(home: Path, *, port: int) -> None:
     if not (demo / "giay-gioi-thieu.pdf").exists():
         sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
     demo_home.note_state(home, port=port)
+
+
+def _storage_key(settings: kyso_settings.Settings) -> None:
+    """Made once: what is encrypted with it is lost without it."""
+    if settings.storage.key_file is not None:
+        with suppress(FileExistsError):
+            storage_keys.make(settings.home / settings.storage.key_file)
 
 
 def _pins(home: Path) -> None:

@@ -130,17 +130,21 @@ class EncryptedBlobs(Blobs):
             yield from super().pieces(blob) if held is None else held.pieces()
 
     def delete(self, blob: str) -> None:
-        sealed = self._sealed(blob)
-        if sealed is None:
-            super().delete(blob)
-        else:
-            sealed.unlink(missing_ok=True)
+        with contextlib.suppress(BlobMissing):
+            sealed = self._sealed(blob)
+            if sealed is None:
+                super().delete(blob)
+            else:
+                sealed.unlink(missing_ok=True)
 
     def erase(self, blob: str) -> bool:
-        sealed = self._sealed(blob)
-        if sealed is None:
-            return super().erase(blob)
-        number = os.open(sealed, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            sealed = self._sealed(blob)
+            if sealed is None:
+                return super().erase(blob)
+            number = os.open(sealed, os.O_RDWR | os.O_CLOEXEC)
+        except (BlobMissing, FileNotFoundError):
+            return False
         try:
             container.erase(number)
         finally:
