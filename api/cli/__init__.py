@@ -38,6 +38,7 @@ FILES: Mapping[str, str] = {
     "token": "tokens",
     "key": "keys",
     "caller": "callers",
+    "rights": "rights",
     "audit": "audit",
     "trust": "trust",
     "policy": "policies",

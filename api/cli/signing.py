@@ -8,7 +8,6 @@ The output appears whole, or not at all.
 
 from __future__ import annotations
 
-import getpass
 import json
 import shutil
 from collections.abc import Sequence
@@ -20,12 +19,11 @@ from rich.markup import escape
 
 from api import settings as kyso_settings
 from api import uploads
-from api.cli import appliance, console, passwords, xml
+from api.cli import appliance, console, passwords, whoever, xml
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.schemas import OrderRequest, parse_order
 from api.services import Services
-from api.store.callers import Caller, CallerId
 from api.workflows import signing
 from hsm.keys import Mechanism
 from signer.model import Level
@@ -153,9 +151,7 @@ def _sign(
     services: Services, file: Path, order: OrderRequest, out: BinaryIO, *, detached: Sequence[tuple[str, Path]]
 ) -> str:
     """Sign as the service does, on record under this machine's user; the level that was made."""
-    user = f"cli:{getpass.getuser()}"
-    # Whoever may read KYSO_HOME may use every key: the file system said so.
-    caller = Caller(CallerId(user), user, "operator", ("*",))
+    caller = whoever.user()
     settings = services.settings
     with (
         file.open("rb") as source,
