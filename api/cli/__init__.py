@@ -33,6 +33,7 @@ FILES: Mapping[str, str] = {
     "serve": "serve",
     "check-config": "checking",
     "setup": "setup",
+    "status": "status",
     "unlock": "unlock",
     "lock": "unlock",
     "token": "tokens",
