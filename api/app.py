@@ -34,6 +34,7 @@ from api.routes import (
     batches,
     callers,
     changes,
+    directory,
     documentation,
     evidence,
     extensions,
@@ -99,6 +100,7 @@ def create_app(services: Services) -> FastAPI:
         audit_page,
         health,
         pages,
+        directory,
     ):
         app.include_router(module.router)
     documentation.describe(app)

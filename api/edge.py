@@ -26,7 +26,7 @@ SECRET = re.compile(r"kyso_[0-9A-Za-z_]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-
 """API keys and JSON Web Tokens."""
 SMALL_BODY = 16 * 1024
 """Bytes of body for a call that takes no document; RFC 3161 requests are far smaller."""
-STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications"})
+STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications", "/v1/directory/imports"})
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -43,6 +43,7 @@ FILES: Mapping[str, str] = {
     "audit": "audit",
     "trust": "trust",
     "policy": "policies",
+    "directory": "directory",
     "change": "changes",
     "storage": "storage",
 }
