@@ -1,24 +1,39 @@
 """`kyso caller`: who may use the service. An API key is shown once, when it is made.
 
-kyso caller create --name "Văn phòng" --role client --key 'seal-*'
+kyso caller create --name "Văn phòng" --role client --key 'seal-*' --expires 90
+kyso caller list
+kyso caller rotate ID --overlap 24
 """
 
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import console
+from api.cli import console, home, whoever
 from api.cli.console import Form, Lang, t
-from api.store import callers
-from api.store.callers import CallerId, Role
-from api.store.database import Database, open_database
+from api.settings import Settings
+from api.store.callers import Entry, Reach, Role
+from api.workflows import callers
+from api.workflows.callers import DAY, NewCaller
 
 app = typer.Typer(no_args_is_help=True, help=t("các hệ thống được gọi dịch vụ (khóa API)", "callers (API keys)"))
+
+Expires = Annotated[
+    str | None,
+    typer.Option(
+        "--expires",
+        metavar=t("NGÀY|SỐ NGÀY|never", "DATE|DAYS|never"),
+        help=t("khi nào hết hạn (mặc định theo callers.api_key_days)", "when it ends (default: callers.api_key_days)"),
+    ),
+]
+Identity = Annotated[str, typer.Argument(help=t("id trong danh sách", "id, as listed"))]
 
 
 def register(root: typer.Typer) -> None:
@@ -27,48 +42,130 @@ def register(root: typer.Typer) -> None:
 
 @app.command("create", help=t("tạo khóa API; chỉ hiện một lần", "make an API key; it is shown once"))
 def create(
+    *,
     name: Annotated[str, typer.Option("--name", help=t("tên để nhận biết", "a name to know it by"))],
     role: Annotated[Role, typer.Option("--role", help=t("vai trò", "role"))] = "client",
     key: Annotated[
         list[str] | None, typer.Option("--key", help=t("mẫu tên khóa được dùng", "pattern of keys it may use"))
     ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option("--organisation", help=t("cơ quan, theo id hoặc mã", "its organisation, by id or code")),
+    ] = None,
+    person: Annotated[str | None, typer.Option("--person", help=t("id của người dùng", "id of whom it is"))] = None,
+    reach: Annotated[
+        Reach, typer.Option("--reach", help=t("thấy cả cơ quan cấp dưới: subtree", "subtree sees those below, too"))
+    ] = "organisation",
+    expires: Expires = None,
     form: Form = "text",
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
-    secret = _database().write(callers.create, name=name, role=role, keys=tuple(key or ()))
-    if form == "json":
-        print(json.dumps({"api_key": secret, "name": name, "role": role, "keys": key or []}, ensure_ascii=False))
-    else:
-        print(secret)
-        console.err.print(t("Hãy cất khóa này; không xem lại được.", "Keep this key; it cannot be shown again."))
+    settings = kyso_settings.load()
+    new = NewCaller(
+        name=name,
+        role=role,
+        keys=tuple(key or ()),
+        organisation=organisation,
+        person=person,
+        reach=reach,
+        expires_at=_expiry(settings, expires),
+    )
+    with home.services(settings) as services:
+        found = callers.of(services)
+        api_key = found.create(whoever.user(), new)
+        entry = found.entry(whoever.user(), callers.id_of(api_key))
+    _show(api_key, entry, form)
+
+
+@app.command("rotate", help=t("đổi khóa API; khóa cũ còn dùng được một thời gian", "exchange an API key for another"))
+def rotate(
+    caller: Identity,
+    overlap: Annotated[
+        float | None,
+        typer.Option(
+            "--overlap", min=0, help=t("số giờ khóa cũ còn dùng được", "hours for which the former still opens")
+        ),
+    ] = None,
+    expires: Expires = None,
+    form: Form = "text",
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    settings = kyso_settings.load()
+    hours = settings.callers.overlap_hours if overlap is None else overlap
+    with home.services(settings) as services:
+        found = callers.of(services)
+        api_key = found.rotate(whoever.user(), caller, overlap=hours * 3600, expires_at=_expiry(settings, expires))
+        entry = found.entry(whoever.user(), caller)
+    _show(api_key, entry, form)
 
 
 @app.command("list", help=t("liệt kê", "list them"))
 def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
-    found = _database().read(callers.listed)
+    settings, now = kyso_settings.load(), time.time()
+    with home.services(settings) as services:
+        found = callers.of(services).listed(whoever.user())
     if form == "json":
-        print(
-            json.dumps(
-                [{"id": one.id, "name": one.name, "role": one.role, "keys": list(one.keys)} for one in found],
-                ensure_ascii=False,
-            )
-        )
+        print(json.dumps([callers.as_json(entry, now=now) for entry in found], ensure_ascii=False))
         return
-    shown = console.table("id", t("tên", "name"), t("vai trò", "role"), t("khóa", "keys"))
-    for one in found:
-        shown.add_row(one.id, escape(one.name), one.role, escape(", ".join(one.keys)) or "–")
+    shown = console.table(
+        "id",
+        t("tên", "name"),
+        t("vai trò", "role"),
+        t("khóa", "keys"),
+        t("cơ quan", "organisation"),
+        t("còn (ngày)", "days left"),
+        t("dùng lần cuối", "last used"),
+    )
+    for entry in found:
+        one, left = entry.caller, callers.days_left(entry, now=now)
+        shown.add_row(
+            one.id,
+            escape(one.name),
+            one.role,
+            escape(", ".join(one.keys)) or "–",
+            escape(one.organisation or "–"),
+            "–" if left is None else f"[red]{left}[/]" if left == 0 else str(left),
+            _when(settings, entry.last_used_at),
+        )
     console.out.print(shown)
 
 
 @app.command("revoke", help=t("thu hồi khóa API", "revoke an API key"))
 def revoke(
-    caller: Annotated[str, typer.Argument(help=t("id trong danh sách", "id, as listed"))],
+    caller: Identity,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
-    _database().write(callers.revoke, CallerId(caller))
+    with home.services(kyso_settings.load()) as services:
+        callers.of(services).revoke(whoever.user(), caller)
 
 
-def _database() -> Database:
-    home = kyso_settings.load()
-    home.make_folders()
-    return open_database(home.database_url)
+def _show(api_key: str, entry: Entry, form: str) -> None:
+    if form == "json":
+        told = {"api_key": api_key, **callers.as_json(entry, now=time.time())}
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print(api_key)
+        console.err.print(t("Hãy cất khóa này; không xem lại được.", "Keep this key; it cannot be shown again."))
+
+
+def _expiry(settings: Settings, given: str | None) -> float | None:
+    """Unix seconds: so many days from now, or the end of a day in the service's zone; None for ever."""
+    if given is None:
+        given = str(settings.callers.api_key_days or "never")
+    if given == "never":
+        return None
+    if given.isascii() and given.isdigit() and 0 < int(given) <= 3650:
+        return time.time() + int(given) * DAY
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=settings.zone).timestamp() + DAY
+    except ValueError:
+        raise console.usage(
+            t(
+                f"--expires: số ngày, YYYY-MM-DD hoặc never; không phải {given}",
+                f"--expires wants days, YYYY-MM-DD or never, not {given}",
+            )
+        ) from None
+
+
+def _when(settings: Settings, at: float | None) -> str:
+    return "–" if at is None else datetime.fromtimestamp(at, settings.zone).strftime("%Y-%m-%d %H:00")

@@ -19,7 +19,7 @@ from api.schema_base import Input, Line
 from api.services import Services
 from api.store.callers import Caller, Reach, Role
 from api.workflows import callers
-from api.workflows.callers import DAY, Callers, NewCaller
+from api.workflows.callers import DAY, NewCaller
 
 router = APIRouter(prefix="/v1/callers", tags=["callers"])
 
@@ -90,7 +90,7 @@ async def listed(request: Request) -> Response:
 
     def work() -> list[dict[str, Any]]:
         now = time.time()
-        return [callers.as_json(entry, now=now) for entry in _callers(common.services(request)).listed(asking)]
+        return [callers.as_json(entry, now=now) for entry in callers.of(common.services(request)).listed(asking)]
 
     return common.json(await common.side_room(request).run(work))
 
@@ -118,7 +118,7 @@ async def create(request: Request) -> Response:
     )
 
     def work() -> dict[str, Any]:
-        found = _callers(services)
+        found = callers.of(services)
         return _with_key(found, asking, found.create(asking, new))
 
     return common.json(await common.side_room(request).run(work), status=201)
@@ -139,7 +139,7 @@ async def rotate(request: Request, identity: str) -> Response:
     expires_at = expiry(services, wanted.days)
 
     def work() -> dict[str, Any]:
-        found = _callers(services)
+        found = callers.of(services)
         api_key = found.rotate(asking, identity, overlap=hours * 3600, expires_at=expires_at)
         return _with_key(found, asking, api_key)
 
@@ -150,7 +150,7 @@ async def rotate(request: Request, identity: str) -> Response:
 @needs("change-callers")
 async def revoke(request: Request, identity: str) -> Response:
     asking = await common.caller(request)
-    await common.side_room(request).run(_callers(common.services(request)).revoke, asking, identity)
+    await common.side_room(request).run(callers.of(common.services(request)).revoke, asking, identity)
     return Response(status_code=204)
 
 
@@ -160,10 +160,6 @@ def expiry(services: Services, days: int | None) -> float | None:
     return time.time() + chosen * DAY if chosen else None
 
 
-def _callers(services: Services) -> Callers:
-    return Callers(services.database, services.ledger, services.directory, services.scopes)
-
-
-def _with_key(found: Callers, asking: Caller, api_key: str) -> dict[str, Any]:
+def _with_key(found: callers.Callers, asking: Caller, api_key: str) -> dict[str, Any]:
     entry = found.entry(asking, callers.id_of(api_key))
     return {**callers.as_json(entry, now=time.time()), "api_key": api_key}

@@ -20,9 +20,7 @@ from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
 from api.routes.reports import language_of
 from api.schema_base import Hex256, Input, Line
-from api.services import Services
 from api.workflows import rights as workflow
-from api.workflows.rights import Rules
 from hsm.keys import Mechanism
 from signer.model import Format, Level
 from signer.xades.plan import Packaging
@@ -86,7 +84,7 @@ def _answers(description: str, example: object) -> dict[int | str, dict[str, Any
 @needs("see-rights")
 async def listed(request: Request) -> Response:
     await common.caller(request)
-    found = await common.side_room(request).run(_rules(common.services(request)).listed)
+    found = await common.side_room(request).run(workflow.of(common.services(request)).listed)
     return common.json([workflow.kept_json(kept) for kept in found])
 
 
@@ -115,7 +113,7 @@ async def attempt(request: Request) -> Response:
         candidate = wanted.rule.rule(wanted.name or "thu", zone=services.settings.zone)
     use = wanted.use()
     found = await common.side_room(request).run(
-        lambda: _rules(services).attempt(wanted.caller, use, at=at, candidate=candidate)
+        lambda: workflow.of(services).attempt(wanted.caller, use, at=at, candidate=candidate)
     )
     return common.json(workflow.trial_json(found, language=language_of(request)))
 
@@ -124,7 +122,7 @@ async def attempt(request: Request) -> Response:
 @needs("see-rights")
 async def history(request: Request, name: str) -> Response:
     await common.caller(request)
-    found = await common.side_room(request).run(_rules(common.services(request)).history, name)
+    found = await common.side_room(request).run(workflow.of(common.services(request)).history, name)
     return common.json([workflow.kept_json(kept) for kept in found])
 
 
@@ -138,7 +136,7 @@ async def history(request: Request, name: str) -> Response:
 async def put(request: Request, name: str) -> Response:
     caller = await common.caller(request)
     rule = parsed(RuleText, await request.body())
-    rules = _rules(common.services(request))
+    rules = workflow.of(common.services(request))
     kept = await common.side_room(request).run(lambda: rules.put(name, rule, by=caller.id))
     return common.json(workflow.kept_json(kept))
 
@@ -147,7 +145,7 @@ async def put(request: Request, name: str) -> Response:
 @needs("administer")
 async def remove(request: Request, name: str) -> Response:
     caller = await common.caller(request)
-    rules = _rules(common.services(request))
+    rules = workflow.of(common.services(request))
     await common.side_room(request).run(lambda: rules.remove(name, by=caller.id))
     return Response(status_code=204)
 
@@ -156,7 +154,3 @@ def _aware(at: datetime) -> datetime:
     if at.tzinfo is None:
         raise RequestInvalid("a time wants its offset from UTC", field="at")
     return at
-
-
-def _rules(services: Services) -> Rules:
-    return Rules(services.database, services.ledger, services.rights, services.scopes)

@@ -5,6 +5,7 @@ An administrator of an organisation does this for callers within reach; all othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from api.directory import Directory
 from api.errors import NotFound, NotPermitted, RequestInvalid
 from api.ledger import Ledger
 from api.rights import Scopes
+from api.services import Services
 from api.store import callers
 from api.store.callers import Caller, CallerId, Entry
 from api.store.database import Database
@@ -139,6 +141,10 @@ class Callers:
         return made[0]
 
 
+def of(services: Services) -> Callers:
+    return Callers(services.database, services.ledger, services.directory, services.scopes)
+
+
 def expiring(database: Database, *, before: float) -> tuple[Entry, ...]:
     """Callers whose API key expires before that time, for alarms."""
     return database.read(callers.expiring, before=before)
@@ -168,8 +174,8 @@ def as_json(entry: Entry, *, now: float) -> dict[str, Any]:
 
 
 def days_left(entry: Entry, *, now: float) -> int | None:
-    """Whole days until the API key expires, 0 when it has; None when it never does."""
-    return None if entry.expires_at is None else max(0, int((entry.expires_at - now) // DAY))
+    """Days until the API key expires, begun ones included, 0 when it has; None when it never does."""
+    return None if entry.expires_at is None else max(0, math.ceil((entry.expires_at - now) / DAY))
 
 
 def _told(seconds: float | None) -> str | None:

@@ -17,6 +17,7 @@ from api.rights.rule import Rule
 from api.rights.store import Kept
 from api.rights.text import NAME, RuleText
 from api.rights.trial import Trial
+from api.services import Services
 from api.store import callers
 from api.store.database import Database
 
@@ -74,6 +75,10 @@ class Rules:
         if found is None:
             raise RequestInvalid("there is no such caller", field="caller")
         return trial.attempt(self.database, self.scopes, found, use, at=at, candidate=candidate)
+
+
+def of(services: Services) -> Rules:
+    return Rules(services.database, services.ledger, services.rights, services.scopes)
 
 
 def kept_json(kept: Kept) -> dict[str, Any]:
