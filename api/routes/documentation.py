@@ -15,9 +15,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api import links
-from api.schema_activation import AssertionRequest
-from api.routes.changes import Approval, Proposal, Undoing
 from api.routes import bodies
+from api.routes.changes import Approval, Proposal, Undoing
+from api.schema_activation import AssertionRequest
 from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
 OPEN = ("/tsa", "/health/alive", "/health/ready", "/metrics", "/", "/docs", "/style.css")
@@ -41,7 +41,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
         found["servers"] = [{"url": root}]
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest):
+    for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest, Proposal, Approval, Undoing):
         schemas.update(_schemas(model))
     for declared in bodies.DESCRIBED.values():
         schemas.update(_schemas(declared))
