@@ -130,6 +130,7 @@ class Server(Generic[Request]):
                 self._idle.notify_all()
 
     def _reply(self, request: Request) -> bytes:
+        began = time.perf_counter()
         try:
             result = wire.encoder.encode(self._answer(request))
         except HsmError as e:
@@ -137,7 +138,8 @@ class Server(Generic[Request]):
         except Exception as e:  # noqa: BLE001  # a defect here must not end the keeper, nor tell its details
             _log.exception("defect", extra={"facts": {"error": type(e).__name__}})
             return _failed(HsmError("the keeper met a defect of its own"))
-        return wire.encoder.encode(wire.Reply(result=msgspec.Raw(result)))
+        seconds = time.perf_counter() - began
+        return wire.encoder.encode(wire.Reply(result=msgspec.Raw(result), seconds=seconds))
 
 
 def _failed(error: HsmError) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -45,6 +46,10 @@ _KEPT: Final = 8
 """Connections that are kept open when nobody uses them."""
 _PATIENCE: Final = 5.0
 """Seconds to wait for a keeper that is being started anew."""
+
+
+spent: ContextVar[float] = ContextVar("kyso_keeper_seconds", default=0.0)
+"""Seconds that the keeper took for this thread's last answer, by its own clock."""
 
 
 class _Client:
@@ -83,6 +88,7 @@ class _Client:
             raise KeeperNotAvailable(f"{self._path}: {e}") from e
         self._keep(connection)
         reply = wire.reply_decoder.decode(frame)
+        spent.set(reply.seconds)
         if reply.failure is not None:
             raise wire.error_of(reply.failure)
         return msgspec.msgpack.decode(reply.result, type=kind)

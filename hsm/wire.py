@@ -209,10 +209,12 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """Either a result or a failure."""
+    """Either a result or a failure. `seconds` is what the answer took here: a keeper speaks to nobody else, so that it
+    cannot export a trace itself."""
 
     result: msgspec.Raw = msgspec.Raw(b"\xc0")
     failure: Failure | None = None
+    seconds: float = 0.0
 
 
 decoder: Final = msgspec.msgpack.Decoder(SignRequest)

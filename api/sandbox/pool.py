@@ -28,6 +28,7 @@ from typing import TypeVar
 
 import msgspec
 
+from api import tracing
 from api.sandbox import wire
 from api.sandbox.errors import DocumentTooCostly, SandboxBusy, SandboxError, WorkerDied, WorkerRefusal
 from api.sandbox.process import Process, connect
@@ -248,6 +249,7 @@ class Worker:
                 with self._sandbox.process(self) as taken:
                     reply = taken.call(call, files=files, wall=wall or limits.wall, fetches=limits.fetches, ask=ask)
                     if isinstance(reply, wire.Result):
+                        tracing.told(f"in worker: {op}", reply.seconds, kind="worker")
                         return _value(reply, result)
             except WorkerDied:
                 losses += 1

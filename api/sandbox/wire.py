@@ -85,10 +85,12 @@ class Postponed(msgspec.Struct, frozen=True, tag="postponed", array_like=True):
 
 
 class Result(msgspec.Struct, frozen=True, tag="result", array_like=True):
-    """`retire`: the worker ends now, of its own accord, since it has grown."""
+    """`retire`: the worker ends now, of its own accord, since it has grown. `seconds` is what the operation took there: a
+    worker has nobody to export a trace to, so it tells, and the api records."""
 
     value: msgspec.Raw
     retire: bool
+    seconds: float = 0.0
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal", array_like=True):

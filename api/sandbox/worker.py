@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def serve(channel: socket.socket, *, operations: Mapping[str, Operation]) -> Non
         answer = _answer(body, files, operations=operations, pipe=pipe, clock=clock)
         if isinstance(answer, wire.Result):
             grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_start > GROWTH
-            answer = wire.Result(answer.value, retire=grown)
+            answer = wire.Result(answer.value, retire=grown, seconds=answer.seconds)
         try:
             wire.send(channel, answer)
         except wire.WireError:
@@ -148,13 +149,14 @@ def _answer(
             return wire.Refusal("sandbox-call-invalid", "developer", f"the call is not understood: {error}", {})
         try:
             clock.start(call.cpu)
+            began = time.perf_counter()
             try:
                 value = wire.pack(operation.run(arguments, documents, pipe))
                 for document in documents:
                     document.flush()
             finally:
                 clock.stop()
-            return wire.Result(msgspec.Raw(value), retire=False)
+            return wire.Result(msgspec.Raw(value), retire=False, seconds=time.perf_counter() - began)
         except _Postponed:
             return wire.Postponed()
         except (Exception, _OutOfTime) as error:  # noqa: BLE001 - the parsers raise anything

@@ -29,6 +29,7 @@ from hsm.activation import Activation, Assertion, Challenge
 from hsm.activation import Documents as Digests
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
+from hsm.token import spent
 from hsm.uselog import KeyUse, UsesPage
 from verify.fetcher import Fetcher, FetchFailed, FetchRequest
 
@@ -110,6 +111,7 @@ class ObservedToken:
             with tracing.span("keeper sign", kind="keeper", module=self._module, key=key):
                 more = {"activation": activation} if activation else {}
                 value = self._inner.sign(key=key, mechanism=mechanism, tbs=tbs, permit=permit, **more)
+                tracing.told("in keeper: sign", spent.get(), kind="keeper", module=self._module, key=key)
         except Exception as error:
             outcome = getattr(error, "code", outcome)
             raise
