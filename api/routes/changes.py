@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import uploads
 from api.auth import needs
 from api.changes import Change, Changes
-from api.errors import RequestInvalid
 from api.render import report_json
 from api.routes import common
+from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
 from api.schema_base import Hex256, Input, Line
 from api.uploads import Upload
 
 router = APIRouter(prefix="/v1/changes", tags=["administration"])
 
-Model = TypeVar("Model", bound=Input)
 State = Literal["proposed", "applying", "applied", "rejected", "undone"]
 
 
@@ -66,11 +65,6 @@ class ChangeAnswer(BaseModel):
     undoes: str | None
 
 
-def _body(model: type[Input]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 ONE: dict[int | str, dict[str, Any]] = {200: {"model": ChangeAnswer}, **PROBLEMS}
 
 
@@ -91,13 +85,13 @@ async def listed(request: Request, state: Annotated[State | None, Query()] = Non
     status_code=201,
     summary="Propose a change; where one administrator is enough it is done at once",
     responses={201: {"model": ChangeAnswer}, **PROBLEMS},
-    openapi_extra=_body(Proposal),
+    openapi_extra=described(Proposal),
 )
 @needs("administer")
 async def propose(request: Request) -> Response:
     caller = await common.caller(request)
     changes = _changes(request)
-    asked = _parsed(Proposal, await request.body())
+    asked = parsed(Proposal, await request.body())
 
     def work() -> dict[str, Any]:
         made = changes.propose(caller, asked.kind, asked.payload, reason=asked.reason, hold=asked.hold)
@@ -115,13 +109,13 @@ async def one(request: Request, identity: str) -> Response:
 
 
 @router.post(
-    "/{identity}/approval", summary="Approve a change, which does it", responses=ONE, openapi_extra=_body(Approval)
+    "/{identity}/approval", summary="Approve a change, which does it", responses=ONE, openapi_extra=described(Approval)
 )
 @needs("approve-change")
 async def approve(request: Request, identity: str) -> Response:
     caller = await common.caller(request)
     changes = _changes(request)
-    asked = _parsed(Approval, await request.body())
+    asked = parsed(Approval, await request.body())
 
     def work() -> dict[str, Any]:
         return change_json(changes.approve(caller, identity, sha256=asked.sha256), changes)
@@ -144,13 +138,13 @@ async def reject(request: Request, identity: str) -> Response:
     status_code=201,
     summary="The change that takes this one back",
     responses={201: {"model": ChangeAnswer}, **PROBLEMS},
-    openapi_extra=_body(Undoing),
+    openapi_extra=described(Undoing),
 )
 @needs("administer")
 async def undo(request: Request, identity: str) -> Response:
     caller = await common.caller(request)
     changes = _changes(request)
-    asked = _parsed(Undoing, await request.body())
+    asked = parsed(Undoing, await request.body())
 
     def work() -> dict[str, Any]:
         return change_json(changes.undo(caller, identity, reason=asked.reason, hold=asked.hold), changes)
@@ -221,12 +215,3 @@ def _moment(seconds: float | None) -> str | None:
 
 def _changes(request: Request) -> Changes:
     return Changes(common.services(request))
-
-
-def _parsed(model: type[Model], raw: bytes) -> Model:
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise RequestInvalid(f"{where}: {fault['msg']}" if where else fault["msg"], field=where) from None

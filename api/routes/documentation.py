@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from api import links
 from api.routes import bodies
-from api.routes.changes import Approval, Proposal, Undoing
 from api.schema_activation import AssertionRequest
 from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
@@ -41,7 +40,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
         found["servers"] = [{"url": root}]
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest, Proposal, Approval, Undoing):
+    for model in (OrderRequest, ValueRequest, VerifyOptions, AssertionRequest):
         schemas.update(_schemas(model))
     for declared in bodies.DESCRIBED.values():
         schemas.update(_schemas(declared))

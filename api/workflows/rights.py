@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api import locale
+from api.changes.errors import ChangesByTwo
 from api.errors import NotFound, RequestInvalid
 from api.ledger import Ledger
 from api.locale import Language
@@ -30,6 +31,8 @@ class Rules:
     ledger: Ledger
     rights: Rights
     scopes: Scopes
+    by_two: bool = False
+    """Whether rules are changed by two administrators alone (`api.changes`)."""
 
     def listed(self) -> tuple[Kept, ...]:
         return self.database.read(store.in_force)
@@ -42,7 +45,10 @@ class Rules:
         return found
 
     def put(self, name: str, text: RuleText, *, by: str) -> Kept:
-        """Set a rule; within `gate.REMEMBERED` seconds it counts everywhere. The same text again changes nothing."""
+        """Set a rule; within `gate.REMEMBERED` seconds it counts everywhere. The same text again changes nothing.
+
+        Raises RequestInvalid, ChangesByTwo."""
+        self._require_one()
         if not NAME.fullmatch(name):
             raise RequestInvalid("name: up to 40 of a-z, 0-9, _ and -", field="name")
         same = next((kept for kept in self.listed() if kept.name == name), None)
@@ -59,7 +65,8 @@ class Rules:
         return made[0]
 
     def remove(self, name: str, *, by: str) -> None:
-        """From now on the rule narrows nothing. Raises NotFound."""
+        """From now on the rule narrows nothing. Raises NotFound, ChangesByTwo."""
+        self._require_one()
 
         def also(connection: sa.Connection, _number: int) -> None:
             store.remove(connection, name=name, by=by)
@@ -76,9 +83,14 @@ class Rules:
             raise RequestInvalid("there is no such caller", field="caller")
         return trial.attempt(self.database, self.scopes, found, use, at=at, candidate=candidate)
 
+    def _require_one(self) -> None:
+        if self.by_two:
+            raise ChangesByTwo(subject="rights")
+
 
 def of(services: Services) -> Rules:
-    return Rules(services.database, services.ledger, services.rights, services.scopes)
+    by_two = "rights" in services.settings.changes.two_administrators
+    return Rules(services.database, services.ledger, services.rights, services.scopes, by_two=by_two)
 
 
 def kept_json(kept: Kept) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from api import cli
 from api.changes import (
     ChangeDecided,
     ChangeNeedsAnother,
@@ -18,6 +19,7 @@ from api.changes import (
     kinds,
 )
 from api.changes.disabled import KeyDisabled
+from api.cli import console
 from api.errors import NotPermitted, RequestInvalid
 from api.rights import store as rights
 from api.store import callers
@@ -270,6 +272,44 @@ def test_over_http_a_change_is_proposed_shown_approved_and_undone(tmp_path: Path
     assert 403 == found.ask("GET", "/v1/changes").status_code
     assert 404 == found.ask("GET", "/v1/changes/chg_0", name="second").status_code
     assert 400 == found.ask("POST", "/v1/changes", name="second", json={"kind": "key-disable"}).status_code
+
+
+def test_where_two_are_needed_there_is_no_way_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Neither the calls that set a rule at once nor `kyso trust` change what two have to decide."""
+    found = home(tmp_path, **TWO)
+    answer = found.ask("PUT", "/v1/rights/dau", name="administrator", json={"callers": "*", "keys": "seal"})
+    assert (503, "changes-by-two") == (answer.status_code, answer.json()["code"])
+    assert "changes-by-two" == found.ask("DELETE", "/v1/rights/dau", name="administrator").json()["code"]
+    (found.services.settings.home / "kyso.toml").write_text('[changes]\ntwo_administrators = ["trust"]\n')
+    monkeypatch.setenv("KYSO_HOME", str(found.services.settings.home))
+    made, _ = root_of("goc")
+    (tmp_path / "root.pem").write_bytes(made.pem)
+    sha256 = hashlib.sha256(made.der).hexdigest()
+    assert console.NOT_AVAILABLE == cli.run(["trust", "add", str(tmp_path / "root.pem"), "--sha256", sha256])
+    assert console.NOT_AVAILABLE == cli.run(["trust", "distrust", sha256, "--why", "x"])
+    assert not _trust(found).named
+
+
+def test_the_command_line_proposes_tries_and_undoes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """With an administrator's API key in a file: whoever sits at the machine has a name, too."""
+    found = home(tmp_path)
+    monkeypatch.setenv("KYSO_HOME", str(found.services.settings.home))
+    (tmp_path / "admin.key").write_text(found.secrets["administrator"])
+    (tmp_path / "client.key").write_text(found.secrets["client"])
+    (tmp_path / "ours.toml").write_text(POLICY)
+    propose = ["change", "propose", "policy-set", "--set", "name=ours", "--set", f"text=@{tmp_path / 'ours.toml'}"]
+    assert console.USAGE == cli.run([*propose, "--reason", "thử"])
+    assert console.NOT_PERMITTED == cli.run(
+        [*propose, "--reason", "thử", "--api-key-file", str(tmp_path / "client.key")]
+    )
+    monkeypatch.setenv("KYSO_API_KEY_FILE", str(tmp_path / "admin.key"))
+    assert 0 == cli.run([*propose, "--reason", "thử"])
+    assert "ours" in found.services.policies.names()
+    capsys.readouterr()
+    assert 0 == cli.run(["change", "list", "--format", "json"])
+    (one,) = json.loads(capsys.readouterr().out)
+    assert 0 == cli.run(["change", "undo", one["id"], "--reason", "thôi"])
+    assert "ours" not in found.services.policies.names()
 
 
 def _trust(found: House):
