@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from cryptography import x509
@@ -19,11 +19,14 @@ from cryptography.x509.oid import NameOID
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import activation, appliance, console
 from api.cli.certificate_files import read_certificates
 from api.cli.console import Form, Lang, t
 from api.cli.output import atomic
+from api.settings import Key as KeySettings
+from api.settings import Settings
 from api.workflows.keys import as_json, certificate_of
+from hsm.counting import KeyCount
 from hsm.keys import KeyInfo
 
 app = typer.Typer(no_args_is_help=True, help=t("khóa trên thiết bị", "keys on tokens"))
@@ -37,30 +40,49 @@ NewAlgorithm = Literal["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519
 
 
 def register(root: typer.Typer) -> None:
+    activation.register(app)
     root.add_typer(app, name="key")
 
 
 @app.command("list", help=t("liệt kê khóa và chứng thư", "list keys and certificates"))
 def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
     settings = kyso_settings.load()
-    keys: list[KeyInfo] = []
+    keys: list[tuple[KeyInfo, KeyCount]] = []
     for module in settings.modules:
         with appliance.admin(settings, module) as admin:
-            keys.extend(admin.keys())
-    keys.sort(key=lambda key: key.ref)
+            uses = {count.key: count for count in admin.status().uses}
+            found = admin.keys()
+        keys.extend((key, uses.get(key.ref, KeyCount(key.ref, 0, 0, 0))) for key in found)
+    keys.sort(key=lambda one: one[0].ref)
     if form == "json":
-        print(json.dumps([as_json(key) for key in keys], ensure_ascii=False))
+        print(json.dumps([as_json(key) | _uses(settings, count) for key, count in keys], ensure_ascii=False))
         return
     shown = console.table(
-        t("khóa", "key"), t("mô-đun", "module"), t("loại", "kind"), t("chủ thể", "subject"), t("hết hạn", "not after")
+        t("khóa", "key"),
+        t("mô-đun", "module"),
+        t("loại", "kind"),
+        t("chủ thể", "subject"),
+        t("hết hạn", "not after"),
+        t("lần dùng", "uses"),
     )
-    for key in keys:
+    for key, count in keys:
         told = as_json(key)
         certificate = certificate_of(key)
         kind = f"{key.algorithm} {key.key_size}" if key.key_size else key.algorithm
         not_after = (told["not_after"] or "–")[:10]
-        shown.add_row(escape(key.ref), key.module, kind, escape(_name(certificate) if certificate else "–"), not_after)
+        name = escape(_name(certificate) if certificate else "–")
+        limit = settings.keys.get(key.ref, KeySettings()).total
+        used = str(count.total) if limit is None else f"{count.total}/{limit}"
+        shown.add_row(escape(key.ref), key.module, kind, name, not_after, used)
     console.out.print(shown)
+
+
+def _uses(settings: Settings, count: KeyCount) -> dict[str, Any]:
+    """How often the keeper says that the key was used, and how often it may be."""
+    chosen = settings.keys.get(count.key, KeySettings())
+    limits = {"per_minute": chosen.per_minute, "per_day": chosen.per_day, "total": chosen.total}
+    used = {"total": count.total, "last_minute": count.last_minute, "last_day": count.last_day}
+    return {"holder": chosen.holder, "uses": used, "limits": limits}
 
 
 def _name(certificate: x509.Certificate) -> str:

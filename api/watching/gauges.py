@@ -67,6 +67,9 @@ def _tokens(services: Services) -> Iterator[Metric]:
         "kyso_token_state", "1 for the state that a module's token is in", labels=("module", "state")
     )
     sessions = GaugeMetricFamily("kyso_token_sessions", "Open sessions with a module's token", labels=("module",))
+    uses = GaugeMetricFamily(
+        "kyso_keeper_uses", "Uses of a key in all its life, as its keeper's log counts them", labels=("module", "key")
+    )
     for name, token in services.keys.tokens.items():
         try:
             status = token.status()
@@ -75,7 +78,9 @@ def _tokens(services: Services) -> Iterator[Metric]:
             continue
         state.add_metric((name, status.state), 1)
         sessions.add_metric((name,), status.sessions)
-    yield from (state, sessions)
+        for count in status.uses:
+            uses.add_metric((name, count.key), count.total)
+    yield from (state, sessions, uses)
 
 
 def _certificates(services: Services) -> Iterator[Metric]:

@@ -23,6 +23,7 @@ from cryptography import x509
 
 from api.errors import ApiError
 from hsm.activation import Activation, Assertion, Challenge, Documents
+from hsm.counting import KeyCount
 from hsm.errors import HsmError, KeyNotFound, MechanismNotSupported, TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo, Mechanism
 from hsm.permit import Permit
@@ -48,6 +49,8 @@ class TokenState(Protocol):
     def reason(self) -> str | None: ...
     @property
     def sessions(self) -> int: ...
+    @property
+    def uses(self) -> tuple[KeyCount, ...]: ...
 
 
 class TokenLike(Protocol):
