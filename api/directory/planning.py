@@ -243,7 +243,7 @@ class Planner:
             if absent := [name for name in kind.needed if said.get(name) is None]:
                 raise Bad("missing", columns=", ".join(absent))
             line = Timeline([])
-        begins = ALWAYS if kind.is_always else seen.not_before if seen is not None else None
+        begins = seen.not_before if seen is not None else ALWAYS if kind.is_always else None
         values = {index: said[name] for index, name in enumerate(kind.columns) if name in said}
         put = self._timed(line, kind, values, start=start, end=end, begins=begins if is_new else None)
         if put.stretch.where is not None:

@@ -239,7 +239,9 @@ def _fields(header: list[str], kind: RecordKind, *, is_mixed: bool) -> list[Fiel
         if known is not None and known in found:
             raise Bad("column-twice", column=word)
         found.append(known)
-    if not is_mixed and (missing := kind.needed - {one.name for one in found if one is not None}):
+    if not is_mixed and (
+        missing := kind.needed.intersection(kind.key) - {one.name for one in found if one is not None}
+    ):
         raise Bad("columns-missing", columns=", ".join(sorted(missing)))
     return found
 

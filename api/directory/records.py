@@ -82,6 +82,7 @@ ORGANISATIONS = RecordKind(
         Field("parent", ("cấp trên", "mã cấp trên", "trực thuộc", "đơn vị cấp trên"), "organisation"),
         Field("merged_into", ("sáp nhập vào", "hợp nhất vào", "nhập vào"), "organisation"),
     ),
+    is_always=True,
 )
 PEOPLE = RecordKind(
     "people",
@@ -143,6 +144,7 @@ CERTIFICATES = RecordKind(
         Field("public_key_sha256", ("vân tay khóa",), "sha256"),
         Field("subject_sha256", ("vân tay chủ thể",), "sha256"),
     ),
+    is_always=True,
 )
 KEYS = RecordKind(
     "keys",

@@ -147,6 +147,7 @@ def _intend(
         "key": key.ref,
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
+        **services.directory.facts(key=key.ref, person=caller.person),
         "document_sha256": record.document_sha256,
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
         "activation": activation.id,

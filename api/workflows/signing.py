@@ -185,6 +185,7 @@ def _intend(
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
         **grant.facts,
+        **services.directory.facts(key=order.key, person=caller.person),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:
