@@ -26,6 +26,8 @@ from api.edge import Edge
 from api.errors import NotFound, RequestInvalid
 from api.forwarded import Entrance
 from api.hosts import Hosts
+from api.identity.certificates import Shown
+from api.identity.required import CertificateRequired
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import (
@@ -40,6 +42,7 @@ from api.routes import (
     extensions,
     health,
     keys,
+    login,
     pages,
     rights,
     signatures,
@@ -99,16 +102,21 @@ def create_app(services: Services) -> FastAPI:
         audit,
         audit_page,
         health,
+        login,
         pages,
         directory,
     ):
         app.include_router(module.router)
+    app.include_router(login.administration)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):
         app.add_exception_handler(base, _on_error)
     app.state.appliance = ApplianceState(services)
     app.add_middleware(StateGate, state=app.state.appliance)
     server = services.settings.server
+    if server.tls_client == "required":
+        shown = Shown(header=services.settings.identity.certificate_header)
+        app.add_middleware(CertificateRequired, shown=shown)
     app.state.drain = Drain(seconds=server.drain, notice=server.drain_notice)
     app.add_middleware(
         Edge,

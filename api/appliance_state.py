@@ -54,6 +54,8 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "verify": ("locked", "locked"),
     "audit": ("locked", "locked"),
     "login": ("locked", "locked"),
+    "logout": ("locked", "locked"),
+    "v1/logins": ("locked", "locked"),
     "tsa": ("operational", "operational"),
     "v1/verifications": ("locked", "locked"),
     "v1/trust": ("locked", "locked"),

@@ -29,6 +29,8 @@ from api.settings.identity import Issuer as Chosen
 
 ASK_AGAIN = 30.0
 """Seconds between two questions that tokens cause, or that failed."""
+RETRY = 5.0
+"""The same for its discovery document, while people want to sign in."""
 FIRST_WAIT = 2.0
 """Seconds for which a request waits for the first keys, while another one asks."""
 MOST_KEYS = 100
@@ -62,7 +64,7 @@ class Issuer:
         self._home, self._clock = home, clock
         self._known: _Known | None = None
         self._metadata: dict[str, Any] | None = None
-        self._asked = -ASK_AGAIN
+        self._asked = self._discovered = -ASK_AGAIN
         self._asking = threading.Lock()
 
     def key(self, kid: object, *, algorithm: str) -> Key:
@@ -79,12 +81,21 @@ class Issuer:
 
     def metadata(self) -> dict[str, Any]:
         """The discovery document (OpenID Connect Discovery 1.0 §4). Raises IssuerUnavailable, MetadataWrong."""
-        if self._metadata is None:
-            try:
+        if self._metadata is not None:
+            return self._metadata
+        if not self._asking.acquire(timeout=FIRST_WAIT):
+            raise IssuerUnavailable(issuer=self.name)
+        try:
+            if self._metadata is None:
+                if self._clock() - self._discovered < RETRY:  # an issuer that is away is no reason to keep threads waiting
+                    raise IssuerUnavailable(issuer=self.name)
+                self._discovered = self._clock()
                 self._metadata = self._discover()
-            except UNANSWERED as error:
-                log.warning("the issuer cannot be asked", issuer=self.name, reason=str(error)[:200])
-                raise IssuerUnavailable(issuer=self.name) from None
+        except UNANSWERED as error:
+            log.warning("the issuer cannot be asked", issuer=self.name, reason=str(error)[:200])
+            raise IssuerUnavailable(issuer=self.name) from None
+        finally:
+            self._asking.release()
         return self._metadata
 
     def _current(self) -> _Known:

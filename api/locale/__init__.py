@@ -46,6 +46,7 @@ def words(language: Language) -> dict[str, dict[str, Any]]:
         f"{language}.report.toml",
         f"{language}.watching.toml",
         f"{language}.directory.toml",
+        f"{language}.identity.toml",
     ):
         tables |= tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
     return tables

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api import links
+from api.identity import described
 from api.routes import bodies
 from api.schema_activation import AssertionRequest
 from api.schemas import OrderRequest, ValueRequest, VerifyOptions
@@ -44,11 +45,12 @@ def _description(app: FastAPI) -> dict[str, Any]:
         schemas.update(_schemas(model))
     for declared in bodies.DESCRIBED.values():
         schemas.update(_schemas(declared))
-    components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "kyso_<id>_…"}}
+    components["securitySchemes"] = described.schemes(app.state.services.settings)
+    ways = [{name: []} for name in components["securitySchemes"]]
     for path, methods in found["paths"].items():
         for operation in methods.values():
             if path not in OPEN:
-                operation["security"] = [{"apiKey": []}]
+                operation["security"] = ways
             for answer in operation.get("responses", {}).values():
                 _as_problem(answer)
     return found

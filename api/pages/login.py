@@ -1,0 +1,71 @@
+"""The pages of signing in and out: `login.html` filled in. No script, nothing from elsewhere, every value escaped.
+
+sign_in(language="vi", offered={}, path="/audit")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+
+from api import links, locale
+from api.locale import Language
+
+CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
+
+
+def sign_in(*, language: Language, offered: Mapping[str, str], path: str, refusal: str = "") -> str:
+    """A link for each issuer, or the form that takes an API key where there is none; `refusal` is one of the words."""
+    ways = [{"href": _login(language, path, issuer=name), "title": title} for name, title in offered.items()]
+    return _filled(language, "title", _login(OTHER[language], path), offered=ways, next=path, refusal=refusal)
+
+
+def sign_out(*, language: Language, name: str, csrf: str) -> str:
+    """The question whether."""
+    return _filled(language, "title_out", _logout(OTHER[language]), name=name, csrf=csrf)
+
+
+def signed_out(*, language: Language, elsewhere: str | None) -> str:
+    """That it is done; `elsewhere` is where the provider's own session is ended."""
+    return _filled(language, "title_out", _logout(OTHER[language]), out=True, elsewhere=elsewhere)
+
+
+def _login(language: Language, path: str, **more: str) -> str:
+    return f"{links.to('/login')}?{urlencode({'lang': language, 'next': path, **more})}"
+
+
+def _logout(language: Language) -> str:
+    return f"{links.to('/logout')}?{urlencode({'lang': language})}"
+
+
+def _filled(language: Language, title: str, here: str, **more: Any) -> str:
+    words = locale.words(language)["login_page"]
+    nothing = {"out": False, "elsewhere": None, "name": None, "csrf": "", "refusal": "", "offered": (), "next": ""}
+    return _template().render(
+        language=language,
+        other=OTHER[language],
+        words=words,
+        title=words[title],
+        here=here,
+        fill=locale.fill,
+        to=links.to,
+        **{**nothing, **more},
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({"login.html": (files(__package__) / "login.html").read_text("utf-8")}),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("login.html")
