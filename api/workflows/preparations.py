@@ -210,9 +210,7 @@ def _keep(
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
         **grant.facts,
-        **services.directory.facts(
-            key=order.key, certificate=prepared.order.certificate, person=caller.person
-        ),
+        **services.directory.facts(key=order.key, certificate=prepared.order.certificate, person=caller.person),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
     try:
