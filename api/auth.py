@@ -42,6 +42,8 @@ Permission = Literal[
     "see-rights",
     "see-callers",
     "change-callers",
+    "see-logins",
+    "end-logins",
     "see-queue",
     "administer",
     "approve-change",
@@ -59,7 +61,16 @@ PERMISSIONS: Mapping[str, frozenset[Permission]] = {
     "administrator": frozenset(EVERY_PERMISSION) - {"see-all-signatures"},
     "operator": _WATCHES | {"unlock"},
     "auditor": _WATCHES
-    | {"verify", "see-signatures", "see-all-signatures", "see-audit", "see-directory", "see-rights", "see-callers"},
+    | {
+        "verify",
+        "see-signatures",
+        "see-all-signatures",
+        "see-audit",
+        "see-directory",
+        "see-rights",
+        "see-callers",
+        "see-logins",
+    },
     "backup": frozenset({"backup"}),
     "client": _ASKS | {"sign-for-organisation"},
     "official": _ASKS,
@@ -70,7 +81,18 @@ auditor's alone; who administers and audits has an API key for each. `see-all-â€
 organisation reaches."""
 
 WHOLE: frozenset[Permission] = frozenset(
-    {"administer", "approve-change", "unlock", "backup", "restore", "change-directory", "see-queue", "see-rights"}
+    {
+        "administer",
+        "approve-change",
+        "unlock",
+        "backup",
+        "restore",
+        "change-directory",
+        "see-logins",
+        "end-logins",
+        "see-queue",
+        "see-rights",
+    }
 )
 """What is about the whole appliance: not for callers of one organisation, whatever their role."""
 
