@@ -134,7 +134,7 @@ async def sign_out(request: Request) -> Response:
     summary="Sessions of browsers that are open",
     responses={200: {"content": {"application/json": {"example": {"logins": []}}}}, **common.PROBLEMS},
 )
-@needs("see-callers")
+@needs("see-logins")
 async def listed(request: Request) -> Response:
     await _of_the_whole(request)
     found = await common.side_room(request).run(common.services(request).entrance.sessions.listed)
@@ -144,7 +144,7 @@ async def listed(request: Request) -> Response:
 @administration.delete(
     "/v1/logins/{login}", summary="End a session of a browser", status_code=204, responses=common.PROBLEMS
 )
-@needs("change-callers")
+@needs("end-logins")
 async def ended(request: Request) -> Response:
     caller = await _of_the_whole(request)
     entrance = common.services(request).entrance
