@@ -21,6 +21,7 @@ from api import render
 from api.evidence import xmlsec
 from api.evidence.collecting import Collected
 from api.evidence.manifest import HOWTO, SignaturePart
+from api.evidence.standing import StandingPart
 from api.locale import Language
 from api.reports.text import clean, moment
 from verify.dissected import Dissected, Node, Spoken
@@ -55,6 +56,8 @@ class HowTo:
     ledger: bool
     checkpoint: tuple[str, ...] = ()
     """How openssl checks the signature of the ledger's checkpoint."""
+    standing: tuple[StandingPart, ...] = ()
+    """By which post and delegation somebody signed."""
 
     @property
     def programs(self) -> str:
@@ -72,6 +75,7 @@ def howto(
     sizes: Mapping[str, int],
     ledger: bool,
     checkpoint: tuple[str, ...] = (),
+    standing: tuple[StandingPart, ...] = (),
     detached: Mapping[str, str],
 ) -> HowTo:
     """What can be checked of this report. `parts` are of its signatures in their order, `sizes` of the files, `detached`
@@ -83,7 +87,7 @@ def howto(
     blocks = (*writer.signatures(), *writer.document_timestamps(dissected), *writer.revocation(dissected))
     anchors = tuple((file, clean(name)) for file, name in used.items())
     certificates = any(one.kind == "certificate" for one in collected.objects)
-    return HowTo(report, document, anchors, blocks, certificates, ledger, checkpoint)
+    return HowTo(report, document, anchors, blocks, certificates, ledger, checkpoint, standing)
 
 
 def pairs_of(report: Report) -> tuple[tuple[str, str], ...]:

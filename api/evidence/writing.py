@@ -17,6 +17,7 @@ from api import render
 from api.evidence import howto as howtos
 from api.evidence import ledger as ledgers
 from api.evidence import manifest as manifests
+from api.evidence import standing as standings
 from api.evidence.collecting import Collected
 from api.evidence.ledger import LedgerPart
 from api.evidence.manifest import (
@@ -56,6 +57,7 @@ class Told:
     ledger: LedgerPart | None = None
     detached: Mapping[str, BinaryIO] = field(default_factory=dict)
     """What signatures in XML refer to by name."""
+    standing: tuple[standings.StandingPart, ...] = ()
 
 
 def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
@@ -64,7 +66,13 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
     parts, signed = _signatures(told)
     signed |= _stamped(told)
     ledger = ledgers.files(told.ledger) if told.ledger is not None else {}
-    files = {**dict(_pages(told, parts, signed)), **told.collected.files, **signed, **ledger}
+    files = {
+        **dict(_pages(told, parts, signed)),
+        **told.collected.files,
+        **signed,
+        **ledger,
+        **standings.files(told.standing),
+    }
     beside = {DETACHED.format(number=number): one for number, one in enumerate(told.detached.items(), 1)}
     digests = {name: report.document.sha256}
     digests |= {file: sha256_of(one, size=size_of(one)) for file, (_, one) in beside.items()}
@@ -132,6 +140,7 @@ def _pages(told: Told, parts: tuple[SignaturePart, ...], signed: Mapping[str, by
         sizes=sizes,
         ledger=told.ledger is not None,
         checkpoint=ledgers.commands(told.ledger),
+        standing=told.standing,
         detached={name: DETACHED.format(number=number) for number, name in enumerate(told.detached, 1)},
     )
     for language in LANGUAGES:

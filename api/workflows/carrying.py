@@ -9,6 +9,8 @@ from api import telemetry
 from api.errors import ApiError, LedgerBroken
 from api.evidence.collecting import Recorder
 from api.evidence.ledger import LedgerPart, ProvenLine
+from api.evidence.standing import StandingPart, standing
+from api.ledger.line import decode
 from api.ledger.note import Note, NoteRefused, state_of
 from api.services import Services
 from api.store.callers import Caller
@@ -36,7 +38,8 @@ def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> N
             fetcher=recorder,
             detached=detached,
         )
-        made = evidence.Made(report, trust, recorder.answers, ledger_of(services, identity), detached)
+        ledger = ledger_of(services, identity)
+        made = evidence.Made(report, trust, recorder.answers, ledger, detached, standing_of(services, ledger))
         evidence.write(out, worker, source, made, zone=services.settings.zone)
 
 
@@ -61,6 +64,15 @@ def ledger_of(services: Services, identity: str) -> LedgerPart:
     if note is None:
         return LedgerPart(state.size, state.root, proven)
     return LedgerPart(state.size, state.root, proven, note.text, checkpoints.verifier_key(services).text)
+
+
+def standing_of(services: Services, ledger: LedgerPart) -> tuple[StandingPart, ...]:
+    """Who signed, by which post and delegation, as the directory knew it when each line was written."""
+    lines = [decode(one.line) for one in ledger.lines]
+    found = services.database.read(
+        lambda connection: [standing(connection, line, zone=services.settings.zone) for line in lines]
+    )
+    return tuple(one for one in found if one is not None)
 
 
 def _checkpoint(services: Services, *, number: int) -> Note | None:

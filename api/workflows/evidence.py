@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from api.evidence.collecting import collect
 from api.evidence.ledger import LedgerPart, ProvenLedger
@@ -32,6 +32,9 @@ from verify.policy import Policy
 from verify.report import Report, Warning_
 from verify.trust import Trust
 
+if TYPE_CHECKING:
+    from api.evidence.standing import StandingPart  # it loads the database, which judging a file needs not
+
 
 @dataclass(frozen=True)
 class Made:
@@ -42,6 +45,8 @@ class Made:
     fetched: Mapping[FetchRequest, bytes]
     ledger: LedgerPart | None = None
     detached: Contents = field(default_factory=dict)
+    standing: tuple[StandingPart, ...] = ()
+    """By which post and delegation somebody signed."""
 
 
 def write(
@@ -66,7 +71,7 @@ def write(
         portrait = reporting.portrait(worker, source, made.report, password=password)
     except SandboxError:  # the page then says less; what the judgement rested on is there all the same
         dissected, portrait = Dissected(), None
-    told = writing.Told(made.report, collected, dissected, zone, portrait, made.ledger, made.detached)
+    told = writing.Told(made.report, collected, dissected, zone, portrait, made.ledger, made.detached, made.standing)
     writing.write(out, source, told=told)
 
 
