@@ -1,6 +1,6 @@
 """The auditor's page: `audit.html` filled in. No script, nothing from elsewhere, every value escaped.
 
-ledger(language="vi", zone=zone, name="Thanh tra", asked={}, view=view, proof=None, checked=None)
+ledger(language="vi", zone=zone, name="Thanh tra", csrf=csrf, asked={}, view=view, proof=None, checked=None)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,9 +24,15 @@ CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; 
 OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 
-def sign_in(*, language: Language, is_refused: bool = False) -> str:
-    """The form that takes an API key."""
-    return _template().render(**_common(language), view=None, is_refused=is_refused)
+def sign_in(*, language: Language, offered: Mapping[str, str] = MappingProxyType({}), refusal: str = "") -> str:
+    """Links to the issuers that are offered, by name, or the form that takes an API key; `refusal` is one of the words."""
+    asked = {"lang": language, "next": "/audit"}
+    ways = [
+        {"href": links.to("/login?") + urlencode({**asked, "issuer": name}), "title": title}
+        for name, title in offered.items()
+    ]
+    login = locale.words(language)["login_page"]
+    return _template().render(**_common(language), view=None, offered=ways, login=login, refusal=refusal)
 
 
 def ledger(
@@ -33,6 +40,7 @@ def ledger(
     language: Language,
     zone: tzinfo,
     name: str,
+    csrf: str,
     asked: Mapping[str, str],
     view: View,
     proof: Proof | None,
@@ -43,12 +51,15 @@ def ledger(
 
     def link(**changes: Any) -> str:
         """This page with other questions; an empty one is left out."""
-        return links.to("/audit?") + urlencode({k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""})
+        return links.to("/audit?") + urlencode(
+            {k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""}
+        )
 
     return _template().render(
         **_common(language),
         zone=zone,
         name=name,
+        csrf=csrf,
         asked=asked,
         view=view,
         proof=proof,

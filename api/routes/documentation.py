@@ -46,7 +46,7 @@ def _description(app: FastAPI) -> dict[str, Any]:
     for declared in bodies.DESCRIBED.values():
         schemas.update(_schemas(declared))
     components["securitySchemes"] = described.schemes(app.state.services.settings)
-    ways = [{name: []} for name in components["securitySchemes"]]
+    ways: list[dict[str, list[str]]] = [{name: []} for name in components["securitySchemes"]]
     for path, methods in found["paths"].items():
         for operation in methods.values():
             if path not in OPEN:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api import links
-from api.auth import needs
+from api.auth import Permission, may, needs
 from api.errors import NotAuthenticated, NotPermitted, RequestInvalid
 from api.identity import cookies, origins, sessions
 from api.identity.errors import LoginNotOffered, SessionWithoutProof
@@ -153,8 +153,8 @@ async def ended(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def with_api_key(request: Request, api_key: str) -> Begun | str:
-    """A session for whoever has this API key; or which word of the page says why there is none."""
+async def with_api_key(request: Request, api_key: str, *, needed: Permission | None = None) -> Begun | str:
+    """A session for whoever has this API key and may do what is needed; or which word of the page says why not."""
     services = common.services(request)
     if services.entrance.logins is not None:
         raise LoginNotOffered
@@ -164,7 +164,7 @@ async def with_api_key(request: Request, api_key: str) -> Begun | str:
 
     def begin() -> Begun | str:
         caller = services.database.read(callers.find, api_key.strip()[:200])
-        if caller is None:
+        if caller is None or (needed is not None and not may(caller, needed)):
             return "refused"
         former = request.cookies.get(cookies.SESSION)
         return services.entrance.sessions.begin(Registered(caller.id), way=sessions.API_KEY, former=former)

@@ -1,36 +1,26 @@
 """What the auditor's page shows: lines, the proof of one of them, and whether the ledger still is what somebody noted.
 
-Signing in takes an API key once and gives a sealed token for a while (`api.sealing`): who it is and until when. The
-caller is looked up with every page, so that a revoked API key ends its sessions too.
+Who may see it, and their session, are settled before (`api.identity`, `api.routes.audit_page`).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-import time
 from dataclasses import dataclass
 from typing import Any
 
-from api import auth
 from api.errors import LedgerBroken
 from api.ledger import LedgerState, Line
 from api.ledger.inclusion import root_from
 from api.ledger.kept import Kept
 from api.ledger.merkle import leaf_hash
 from api.ledger.note import Note, NoteRefused, read, state_of
-from api.sealing import Seal, SealBroken
 from api.services import Services
-from api.store import callers
 from api.store.callers import Caller
 from api.workflows import checkpoints, reconciling
 from hsm.errors import HsmError
 
-SESSION = 3600.0
-"""Seconds for which a sign-in is good."""
 PAGE = 50
-_BOUND = "audit-page"
 _STATE = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
 
 
@@ -64,30 +54,6 @@ class Checked:
     word: str
     is_good: bool
     facts: dict[str, Any]
-
-
-def sign_in(services: Services, api_key: str) -> str | None:
-    """A token for whoever may see the ledger; None for anybody else."""
-    caller = services.database.read(callers.find, api_key)
-    if caller is None or not auth.may(caller, "see-audit"):
-        return None
-    sealed = _seal(services).close(f"{caller.id} {time.time() + SESSION:.0f}", bound_to=_BOUND)
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-
-
-def caller_of(services: Services, token: str | None) -> Caller | None:
-    """Whose token this is; None when it is none, too old, or its owner may not see the ledger any more."""
-    if not token or len(token) > 500:
-        return None
-    try:
-        text = _seal(services).open(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), bound_to=_BOUND)
-    except (binascii.Error, SealBroken, ValueError):
-        return None
-    identity, _, until = text.partition(" ")
-    if time.time() > float(until):
-        return None
-    caller = services.database.read(callers.named, identity)
-    return caller if caller is not None and auth.may(caller, "see-audit") else None
 
 
 def view(services: Services, caller: Caller, *, since: int, filters: dict[str, Any]) -> View:
@@ -162,7 +128,3 @@ def _newest(services: Services) -> Note | None:
         return Kept(services.settings.checkpoint_folder).newest()
     except OSError:
         return None
-
-
-def _seal(services: Services) -> Seal:
-    return Seal(services.settings.secrets / "session.key")
