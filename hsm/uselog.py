@@ -312,10 +312,9 @@ class UseLog:
     def _load(self) -> None:
         with self._path.open("rb") as file:
             before, sequence, former = _beginning(file)
+        _require_newest(self._path, former)
         if former is not None:
             self._continue(former)
-        elif part_path(self._path, 1).exists():
-            raise UseLogBroken("the last part of the log of uses is missing")
         for line, place in self._file.load(before=before, sequence=sequence):
             self._remember(line, place)
             if place == 0 and former is None:
@@ -387,10 +386,10 @@ class UseLog:
                 raise OSError("the disk is full")  # noqa: TRY301 - one way out for all that can go wrong
             os.fsync(descriptor)
             self._path.rename(closed)
+            _rename(fresh, self._path, or_back=closed)  # a crash before this is finished by the next start
         except BaseException:
             os.close(descriptor)
             raise
-        fresh.rename(self._path)  # a crash before this is finished by the next start
         _sync_folder(self._path.parent)
         file = ChainedFile(descriptor, Line)
         for _ in file.load(before=self._file.chain, sequence=self._file.sequence):
@@ -400,6 +399,15 @@ class UseLog:
         self._parts.append(Part.open(self._path, number, decoder=_decoder, uses=_places))
         self._file, self._closed, self._highest = file, former.uses, former.highest
         self._uses, self._order, self._turn_at = {}, [], self._part_size
+
+
+def _rename(fresh: Path, path: Path, *, or_back: Path) -> None:
+    """The new file under the log's name; else the old one again."""
+    try:
+        fresh.rename(path)
+    except OSError:
+        or_back.rename(path)
+        raise
 
 
 def _fresh(path: Path) -> Path:
@@ -442,8 +450,7 @@ def history(path: Path) -> tuple[KeyUse, ...]:
     ended: dict[int, Line] = {}
     with path.open("rb") as newest:  # before the parts: what is begun meanwhile is younger than this reading
         _, _, former = _beginning(newest)
-        if former is None and part_path(path, 1).exists():
-            raise UseLogBroken("the last part of the log of uses is missing")
+        _require_newest(path, former)
         closed = [part_path(path, number) for number in range(1, (former.part if former else 0) + 1)]
         if missing := next((one for one in closed if not one.exists()), None):
             raise UseLogBroken(f"a part of the log of uses is missing: {missing.name}")
@@ -458,6 +465,13 @@ def history(path: Path) -> tuple[KeyUse, ...]:
                     elif line.use:
                         ended[line.use] = line
     return tuple(_use_of(line, ended.get(number)) for number, line in started.items())
+
+
+def _require_newest(path: Path, former: Former | None) -> None:
+    closed = former.part if former is not None else 0
+    beside = (one.name.removeprefix(f"{path.name}.") for one in path.parent.iterdir() if one.name.startswith(path.name))
+    if any(number.isdecimal() and int(number) > closed for number in beside):
+        raise UseLogBroken("the last part of the log of uses is missing, or an older one is in its place")
 
 
 def _beginning(file: BinaryIO) -> tuple[bytes, int, Former | None]:
