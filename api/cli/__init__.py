@@ -32,6 +32,7 @@ FILES: Mapping[str, str] = {
     "cert": "certificates",
     "serve": "serve",
     "check-config": "checking",
+    "diagnose": "diagnosing",
     "setup": "setup",
     "status": "status",
     "unlock": "unlock",
