@@ -193,6 +193,7 @@ STATUS: Mapping[str, int] = {
     "issuer-metadata-wrong": 503,
     "database-unavailable": 503,
     "database-version-unknown": 503,
+    "downgrade-refused": 503,
     "ledger-unavailable": 503,
     "ledger-broken": 503,
     "claim-lost": 409,

@@ -47,6 +47,7 @@ FILES: Mapping[str, str] = {
     "directory": "directory",
     "change": "changes",
     "storage": "storage",
+    "upgrade": "upgrade",
 }
 """Which file holds which command. Only the one that is called is loaded: a start should not wait for the others, and
 the supervisor has no use for them."""

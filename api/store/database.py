@@ -104,6 +104,11 @@ class Database:
             self._commit_what_waits()
         return mine.outcome()  # type: ignore[no-any-return]  # _Work is untyped, `run` returns T
 
+    def go_back(self, target: str) -> tuple[str, ...]:
+        """Bring the schema back to an older version, for an older program; the versions that were left."""
+        with _translated():
+            return schema.go_back(self.engine, self._transaction, target=target)
+
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()

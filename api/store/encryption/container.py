@@ -146,11 +146,13 @@ class Container:
 
 
 def reader(file: int, start: int = 0) -> Read:
-    """Reads an open file from `start` on, wherever it stands."""
+    """Reads an open file, as long as it is now, from `start` on, wherever it stands."""
+    end = os.fstat(file).st_size
 
     def read(most: int) -> bytes:
         nonlocal start
-        data = os.pread(file, most, start)
+        # Asked for no more than there is: a buffer of a megabyte for each small document costs more than its encryption.
+        data = os.pread(file, min(most, max(0, end - start)), start)
         start += len(data)
         return data
 

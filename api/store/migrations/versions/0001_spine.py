@@ -116,3 +116,7 @@ def ledger() -> None:
             "CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger "
             "FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only()"
         )
+
+
+def downgrade() -> None:
+    """Nothing is before it: a database that is not wanted is deleted as a file, not table by table."""

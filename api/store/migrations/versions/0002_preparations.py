@@ -32,3 +32,24 @@ def upgrade() -> None:
         "signature_expires_at", "signature", ["expires_at"], sqlite_where=PREPARED, postgresql_where=PREPARED
     )
     op.create_index("signature_signed_sha256", "signature", ["signed_sha256"])
+
+
+def downgrade() -> None:
+    """Loses which documents were signed on (heads). What is under way stays; a preparation that waits for a value from
+    outside would never expire before this version, so there must be none."""
+    waiting = op.get_bind().execute(sa.text("SELECT count(*) FROM signature WHERE state = 'prepared'")).scalar()
+    if waiting:
+        raise RuntimeError("signatures wait for a value from outside; let them expire first")
+    op.drop_index("signature_signed_sha256", table_name="signature")
+    op.drop_index("signature_expires_at", table_name="signature")
+    op.drop_index("signature_unfinished", table_name="signature")
+    for column in ("expires_at", "signed_sha256", "continued_by"):
+        op.drop_column("signature", column)
+    op.add_column("signature", sa.Column("prepared", sa.LargeBinary))
+    op.execute(
+        "UPDATE signature SET prepared = (SELECT prepared FROM preparation WHERE preparation.signature = signature.id)"
+    )
+    op.create_index(
+        "signature_unfinished", "signature", ["held_until"], sqlite_where=UNFINISHED, postgresql_where=UNFINISHED
+    )
+    op.drop_table("preparation")

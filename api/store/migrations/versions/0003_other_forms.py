@@ -13,3 +13,8 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text, primary_key=True),
         sa.Column("signature", sa.Text, nullable=False),
     )
+
+
+def downgrade() -> None:
+    """Loses that a lifted document is the same head as the one before: signing on the older form is not refused."""
+    op.drop_table("other_form")

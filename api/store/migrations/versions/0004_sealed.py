@@ -13,3 +13,8 @@ def upgrade() -> None:
         sa.Column("signature", sa.Text, primary_key=True),
         sa.Column("value", sa.LargeBinary, nullable=False),
     )
+
+
+def downgrade() -> None:
+    """Loses the sealed passwords: lifts of encrypted documents that are still open cannot go on."""
+    op.drop_table("sealed")

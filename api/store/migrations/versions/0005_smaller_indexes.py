@@ -14,3 +14,10 @@ def upgrade() -> None:
         there = sa.text(f"{column} IS NOT NULL")
         op.drop_index(f"{table}_{column}", table)
         op.create_index(f"{table}_{column}", table, [column], sqlite_where=there, postgresql_where=there)
+
+
+def downgrade() -> None:
+    """Loses nothing."""
+    for table, column in INDEXES:
+        op.drop_index(f"{table}_{column}", table)
+        op.create_index(f"{table}_{column}", table, [column])

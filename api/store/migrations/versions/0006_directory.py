@@ -53,3 +53,11 @@ def _table(name: str, *texts: str, indexed: tuple[str, ...]) -> None:
     )
     for column in ("id", *indexed):
         op.create_index(f"{name}_{column}", name, [column])
+
+
+def downgrade() -> None:
+    """Loses the directory: organisations, people, posts, delegations, certificates, owners of keys."""
+    for table in ("key_owner", "certificate", "delegation", "person_role", "post", "person_subject", "person"):
+        op.drop_table(table)
+    op.drop_table("organisation")
+    op.drop_table("directory_change")

@@ -43,3 +43,16 @@ def upgrade() -> None:
         sa.Column("in_day", NUMBER, nullable=False),
         sa.Column("in_all", NUMBER, nullable=False),
     )
+
+
+def downgrade() -> None:
+    """Loses rules on the use of keys, and callers' organisations, persons and expiry: a caller that was narrowed by any of
+    these would be wider, so such callers are revoked."""
+    op.execute(
+        "UPDATE caller SET revoked_at = created_at WHERE revoked_at IS NULL "
+        "AND (organisation IS NOT NULL OR person IS NOT NULL OR expires_at IS NOT NULL)"
+    )
+    op.drop_table("rights_use")
+    op.drop_table("rights")
+    for column in ("organisation", "person", "reach", "expires_at", "former_sha256", "former_until", "last_used_at"):
+        op.drop_column("caller", column)

@@ -35,5 +35,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Loses batches: documents of theirs that are not signed yet are not signed."""
     op.drop_table("batch_document")
     op.drop_table("batch")

@@ -36,3 +36,9 @@ def upgrade() -> None:
         sa.Column("until", sa.Double, nullable=False),
     )
     op.create_index("token_used_until", "token_used", ["until"])
+
+
+def downgrade() -> None:
+    """Loses sessions of browsers: everybody signs in again. Tokens that were used once are forgotten."""
+    op.drop_table("token_used")
+    op.drop_table("browser_session")

@@ -33,5 +33,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Loses changes that wait for a second administrator, and which keys are disabled: enable or delete those first."""
     op.drop_table("disabled_key")
     op.drop_table("change")

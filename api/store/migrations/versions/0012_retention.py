@@ -23,5 +23,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Loses legal holds. Files that were to be erased must be gone: `kyso storage purge` first."""
     op.drop_table("erasure")
     op.drop_table("legal_hold")
