@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 PKI_DEFINITION = Path(__file__).with_name("pki.yml")
+DIRECTORY = Path(__file__).with_name("directory")
+"""Who is who in the demo, as files that `kyso directory import` takes."""
 LEDGER_KEY = "demo-ledger"
 """Signs the ledger's checkpoints; it needs no certificate."""
 REISSUE_AFTER = 180 * 86_400.0
@@ -123,9 +125,15 @@ def is_set_up(home: Path, *, port: int) -> bool:
 
 
 def _fingerprint(port: int) -> str:
-    """Changes when certificates have to be issued anew, which carry the port's address and what the definition says, or
-    when a key has to be made."""
-    return hashlib.sha256(f"{port}\n{LEDGER_KEY}\n".encode() + PKI_DEFINITION.read_bytes()).hexdigest()
+    """Changes when certificates have to be issued anew, which carry the port's address and what the definition says,
+    when a key has to be made, or when the directory's files are others."""
+    files = b"".join(path.read_bytes() for path in (PKI_DEFINITION, *directory_files()))
+    return hashlib.sha256(f"{port}\n{LEDGER_KEY}\n".encode() + files).hexdigest()
+
+
+def directory_files() -> list[Path]:
+    """The directory's files, in a fixed order."""
+    return sorted(DIRECTORY.glob("*.csv"))
 
 
 def _mark(text: str) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import home as demo_home
@@ -20,6 +22,8 @@ from identities import AUTHORITY, IDENTITIES, Identity
 
 from api import settings as kyso_settings
 from api.cli import appliance
+from api.directory import importing
+from api.directory.reading import Source
 from api.store import callers
 from api.store.database import open_database
 from api.store.encryption import keys as storage_keys
@@ -64,6 +68,7 @@ def set_up(home: Path, *, port: int) -> None:
     for identity in everyone:
         (demo / "certificates" / f"{identity.ref}.pem").write_bytes(pki.pem_of(arch, identity.ref))
     _trust(settings, root=pki.pem_of(arch, "root"), issuing=pki.pem_of(arch, "issuing"))
+    _directory(settings)
     _api_keys(settings)
     if not (demo / "giay-gioi-thieu.pdf").exists():
         sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
@@ -121,6 +126,18 @@ def _trust(settings: kyso_settings.Settings, *, root: bytes, issuing: bytes) -> 
     (settings.trust / "demo-root.pem").write_bytes(root)
     (settings.intermediates / "demo-issuing.pem").write_bytes(issuing)
     (settings.home / "demo" / "ca.pem").write_bytes(root)
+
+
+def _directory(settings: kyso_settings.Settings) -> None:
+    """Who is who: imported anew each time, which changes nothing but certificates that were issued anew."""
+    database = open_database(settings.database_url)
+    certificates = settings.home / "demo" / "certificates"
+    sources = [replace(Source.of_path(path), folder=certificates) for path in demo_home.directory_files()]
+    clock = partial(datetime.now, settings.zone)
+    try:
+        importing.run(database, sources, as_of=clock(), zone=settings.zone, caller="demo", clock=clock)
+    finally:
+        database.close()
 
 
 def _api_keys(settings: kyso_settings.Settings) -> None:
