@@ -25,6 +25,9 @@ from api.store.statement import Statement
 from api.store.tables import ledger as table
 from api.store.tables import ledger_head as head_table
 
+Also = Callable[[sa.Connection, int], None]
+"""What is stored in a line's transaction; it gets the line's number."""
+
 PAGE = 1000
 """Lines fetched at once when all are read."""
 
@@ -61,13 +64,21 @@ class Ledger:
         self.tree = Tree(leaves_of(database))
         """For proofs; kept, so that full subtrees are hashed once a process."""
 
-    def append(
-        self, kind: Kind, facts: Mapping[str, Any], *, also: Callable[[sa.Connection, int], None] | None = None
-    ) -> int:
+    def append(self, kind: Kind, facts: Mapping[str, Any], *, also: Also | None = None) -> int:
         """Append a line and return its number, once it is durable. Raises LedgerUnavailable; ValueError for odd facts.
 
         `also(connection, number)` is run in the same transaction; what it raises undoes the line and is raised here.
         """
+        try:
+            return self._database.write(self._work(kind, facts, also))
+        except DatabaseUnavailable as error:
+            raise LedgerUnavailable(f"the ledger cannot be written: {error}", **error.facts) from error
+
+    def append_soon(self, kind: Kind, facts: Mapping[str, Any], *, also: Also | None = None) -> None:
+        """Append a line with the next transaction of this process, under the conditions of `Database.write_soon`."""
+        self._database.write_soon(self._work(kind, facts, also))
+
+    def _work(self, kind: Kind, facts: Mapping[str, Any], also: Also | None) -> Callable[[sa.Connection], int]:
         text = canonical(facts)
         at = self._clock()
 
@@ -77,10 +88,7 @@ class Ledger:
                 also(connection, number)
             return number
 
-        try:
-            return self._database.write(work)
-        except DatabaseUnavailable as error:
-            raise LedgerUnavailable(f"the ledger cannot be written: {error}", **error.facts) from error
+        return work
 
     def state(self) -> LedgerState:
         """Size and root as the head says, unproved."""

@@ -51,9 +51,10 @@ TRIES = 4
 @dataclass(eq=False)
 class _Work:
     """One thread's piece of a transaction, and what came of it. `turn` is free once the thread may go on: because the
-    piece is finished, or because it is to commit what waits."""
+    piece is finished, or because it is to commit what waits. Nobody waits for a piece that is not `awaited`."""
 
     run: Callable[[sa.Connection], Any]
+    awaited: bool = True
     result: Any = None
     error: BaseException | None = None
     finished: bool = False
@@ -100,9 +101,20 @@ class Database:
                 mine.turn.acquire()
         if sleep:
             mine.turn.acquire()  # until whoever commits lets go of it
-        if not mine.finished:
+        while not mine.finished:  # nearly always once: many pieces that nobody waits for may stand before it
             self._commit_what_waits()
         return mine.outcome()  # type: ignore[no-any-return]  # _Work is untyped, `run` returns T
+
+    def write_soon(
+        self, work: Callable[Concatenate[sa.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Have `work` done with the next transaction of this process, whichever thread begins it.
+
+        It comes before everything that this thread writes later. That must show whether it was done (a step that
+        presupposes it, and fails without), for what it raises is lost; and the thread must write again soon."""
+        mine = _Work(lambda connection: work(connection, *args, **kwargs), awaited=False)
+        with self._waiting_lock:
+            self._waiting.append(mine)
 
     def go_back(self, target: str) -> tuple[str, ...]:
         """Bring the schema back to an older version, for an older program; the versions that were left."""
@@ -124,10 +136,10 @@ class Database:
         finally:
             self._writer = 0
             with self._waiting_lock:
-                following = self._waiting[:1]
-                self._busy = bool(following)
-            for work in (*following, *taken):
-                if work.turn.locked():
+                following = next((work for work in self._waiting if work.awaited), None)
+                self._busy = following is not None
+            for work in (following, *taken):
+                if work is not None and work.turn.locked():
                     work.turn.release()
 
     def _take(self, taken: list[_Work]) -> None:

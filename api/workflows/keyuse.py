@@ -26,11 +26,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from api import telemetry
 from api.errors import ApiError
 from api.ledger import Ledger
+from api.ledger.log import Also
 from api.refusals import SignatureInDoubt
 from api.workflows.keys import Keys
 from hsm import permit as permits
@@ -43,8 +42,6 @@ its permit could still be used."""
 PATIENCE = 15.0
 """Seconds for a keeper that went away to come back, before the caller is told to try again."""
 PAUSE = 0.1
-
-Also = Callable[[sa.Connection, int], None]
 
 
 @dataclass(frozen=True)
@@ -161,8 +158,12 @@ class KeyUser:
 
     def done(self, number: int, *, value: bytes, facts: Mapping[str, Any], also: Also | None = None) -> None:
         """9. The value is durable."""
-        text = base64.b64encode(value).decode()
-        self.ledger.append("DONE", {**facts, "intent": number, "value": text}, also=also)
+        self.ledger.append("DONE", _with_value(facts, number, value), also=also)
+
+    def done_soon(self, number: int, *, value: bytes, facts: Mapping[str, Any], also: Also) -> None:
+        """9. The value becomes durable with the next transaction (`Database.write_soon`); until then the keeper's log
+        alone has it."""
+        self.ledger.append_soon("DONE", _with_value(facts, number, value), also=also)
 
     def failed(self, number: int, *, code: str, facts: Mapping[str, Any], also: Also | None = None) -> None:
         """The key was not used, or returned nothing."""
@@ -171,3 +172,7 @@ class KeyUser:
     def in_doubt(self, number: int, *, facts: Mapping[str, Any], also: Also | None = None) -> None:
         """Whether the key was used is not known."""
         self.ledger.append("IN_DOUBT", {**facts, "intent": number}, also=also)
+
+
+def _with_value(facts: Mapping[str, Any], number: int, value: bytes) -> dict[str, Any]:
+    return {**facts, "intent": number, "value": base64.b64encode(value).decode()}

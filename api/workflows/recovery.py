@@ -23,6 +23,7 @@ from api import telemetry
 from api.errors import ClaimLost, DatabaseUnavailable, RequestInProgress
 from api.jobs import GiveUp, Handlers, Job, Later
 from api.ledger import Line
+from api.ledger.log import Also
 from api.refusals import SignatureInDoubt
 from api.sandbox import wire
 from api.services import Services
@@ -47,12 +48,22 @@ LONGEST_PAUSE = 900.0
 def store_value(services: Services, hold: Hold, record: SignatureRecord, *, value: bytes) -> SignatureRecord:
     """9. DONE is durable, and the record holds the value."""
     assert record.ledger_number is not None
-
-    def also(connection: sa.Connection, _number: int) -> None:
-        signatures.to_completing(connection, hold, value=value)
-
+    also = _value_too(hold, value)
     services.key_user.done(record.ledger_number, value=value, facts=_facts(record), also=also)
     return replace(record, state="completing", value=value)
+
+
+def store_value_soon(services: Services, hold: Hold, record: SignatureRecord, *, value: bytes) -> SignatureRecord:
+    """9, where the next step takes milliseconds: DONE goes with the next transaction, at the latest with the one that
+    ends the next step, which is refused without it. A crash before that is R2: the keeper's log has the value."""
+    assert record.ledger_number is not None
+    also = _value_too(hold, value)
+    services.key_user.done_soon(record.ledger_number, value=value, facts=_facts(record), also=also)
+    return replace(record, state="completing", value=value)
+
+
+def _value_too(hold: Hold, value: bytes) -> Also:
+    return lambda connection, _number: signatures.to_completing(connection, hold, value=value)
 
 
 def mark_failed(services: Services, hold: Hold, record: SignatureRecord, *, code: str, claim: Claim | None) -> None:

@@ -10,7 +10,8 @@
    are counted in it.
 7. A permit.
 8. The keeper signs.
-9. DONE is durable with the value, in the ledger and in the record.
+9. DONE is durable with the value, in the ledger and in the record. At B-B, where the next two steps take milliseconds,
+   it goes with the next transaction of this process, before step 12 at the latest; until then the keeper's log has it.
 10. A worker completes: timestamp, embedding, self-check.
 11. The completed file is durable: the draft, with the signature in its gap.
 12. COMPLETED, the record `signed`, and the answer under its Idempotency-Key, in one transaction.
@@ -246,4 +247,5 @@ def use_key(
     except HsmError as error:
         recovery.mark_failed(services, hold, record, code=error.code, claim=claim)
         raise
-    return recovery.store_value(services, hold, record, value=value)
+    store = recovery.store_value_soon if prepared.order.level == "B-B" else recovery.store_value
+    return store(services, hold, record, value=value)
