@@ -72,6 +72,9 @@ _CLASSIFIERS = {
 }
 
 
+MIT_BEGINS = "Permission is hereby granted, free of charge, to any person obtaining a copy"
+
+
 @dataclass(frozen=True)
 class Part:
     """One Python package."""
@@ -96,6 +99,12 @@ def parts(lock: Path = ROOT / "requirements.lock") -> list[Part]:
     return found
 
 
+def _text_of_licence(name: str) -> str:
+    """The licence itself, of a package whose metadata only say where it stands."""
+    files = [file for file in metadata.files(name) or () if file.match("*.dist-info/licenses/LICENSE*")]
+    return " ".join(" ".join(file.read_text().split()) for file in files)
+
+
 def _licence(name: str) -> str:
     told = metadata.metadata(name)
     if expression := told.get("License-Expression"):
@@ -106,6 +115,8 @@ def _licence(name: str) -> str:
     short = told.get("License", "")
     if short and len(short) < 60 and "\n" not in short:
         return short
+    if MIT_BEGINS in _text_of_licence(name):
+        return "MIT"
     raise LookupError(f"{name} does not say under which licence it is")
 
 
