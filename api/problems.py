@@ -181,6 +181,7 @@ STATUS: Mapping[str, int] = {
     "appliance-locked": 503,
     "setup-answers-unusable": 503,
     "setup-file-edited": 503,
+    "ceremony-unusable": 503,
     "authority-unusable": 503,
     "font-missing": 503,
     "timestamp-unavailable": 503,

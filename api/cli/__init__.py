@@ -34,6 +34,7 @@ FILES: Mapping[str, str] = {
     "check-config": "checking",
     "diagnose": "diagnosing",
     "setup": "setup",
+    "ceremony": "ceremony",
     "status": "status",
     "unlock": "unlock",
     "lock": "unlock",

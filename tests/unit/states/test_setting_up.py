@@ -1,0 +1,120 @@
+"""The parts of the set-up: answers, the configuration that is written, what is checked, what is noted."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from api import settings
+from api.setting_up import answers as answering
+from api.setting_up import checks, configuration
+from api.setting_up.answers import Answers, AnswersUnusable
+from api.setting_up.configuration import ConfigurationEdited
+from api.setting_up.record import Record
+from tests.hsm_support import SOFTHSM, need_softhsm
+
+pytestmark = pytest.mark.appliance
+GIVEN = {"module": "hsm", "library": "/usr/lib/p11.so", "token": "kyso"}
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("modul = 1", "module"),
+        ('module = "hsm"\nlibrary = "/p11.so"', "token"),
+        ('module = "hsm"\nlibrary = "/p11.so"\ntoken = "t"\npin = "on paper"', "pin"),
+        ('module = "hsm"\nlibrary = "/p11.so"\ntoken = "t"\npin_value = "123456"', "pin_value"),
+        ('module = "../x"\nlibrary = "/p11.so"\ntoken = "t"', "module"),
+        ("[[", "answers.toml"),
+    ],
+)
+def test_an_answer_that_is_wrong_is_named_by_its_question_and_never_repeated(tmp_path: Path, text: str, question: str):
+    """An unknown question, a missing one, a wrong one: told by name, and what was answered is not (it may be a PIN)."""
+    file = tmp_path / "answers.toml"
+    file.write_text(text)
+    with pytest.raises(AnswersUnusable) as caught:
+        answering.read(file)
+    assert question in str(caught.value)
+    assert "123456" not in str(caught.value)
+
+
+def test_two_keys_of_one_name_or_purpose_are_refused():
+    """One key for timestamps, one for checkpoints, and each name once."""
+    seal = {"ref": "a", "purpose": "seal"}
+    for keys in ([seal, seal], [{"ref": "a", "purpose": "timestamps"}, {"ref": "b", "purpose": "timestamps"}]):
+        with pytest.raises(AnswersUnusable, match="keys"):
+            answering.of({**GIVEN, "keys": keys})
+
+
+def test_what_is_written_is_read_as_settings(tmp_path: Path):
+    """The file is TOML that the service starts with, whatever stands in names and paths."""
+    given = {
+        **GIVEN,
+        "token": 'Kho "khóa" \\ 1',
+        "environment": {"CONF": "{home}/x"},
+        "timestamp_authorities": ["http://tsa.test/"],
+        "fetch_allowed": ["ocsp.test"],
+        "origin": "https://ky.test",
+    }
+    text = configuration.text_of(answering.of(given))
+    (tmp_path / "kyso.toml").write_text(text)
+    found = settings.load(tmp_path)
+    assert given["token"] == found.modules["hsm"].token
+    assert ("checkpoint",) == found.keys["ledger"].shapes
+    assert "ledger" == found.checkpoints.key
+    assert ("http://tsa.test/",) == found.timestamping.authorities
+    assert tomllib.loads(text)["server"]["origin"] == "https://ky.test"
+
+
+def test_an_edited_file_is_never_ours(tmp_path: Path):
+    """Absent: written. Ours of an earlier answer: written anew. Anything else: refused, with the difference."""
+    file = tmp_path / "kyso.toml"
+    assert configuration.require_ours(file, "a = 1\n", known="")
+    file.write_text("a = 1\n")
+    assert not configuration.require_ours(file, "a = 1\n", known="")
+    assert configuration.require_ours(file, "a = 2\n", known=configuration.mark("a = 1\n"))
+    with pytest.raises(ConfigurationEdited, match=r"\+a = 2"):
+        configuration.require_ours(file, "a = 2\n", known=configuration.mark("a = 0\n"))
+
+
+def test_a_library_is_tried_in_a_process_of_its_own(tmp_path: Path):
+    """One that is missing, no library, or named by a relative path is a finding, and harms nobody; SoftHSM works."""
+    need_softhsm()
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "conf").write_text(f"directories.tokendir = {tmp_path}/tokens\n")
+    environment = {"SOFTHSM2_CONF": str(tmp_path / "conf")}
+    for bad in ("/no/such.so", "p11.so", "/usr/lib/x86_64-linux-gnu/libc.so.6", __file__):
+        check, _ = checks.library(Path(bad), environment=environment)
+        assert not check.is_well
+        assert check.must
+    assert checks.library(SOFTHSM, environment=environment)[0].is_well
+
+
+def test_what_a_machine_lacks_is_found(tmp_path: Path):
+    """A clock of another year, a disk without room, workers that cannot be locked down."""
+    from datetime import UTC, datetime
+
+    def fails() -> bool:
+        raise OSError
+
+    assert not checks.clock(datetime(1999, 1, 1, tzinfo=UTC)).is_well
+    assert not checks.disk(tmp_path / "new" / "home", least=1 << 60).is_well
+    assert not checks.sandbox(fails).is_well
+    assert not checks.sandbox(lambda: False).is_well
+
+
+def test_a_note_that_cannot_be_read_is_begun_anew_and_never_finished(tmp_path: Path):
+    """Rubbish in the note is no completed set-up."""
+    file = tmp_path / "setup.json"
+    for text in ("", "[1]", "{"):
+        file.write_text(text)
+        record = Record(file)
+        assert not record.finished
+        assert record.answers is None
+        record.answered(Answers(**GIVEN).model_dump(mode="json"))
+        record.done("token")
+        assert Record(file).has("token")
+        record.finish()
+        assert Record(file).finished
