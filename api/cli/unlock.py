@@ -130,7 +130,8 @@ def _waiting(settings: Settings) -> list[str]:
     for name in settings.modules:
         with _admin(settings, name) as admin:
             status = admin.status()
-        if status.state == "locked" and status.reason in _FOR_A_PIN:
+        nothing_kept = settings.pin_source(name) is None
+        if status.state == "locked" and (nothing_kept or status.reason in _FOR_A_PIN):
             found.append(name)
     return found
 
