@@ -104,11 +104,14 @@ class Edge:
             except _BodyTooLarge:
                 response = problems.respond(Request(scope), RequestTooLarge(limit=SMALL_BODY))
                 await response(scope, receive, send_with_headers)
-            except Exception:
-                self.log.exception("unexpected error")
+            except Exception as error:
+                if problems.is_full(error):
+                    self.log.error("no room on the disk", reason=str(error))
+                else:
+                    self.log.exception("unexpected error")
                 if status:  # too late to answer: let the server cut the connection
                     raise
-                response = problems.respond(Request(scope), RuntimeError())
+                response = problems.respond(Request(scope), error)
                 await response(scope, receive, send_with_headers)
             finally:
                 self._drain.going_on -= 1

@@ -156,6 +156,12 @@ class BlobMissing(ApiError):
     code = "blob-missing"
 
 
+class StorageFull(ApiError):
+    """There is no room on the disk; nothing of what was sent is kept."""
+
+    code = "storage-full"
+
+
 class ClaimLost(ApiError):
     """Another process took this work over, or finished it; what this one did since does not count."""
 

@@ -11,6 +11,7 @@ walks all classes); an error that nobody expected tells the outside its request 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import locale
-from api.errors import ApiError
+from api.errors import ApiError, StorageFull
 from api.refusals import InternalError
 from hsm.errors import HsmError
 from signer.errors import SignerError
@@ -210,6 +211,7 @@ STATUS: Mapping[str, int] = {
     "checkpoint-not-kept": 503,
     "checkpoint-key-unusable": 503,
     "blob-missing": 500,
+    "storage-full": 503,
     "seal-broken": 500,
     "storage-damaged": 500,
     "storage-key-missing": 503,
@@ -234,6 +236,7 @@ RETRY_AFTER: Mapping[str, int] = {
     "too-many-requests": 20,
     "database-unavailable": 5,
     "ledger-unavailable": 5,
+    "storage-full": 60,
     "timestamp-unavailable": 30,
     "evidence-unavailable": 60,
     "certificate-status-unknown": 60,
@@ -260,6 +263,11 @@ class Problem:
         return Response(msgspec.json.encode(self.body), self.status, self.headers, MEDIA_TYPE)
 
 
+def is_full(error: Exception) -> bool:
+    """Whether the disk, or this user's part of it, has no room: the operator's to mend, and no defect of ours."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def status_of(code: str, *, actor: str) -> int:
     return STATUS.get(code) or BY_ACTOR.get(actor, 500)
 
@@ -267,7 +275,7 @@ def status_of(code: str, *, actor: str) -> int:
 def problem(error: Exception, *, language: locale.Language, request_id: str) -> Problem:
     """The problem document of an error; anything that is not an error of the four packages is `internal-error`."""
     if not isinstance(error, KNOWN_BASES):
-        error = InternalError()
+        error = StorageFull() if is_full(error) else InternalError()
     code, actor = error.code, error.actor
     status = status_of(code, actor=actor)
     facts: dict[str, Any] = dict(error.facts)
