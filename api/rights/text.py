@@ -26,9 +26,19 @@ from signer.xades.plan import Packaging
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
+YEARS = (2000, 2200)
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Pattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+def sensible(at: datetime) -> datetime:
+    """A time with its offset from UTC, so near that every zone can tell it. Raises ValueError."""
+    if at.tzinfo is None:
+        raise ValueError("a time wants its offset from UTC: 2026-11-22T00:00:00+07:00")
+    if not YEARS[0] <= at.year < YEARS[1]:
+        raise ValueError("a time between the years 2000 and 2200")
+    return at
 
 
 class RuleText(Input):
@@ -81,9 +91,7 @@ class RuleText(Input):
     @field_validator("valid_from", "valid_to")
     @classmethod
     def _aware(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time wants its offset from UTC: 2026-11-22T00:00:00+07:00")
-        return value
+        return None if value is None else sensible(value)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from api.auth import needs
 from api.errors import RequestInvalid
 from api.rights import Use
 from api.rights.rule import Rule
-from api.rights.text import RuleText
+from api.rights.text import RuleText, sensible
 from api.routes import common
 from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
@@ -54,8 +54,8 @@ class TrialRequest(Input):
     procedure: Line | None = None
     size: int = Field(default=0, ge=0, le=2**53)
     """Bytes of the document."""
-    at: datetime | None = None
-    """When; none is now."""
+    at: Annotated[datetime, AfterValidator(sensible)] | None = None
+    """When, with its offset from UTC; none is now."""
     name: str | None = Field(default=None, max_length=40)
     """With `rule`: its name; the rule in force of that name is left out."""
     rule: RuleText | None = None
@@ -107,7 +107,7 @@ async def attempt(request: Request) -> Response:
     await common.caller(request)
     wanted = parsed(TrialRequest, await request.body())
     services = common.services(request)
-    at = services.clock() if wanted.at is None else _aware(wanted.at).astimezone(services.settings.zone)
+    at = services.clock() if wanted.at is None else wanted.at.astimezone(services.settings.zone)
     candidate: Rule | None = None
     if wanted.rule is not None:
         candidate = wanted.rule.rule(wanted.name or "thu", zone=services.settings.zone)
@@ -148,9 +148,3 @@ async def remove(request: Request, name: str) -> Response:
     rules = workflow.of(common.services(request))
     await common.side_room(request).run(lambda: rules.remove(name, by=caller.id))
     return Response(status_code=204)
-
-
-def _aware(at: datetime) -> datetime:
-    if at.tzinfo is None:
-        raise RequestInvalid("a time wants its offset from UTC", field="at")
-    return at
