@@ -93,7 +93,7 @@ def usage(sentence: str) -> CommandFailed:
 
 def status_of(code: str, actor: str) -> int:
     """The exit status that an error ends with."""
-    if code in _NOT_PERMITTED_CODES:
+    if code in _NOT_PERMITTED_CODES or code.startswith("right-"):  # rules on the use of keys: `api.rights.errors`
         return NOT_PERMITTED
     if code in NAMED_IN_THE_CALL:
         return USAGE
