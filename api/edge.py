@@ -106,7 +106,7 @@ class Edge:
                 await response(scope, receive, send_with_headers)
             except Exception as error:
                 if problems.is_full(error):
-                    self.log.error("no room on the disk", reason=str(error))
+                    self.log.warning("no room on the disk", reason=str(error))
                 else:
                     self.log.exception("unexpected error")
                 if status:  # too late to answer: let the server cut the connection
