@@ -1,4 +1,4 @@
-"""A small receiver of OTLP over HTTP on loopback: what it was sent, as plain values."""
+"""A small receiver of OTLP over HTTP on loopback, and of webhooks: what it was sent, as plain values."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Span:
 class Receiver:
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
+    messages: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
+    """What was sent to `/hook`, with its headers."""
     status: int = 200
 
     def spans(self) -> list[Span]:
@@ -55,7 +57,11 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            found.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/hook":
+                found.messages.append((body, dict(self.headers)))
+            else:
+                found.bodies.append(body)
             self.send_response(found.status)
             self.end_headers()
 
