@@ -49,6 +49,8 @@ FILES: Mapping[str, str] = {
     "change": "changes",
     "storage": "storage",
     "upgrade": "upgrade",
+    "backup": "backup",
+    "restore": "backup",
 }
 """Which file holds which command. Only the one that is called is loaded: a start should not wait for the others, and
 the supervisor has no use for them."""

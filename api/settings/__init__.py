@@ -26,7 +26,7 @@ from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.section import GIB, KIB, MIB
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
-from api.settings.storage import Retention, Storage
+from api.settings.storage import Backup, Retention, Storage
 from api.settings.watching import Alarms, Tracing
 from api.settings.whole import Settings, SettingsUnusable
 
@@ -37,6 +37,7 @@ __all__ = [
     "Alarms",
     "Audit",
     "Authority",
+    "Backup",
     "Changes",
     "Checkpoints",
     "Fetch",

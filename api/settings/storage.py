@@ -66,3 +66,24 @@ class Retention(Section):
 
 def _days(days: float | None) -> float:
     return float("inf") if days is None else days
+
+
+class Backup(Section):
+    """`[backup]`: copies of the whole appliance, encrypted to somebody else."""
+
+    recipients: tuple[str, ...] = ()
+    """Public keys that open a backup: age (`age1…`) or SSH (`ssh-ed25519 …`); their secret keys belong elsewhere."""
+    folder: Path | None = None
+    """Folder for backups made at intervals, absolute or relative to KYSO_HOME; best another mount."""
+    every: float = Field(default=86_400.0, ge=60)
+    """Seconds between two of them."""
+    keep: int = Field(default=14, ge=1)
+    """How many of them stay."""
+    include: tuple[Path, ...] = ()
+    """What is left out otherwise and should be in: `softhsm` for a demo whose tokens lie below KYSO_HOME."""
+
+    @model_validator(mode="after")
+    def _somebody_can_open_it(self) -> Backup:
+        if self.folder is not None and not self.recipients:
+            raise ValueError("recipients: a backup is never written in plain")
+        return self

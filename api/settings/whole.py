@@ -25,7 +25,7 @@ from api.settings.keys import Key, Module
 from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
-from api.settings.storage import Retention, Storage
+from api.settings.storage import Backup, Retention, Storage
 from api.settings.watching import Alarms, Tracing
 
 SOCKET_PATH_LIMIT = 107
@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     callers: Callers = Callers()
     storage: Storage = Storage()
     retention: Retention = Retention()
+    backup: Backup = Backup()
     identity: Identity = Identity()
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()

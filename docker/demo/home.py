@@ -70,6 +70,10 @@ every = 60
 [storage]
 key_file = "secrets/storage.key"
 
+# The demo's tokens lie below KYSO_HOME, so that a backup can hold them; an HSM's keys never leave it.
+[backup]
+include = ["softhsm"]
+
 [signing]
 chain_check = "required"
 revocation_unknown = "warn"
