@@ -1,7 +1,7 @@
 """Lines of files become a plan: what the import would change, and what is wrong with it. Nothing is written here.
 
 1. What is on record of the kinds that are touched is loaded: periods by what names them.
-2. Kind by kind, so that a post finds its person: each line is read (codes become ids, words become codes, dates become
+2. Kind by kind, so that a post finds its person (organisations may name one another in any order): each line is read (codes become ids, words become codes, dates become
    seconds) and put into the periods of its thing (`timeline`).
 3. What holds across lines is looked at, and what ends with something else ends (`consistency`).
 4. The difference between what is on record and what will be is the plan.
@@ -89,7 +89,10 @@ def plan(
     """The plan of these files, as of a time. Reads the directory; faults are in the plan."""
     made = Plan(newest_change(connection), as_of, faults=faults or Faults())
     planner = Planner(connection, made.faults, as_of=as_of, zone=zone)
-    for kind in records.KINDS:  # 2
+    for source in sources:  # 2
+        for line in lines(source, records.ORGANISATIONS, made.faults):
+            planner.announce(line)
+    for kind in records.KINDS:
         for source in sources:
             for line in lines(source, kind, made.faults):
                 planner.take(source, kind, line)
@@ -138,12 +141,16 @@ class Planner:
         """Ids by code, of organisations or people."""
         found = self._ids.get(kind.name)
         if found is None:
-            found = self._ids[kind.name] = {
-                str(code): str(line.periods[0].id) for (code,), line in self.timelines(kind).items()
-            }
+            known = ((code, line.periods[0].id) for (code,), line in self.timelines(kind).items())
+            found = self._ids[kind.name] = {str(code): identity for code, identity in known if identity is not None}
         return found
 
     # --- 2: a line ----------------------------------------------------------------------------------------------------
+
+    def announce(self, line: Line) -> None:
+        """An organisation may be named before its own line: above another, or as what it was merged into."""
+        if (code := line.cells.get("code")) is not None:
+            self.ids(records.ORGANISATIONS).setdefault(code, _new_id(records.ORGANISATIONS))
 
     def take(self, source: Source, kind: RecordKind, line: Line) -> None:
         """Put one line where it belongs, or its fault among the faults."""
@@ -277,12 +284,14 @@ class Planner:
 
     def _name(self, kind: RecordKind, line: Timeline, stretch: Stretch) -> None:
         """An organisation and a person keep their id through all periods; of everything else each period has its own."""
-        if stretch.id is None:
-            known = next((one.id for one in line.periods if one.id is not None), None)
-            keeps = kind in (records.ORGANISATIONS, records.PEOPLE) and known is not None
-            stretch.id = known if keeps else f"{PREFIX[kind.table]}_{secrets.token_hex(8)}"
-        if kind in (records.ORGANISATIONS, records.PEOPLE):
-            self.ids(kind)[str(stretch.values[kind.columns.index("code")])] = stretch.id or ""
+        if stretch.id is not None:
+            return
+        if kind not in (records.ORGANISATIONS, records.PEOPLE):
+            stretch.id = _new_id(kind)
+            return
+        code = str(stretch.values[kind.columns.index("code")])
+        known = next((one.id for one in line.periods if one.id is not None), None)
+        stretch.id = self.ids(kind).setdefault(code, known or _new_id(kind))
 
     def _subjects(self, person: str, wanted: Sequence[str], where: tuple[int, int]) -> None:
         """The cell names all subjects of the person: others end."""
@@ -343,6 +352,10 @@ class Planner:
                     if one.is_changed:
                         assert one.id is not None
                         yield Change(kind.table, one.id, one.row, one.values, one.start, one.end)
+
+
+def _new_id(kind: RecordKind) -> str:
+    return f"{PREFIX[kind.table]}_{secrets.token_hex(8)}"
 
 
 def _marks(source: Source, known: Field, cell: str) -> Marks:
