@@ -22,6 +22,9 @@ from hsm.keys import Mechanism
 LIFETIME = 60.0
 """Seconds between the ledger line and the last moment at which the keeper accepts the permit."""
 
+_LATEST = 1e11
+"""No Unix time that anybody means; what is not a number is not below it either."""
+
 
 @dataclass(frozen=True)
 class Permit:
@@ -66,6 +69,8 @@ def issue(
 
 def check(secret: bytes, permit: Permit, *, key: str, mechanism: Mechanism, tbs: bytes, now: float) -> None:
     """Raise PermitRefused unless the permit is authentic, unexpired and about exactly this use."""
+    if not (0 < permit.ledger_number < 2**63 and 0 <= permit.expires_at < _LATEST):
+        raise PermitRefused("the permit has a number or a time that none can have")
     expected = _mac(
         secret,
         key=key,

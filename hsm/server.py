@@ -1,7 +1,8 @@
 """The keeper's side of the sockets: who may connect, one thread a connection, one frame in, one frame out.
 
 It knows nothing of keys: `answer` is given the decoded request and returns the result. A peer of another user than the
-keeper's own, and those named as `peers`, is closed without a word; a request that is too large or not of the protocol is answered and then closed.
+keeper's own, root, and those named as `peers`, is closed without a word; a request that is too large or not of the
+protocol is answered and then closed.
 
 >>> Server(path, decoder=wire.decoder, answer=keeper.answer).start()                 # doctest: +SKIP
 """
@@ -45,7 +46,7 @@ class Server(Generic[Request]):
         answer: Callable[[Request], Any],
         peers: tuple[int, ...] = (),
     ) -> None:
-        self._peers = frozenset((os.getuid(), *peers))
+        self._peers = frozenset((os.getuid(), 0, *peers))  # root can become any of them
         self._decoder = decoder
         self._answer = answer
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
