@@ -20,6 +20,7 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Payload, OAuth2Request
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
@@ -171,9 +172,7 @@ class Provider:
                 return server.create_authorization_response(request, grant_user=self.person, grant=grant)
             case "/token":
                 return self._server().create_token_response(request)
-            case "/end":
-                return Response("signed out here", content_type="text/plain")
-        return Response(status=404)
+        return Response("signed out here" if request.path == "/end" else "", 200 if request.path == "/end" else 404)
 
     def _discovery(self) -> dict[str, Any]:
         return {
@@ -193,6 +192,8 @@ class Provider:
 
             def save_authorization_code(self, code, request):
                 asked = request.payload.data
+                if not {"code_challenge", "scope"} <= set(asked):  # Authlib wants it of public clients alone
+                    raise InvalidRequestError("code_challenge is required")
                 provider.codes[code] = Code(
                     request.client.client_id,
                     asked["redirect_uri"],
