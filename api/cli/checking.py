@@ -53,8 +53,7 @@ def check(
 ) -> None:
     try:
         settings = kyso_settings.load()
-        if settings.tls_files is not None:
-            server_tls.Identity(*settings.tls_files)
+        server_tls.of(settings)
     except kyso_settings.SettingsUnusable as error:
         raise console.CommandFailed(error.code, str(error), status=EX_CONFIG) from None
     except OSError as error:

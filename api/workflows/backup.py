@@ -44,6 +44,7 @@ from api.store.blobs import sync
 from api.store.database import Database, open_database
 from api.store.encryption import keys as storage_keys
 from api.store.tables import signature
+from api.watching import notes
 
 LEFT_OUT = frozenset({"run", "tmp", "blobs", "softhsm", "supervisor.lock"})
 """Names at the top of KYSO_HOME; blobs are taken by another way."""
@@ -112,6 +113,8 @@ def make(services: Services, target: Path, *, key: Key, with_keys: bool, by: str
             raise
     facts = {"what": "backup-made", "caller": by, "backup_sha256": digest, "ledger_size": snapshot.ledger.size}
     services.ledger.append("CHANGED", facts)
+    with contextlib.suppress(OSError):  # a note for the alarm; the backup is made
+        notes.backup_made(settings, at=services.clock().timestamp())
     return Done(target, size, digest, made[0])
 
 
