@@ -30,15 +30,27 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, Self
-
-import msgspec
+from typing import Final, Literal, Self
 
 from hsm import parts
-from hsm.chained import ORIGIN, ChainedFile, chained, lock, walk
-from hsm.counting import Carried, Counters, KeyCount, Limits
+from hsm.chained import ChainedFile, chained, lock
+from hsm.counting import Counters, KeyCount, Limits
 from hsm.errors import HsmError, PermitRefused, UseLogBroken
-from hsm.parts import Part, Places, part_path
+from hsm.parts import Part, part_path
+from hsm.uselines import (
+    Former,
+    KeyUse,
+    Line,
+    UsesPage,
+    beginning,
+    decoder,
+    history,
+    places,
+    require_newest,
+    use_of,
+)
+
+__all__ = ["PART_SIZE", "KeyUse", "UseLog", "UsesPage", "history"]
 
 PART_SIZE: Final = 64 * 1024 * 1024
 """Bytes after which another file is begun: some 85,000 uses."""
@@ -46,66 +58,6 @@ _PAGE: Final = 500
 """Uses in one answer: half a megabyte at most."""
 _QUIET_WITHIN: Final = 5.0
 """Seconds to wait for the uses under way before another part is begun; else it is tried again some uses later."""
-
-Kind = Literal["started", "done", "failed", "probe", "healed", "continued"]
-
-
-class Former(msgspec.Struct, frozen=True):
-    """What a part says of those before it: how many there are, the last one's end, the name of the whole log (its first
-    line's chain), its uses, the highest ledger number, and the counters."""
-
-    part: int
-    chain: str
-    log: str
-    uses: int
-    highest: int
-    counts: dict[str, Carried]
-
-
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line, without its chain. `use` is the sequence number of the `started` line that the line belongs to;
-    `activation` and `credential` say what a person's key was used on."""
-
-    sequence: int
-    at: float
-    kind: Kind
-    use: int = 0
-    ledger_number: int = 0
-    key: str = ""
-    mechanism: str = ""
-    tbs_sha256: str = ""
-    expires_at: float = 0.0
-    value: bytes | None = None
-    note: str = ""
-    activation: str = ""
-    credential: str = ""
-    former: Former | None = None
-
-
-@dataclass(frozen=True)
-class KeyUse:
-    """What the keeper knows about the use that a ledger line stands for; `value` once it is done. A person's key was
-    used on an `activation` (`Token.activation` tells it) by `credential`."""
-
-    ledger_number: int
-    key: str
-    mechanism: str
-    tbs_sha256: str
-    state: Literal["started", "done", "failed"]
-    value: bytes | None
-    at: float
-    activation: str = ""
-    credential: str = ""
-
-
-@dataclass(frozen=True)
-class UsesPage:
-    """Some uses in their order. `log` names the log (its first line's chain), so that whoever counts on with another
-    one notices; `total` is the number of uses in it. A use that an operator asked for has ledger number 0."""
-
-    log: str
-    total: int
-    uses: tuple[KeyUse, ...]
 
 
 @dataclass(slots=True)
@@ -117,9 +69,6 @@ class _Use:
     number: int
     started: int
     ended: int | None = None
-
-
-_decoder: Final = msgspec.json.Decoder(Line)
 
 
 class UseLog:
@@ -257,7 +206,7 @@ class UseLog:
                 return self._told(uses[-1])
             for part in reversed(self._parts) if 0 < ledger_number <= self._highest else ():
                 if former := list(part.find(ledger_number)):
-                    return _use_of(*former[-1])
+                    return use_of(*former[-1])
             return None
 
     def page(self, after: int) -> UsesPage:
@@ -268,7 +217,7 @@ class UseLog:
             base = 0
             for part in self._parts:
                 here = range(max(begin - base, 0), min(end - base, part.count))
-                chosen += (_use_of(*part.at(order)) for order in here)
+                chosen += (use_of(*part.at(order)) for order in here)
                 base += part.count
             chosen += map(self._told, self._order[max(begin - base, 0) : max(end - base, 0)])
             return UsesPage(self._first, self._closed + len(self._order), tuple(chosen))
@@ -280,7 +229,7 @@ class UseLog:
 
     def _told(self, use: _Use) -> KeyUse:
         line_at = self._file.line_at
-        return _use_of(line_at(use.started), None if use.ended is None else line_at(use.ended))
+        return use_of(line_at(use.started), None if use.ended is None else line_at(use.ended))
 
     # -- the file --------------------------------------------------------------------------------------------------
 
@@ -311,8 +260,8 @@ class UseLog:
 
     def _load(self) -> None:
         with self._path.open("rb") as file:
-            before, sequence, former = _beginning(file)
-        _require_newest(self._path, former)
+            before, sequence, former = beginning(file)
+        require_newest(self._path, former)
         if former is not None:
             self._continue(former)
         for line, place in self._file.load(before=before, sequence=sequence):
@@ -327,7 +276,7 @@ class UseLog:
 
     def _continue(self, former: Former) -> None:
         for number in range(1, former.part + 1):
-            self._parts.append(Part.open(self._path, number, decoder=_decoder, uses=_places))
+            self._parts.append(Part.open(self._path, number, decoder=decoder, uses=places))
         self._closed = sum(part.count for part in self._parts)
         if self._closed != former.uses or not _ends_in(part_path(self._path, former.part), former.chain):
             raise UseLogBroken("a former part of the log of uses is another than the one that was closed")
@@ -396,7 +345,7 @@ class UseLog:
             pass
         file.settle()
         self._file.close()
-        self._parts.append(Part.open(self._path, number, decoder=_decoder, uses=_places))
+        self._parts.append(Part.open(self._path, number, decoder=decoder, uses=places))
         self._file, self._closed, self._highest = file, former.uses, former.highest
         self._uses, self._order, self._turn_at = {}, [], self._part_size
 
@@ -437,83 +386,3 @@ def _ends_in(path: Path, chain: str) -> bool:
     with path.open("rb") as file:
         file.seek(-min(path.stat().st_size, 128), os.SEEK_END)
         return file.read().endswith(f'"chain":"{chain}"}}\n'.encode())
-
-
-# --- without a keeper -------------------------------------------------------------------------------------------------
-
-
-def history(path: Path) -> tuple[KeyUse, ...]:
-    """All uses in a log or in a copy of one, in their order, after its chain was checked through all its parts, which
-    lie beside it; a last line that is being written is left out. Raises UseLogBroken if a line was changed or a part is
-    missing, OSError."""
-    started: dict[int, Line] = {}
-    ended: dict[int, Line] = {}
-    with path.open("rb") as newest:  # before the parts: what is begun meanwhile is younger than this reading
-        _, _, former = _beginning(newest)
-        _require_newest(path, former)
-        closed = [part_path(path, number) for number in range(1, (former.part if former else 0) + 1)]
-        if missing := next((one for one in closed if not one.exists()), None):
-            raise UseLogBroken(f"a part of the log of uses is missing: {missing.name}")
-        chain, sequence = ORIGIN, 0
-        with contextlib.ExitStack() as files:
-            for file in (*(files.enter_context(one.open("rb")) for one in closed), newest):
-                size = os.fstat(file.fileno()).st_size
-                for line, _, after in walk(file, size, decoder=_decoder, before=chain, sequence=sequence):
-                    chain, sequence = after, line.sequence
-                    if line.kind == "started":
-                        started[line.sequence] = line
-                    elif line.use:
-                        ended[line.use] = line
-    return tuple(_use_of(line, ended.get(number)) for number, line in started.items())
-
-
-def _require_newest(path: Path, former: Former | None) -> None:
-    closed = former.part if former is not None else 0
-    beside = (one.name.removeprefix(f"{path.name}.") for one in path.parent.iterdir() if one.name.startswith(path.name))
-    if any(number.isdecimal() and int(number) > closed for number in beside):
-        raise UseLogBroken("the last part of the log of uses is missing, or an older one is in its place")
-
-
-def _beginning(file: BinaryIO) -> tuple[bytes, int, Former | None]:
-    """The chain and the sequence number before the file's first line, and what that says of former parts."""
-    try:
-        first = _decoder.decode(file.readline())
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ORIGIN, 0, None  # empty, torn, or no log: whoever reads it finds out
-    finally:
-        file.seek(0)
-    if first.former is None:
-        return ORIGIN, 0, None
-    return bytes.fromhex(first.former.chain), first.sequence - 1, first.former
-
-
-def _places(path: Path) -> list[Places]:
-    """The uses of a closed part, for its index."""
-    found: dict[int, list[int | None]] = {}
-    with path.open("rb") as file:
-        before, sequence, _ = _beginning(file)
-        position = 0
-        for line, data, _ in walk(file, path.stat().st_size, decoder=_decoder, before=before, sequence=sequence):
-            if line.kind == "started":
-                found[line.sequence] = [position, None, line.ledger_number]
-            elif line.use:
-                found[line.use][1] = position
-            position += len(data)
-    return [(start or 0, end, number or 0) for start, end, number in found.values()]
-
-
-def _use_of(started: Line, ended: Line | None) -> KeyUse:
-    state: Literal["started", "done", "failed"] = "started"
-    if ended is not None:
-        state = "done" if ended.kind == "done" else "failed"
-    return KeyUse(
-        ledger_number=started.ledger_number,
-        key=started.key,
-        mechanism=started.mechanism,
-        tbs_sha256=started.tbs_sha256,
-        state=state,
-        value=ended.value if ended else None,
-        at=ended.at if ended else started.at,
-        activation=started.activation,
-        credential=started.credential,
-    )
