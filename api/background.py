@@ -18,6 +18,7 @@ from api.services import Services
 from api.store import idempotency, signatures
 from api.watching import notes
 from api.workflows import (
+    backup,
     batches,
     canaries,
     checkpoints,
@@ -39,7 +40,7 @@ LEFT_BEHIND = 6 * 3600.0
 def start(services: Services) -> Callable[[], None]:
     """Begin; the function returned ends it and waits."""
     end_jobs = services.jobs.start({**recovery.handlers(services), **extending.handlers(services)})
-    end_batches = services.jobs.start(batches.handlers(services))  # they take long, so they are no part of the former
+    end_batches = services.jobs.start({**batches.handlers(services), **backup.handlers(services)})  # these take long
     stop = threading.Event()
     threads = [
         threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True) for work in (_run, _watch)
@@ -68,6 +69,7 @@ def _run(services: Services, stop: threading.Event) -> None:
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass
             passwords.sweep(services, job_kind=extending.JOB)
+            backup.schedule(services)
             services.gate.note_uses()
             found = recovery.scan(services)
             if found:

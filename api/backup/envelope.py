@@ -6,10 +6,10 @@ passphrase; what follows is an age file for that identity. age authenticates eve
 was changed or cut does not open.
 
 >>> import io
->>> sealed = io.BytesIO()
->>> seal(lambda out: out.write(b"backup"), sealed, key=Key(passphrase="mật khẩu"))
+>>> sealed, identity = io.BytesIO(), pyrage.x25519.Identity.generate()
+>>> seal(lambda out: out.write(b"backup"), sealed, key=Key(recipients=(str(identity.to_public()),)))
 >>> _ = sealed.seek(0)
->>> opened(sealed, lambda source: source.read(), key=Key(passphrase="mật khẩu"))
+>>> opened(sealed, lambda source: source.read(), key=Key(identities=(str(identity),)))
 b'backup'
 """
 

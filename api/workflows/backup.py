@@ -24,6 +24,7 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -35,6 +36,7 @@ import sqlalchemy as sa
 from api.backup.envelope import Key, seal
 from api.backup.manifest import NAME, File, Manifest
 from api.errors import ApiError, RequestInProgress
+from api.jobs import Handlers, Job
 from api.ledger import Ledger, LedgerState
 from api.ledger.kept import Kept
 from api.services import Services
@@ -290,3 +292,50 @@ class _Hashed:
         data = self._file.read(size)
         self._digest.update(data)
         return data
+
+
+# --- at intervals -----------------------------------------------------------------------------------------------------
+
+JOB = "backup"
+ENDING = ".kyso.age"
+
+
+def handlers(services: Services) -> Handlers:
+    """What the job engine calls, by kind."""
+
+    def run(job: Job) -> None:
+        job.renew()
+        with contextlib.suppress(RequestInProgress):  # the one before is not done yet
+            at_interval(services)
+
+    return {JOB: run}
+
+
+def schedule(services: Services) -> bool:
+    """Make a job of a backup that is due; whether it was."""
+    if _folder(services.settings) is None or not _is_due(services):
+        return False
+    return services.jobs.enqueue(JOB, {}, unique=JOB) is not None
+
+
+def at_interval(services: Services) -> Done | None:
+    """The backup that is due, and no more of the old ones than should stay; None where it was made meanwhile."""
+    chosen, folder = services.settings.backup, _folder(services.settings)
+    if folder is None or not _is_due(services):
+        return None
+    name = f"{services.clock():%Y%m%dT%H%M%S}{ENDING}"
+    done = make(services, folder / name, key=Key(recipients=chosen.recipients), with_keys=False, by="kyso")
+    for old in sorted(folder.glob(f"*{ENDING}"))[: -chosen.keep]:
+        old.unlink(missing_ok=True)
+    return done
+
+
+def _folder(settings: Settings) -> Path | None:
+    return None if settings.backup.folder is None else settings.home / settings.backup.folder
+
+
+def _is_due(services: Services) -> bool:
+    folder = _folder(services.settings)
+    assert folder is not None
+    newest = max((file.stat().st_mtime for file in folder.glob(f"*{ENDING}")), default=0.0)
+    return time.time() - newest >= services.settings.backup.every

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tarfile
 import threading
@@ -17,6 +18,7 @@ from api.backup.envelope import BackupUnusable, Key
 from api.errors import DatabaseVersionUnknown, RequestInProgress
 from api.ledger import Ledger
 from api.schemas import OrderRequest
+from api.settings import Backup
 from api.store.database import open_database
 from api.store.encryption import keys
 from api.store.encryption.keys import StorageKeyUnknown
@@ -253,3 +255,25 @@ def test_a_backup_of_an_older_program_is_brought_up(home: House, tmp_path: Path)
     assert "restored" == Ledger(database).read(limit=100)[-1].facts["what"]
     database.close()
     assert restoring.FORMAT == 1
+
+
+def test_backups_are_made_at_intervals_and_the_oldest_go(home: House, tmp_path: Path) -> None:
+    """By a job, once whoever asks; not before it is time; encrypted to the recipients; the storage keys are not in them."""
+    chosen = {"folder": tmp_path / "kept", "every": 3600, "keep": 2, "recipients": TO.recipients}
+    object.__setattr__(home.services.settings, "backup", Backup(**chosen))
+    kept = []
+    for _ in range(3):
+        assert backup.schedule(home.services)
+        assert not backup.schedule(home.services)
+        assert home.services.jobs.run_one(backup.handlers(home.services))
+        assert not backup.schedule(home.services)
+        kept = sorted((tmp_path / "kept").iterdir())
+        for file in kept:
+            os.utime(file, (1, 1))
+        for number, file in enumerate(kept):
+            file.rename(file.with_name(f"2026010{number}T000000{backup.ENDING}"))
+    assert 2 == len(kept)
+    newest = max((tmp_path / "kept").iterdir())
+    assert "secrets/storage.key" not in names(newest)
+    with pytest.raises(ValueError, match="plain"):
+        Backup(folder=tmp_path)
