@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from datetime import datetime
 from typing import Protocol
 
@@ -26,11 +27,16 @@ from api.store.signatures import SignatureRecord
 from api.store.tables import caller as caller_table
 from api.store.tables import ledger as ledger_table
 
+REMEMBERED = 2.0
+"""Seconds for which what an organisation reaches is not asked again."""
+MOST_REMEMBERED = 10_000
+
 
 class WhoIsWho(Protocol):
     """The part of `api.directory.Directory` that is asked here."""
 
     def scope(self, identity: str, at: datetime | None = None) -> frozenset[str]: ...
+    def successor(self, identity: str, at: datetime | None = None) -> str | None: ...
     def owner_of_key(self, ref: str, at: datetime | None = None) -> KeyOwner | None: ...
     def posts(self, person: str, at: datetime | None = None) -> tuple[Post, ...]: ...
     def person_of_certificate(
@@ -44,14 +50,26 @@ class Scopes:
     def __init__(self, database: Database, directory: WhoIsWho) -> None:
         self._database = database
         self._directory = directory
+        self._known: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
 
     def organisations(self, caller: Caller) -> frozenset[str] | None:
         """Ids of the organisations that the caller reaches; None for the whole appliance."""
         if caller.organisation is None:
             return None
-        if caller.reach == "subtree":
-            return self._directory.scope(caller.organisation) | {caller.organisation}
-        return frozenset((caller.organisation,))
+        asked = (caller.organisation, caller.reach)
+        known = self._known.get(asked)
+        if known is None or known[0] <= time.monotonic():
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            known = self._known[asked] = (time.monotonic() + REMEMBERED, self._organisations(*asked))
+        return known[1]
+
+    def _organisations(self, organisation: str, reach: str) -> frozenset[str]:
+        """Itself and those that were merged into it; with the subtree, those below as well."""
+        within = self._directory.scope(organisation)
+        if reach != "subtree":
+            within = frozenset(one for one in within if self._directory.successor(one) == organisation)
+        return within | {organisation}
 
     def reaches(self, caller: Caller, organisation: str | None) -> bool:
         """Whether something of this organisation is within the caller's reach; None is the appliance."""

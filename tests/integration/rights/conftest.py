@@ -14,9 +14,9 @@ from tests.documents import pdf
 from tests.http_support import House, house
 
 ORGANISATIONS = [
-    {"code": "TINH", "name": "Tỉnh ủy Mẫu", "kind": "tinh-uy"},
-    {"code": "XA", "name": "Đảng ủy xã Mẫu", "kind": "dang-uy-co-so", "parent": "TINH"},
-    {"code": "KHAC", "name": "Đảng ủy xã Khác (mẫu)", "kind": "dang-uy-co-so"},
+    {"code": "TINH", "name": "Tỉnh ủy Mẫu", "kind": "tinh-uy", "from": "2020-01-01"},
+    {"code": "XA", "name": "Đảng ủy xã Mẫu", "kind": "dang-uy-co-so", "parent": "TINH", "from": "2020-01-01"},
+    {"code": "KHAC", "name": "Đảng ủy xã Khác (mẫu)", "kind": "dang-uy-co-so", "from": "2020-01-01"},
 ]
 PEOPLE = [{"code": "P1", "name": "Nguyễn Văn Mẫu"}, {"code": "P2", "name": "Trần Thị Mẫu"}]
 

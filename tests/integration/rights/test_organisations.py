@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from tests.integration.rights.conftest import World
+from tests.integration.rights.conftest import ORGANISATIONS, World
 
 pytestmark = pytest.mark.appliance
 
@@ -146,3 +148,18 @@ def test_an_official_does_not_use_the_seal(world: World) -> None:
     world.caller("clerk", role="clerk", organisation="XA")
     assert [404, 201] == [world.sign(name).status_code for name in ("official", "clerk")]
     assert [[], ["seal"]] == [refs(world, name) for name in ("official", "clerk")]
+
+
+def test_what_was_merged_into_an_organisation_is_its_own(world: World) -> None:
+    """After a merger the successor uses the key and sees what the former organisation had signed; before, neither."""
+    world.caller("xa", organisation="XA")
+    world.caller("khac", organisation="KHAC")
+    world.caller("auditor-khac", role="auditor", organisation="KHAC")
+    identity = world.sign("xa").json()["id"]
+    path = f"/v1/signatures/{identity}"
+    assert [404, 404] == [world.sign("khac").status_code, world.ask("GET", path, "auditor-khac").status_code]
+    yesterday = (world.home.services.clock() - timedelta(days=1)).date().isoformat()
+    world.tell(organisations=[{**ORGANISATIONS[1], "to": yesterday, "merged_into": "KHAC"}])
+    world.home.services.scopes._known.clear()
+    assert [201, 200] == [world.sign("khac").status_code, world.ask("GET", path, "auditor-khac").status_code]
+    assert 404 == world.sign("xa").status_code
