@@ -34,7 +34,7 @@ from api.store.callers import Caller
 
 def reach(services: Services, caller: Caller) -> frozenset[str] | None:
     """Ids of the organisations that the caller sees; None is all of them."""
-    return None if caller.organisation is None else services.directory.scope(caller.organisation)
+    return services.scopes.organisations(caller)
 
 
 def organisations(
