@@ -30,7 +30,8 @@ from api.store.encryption import keys as storage_keys
 from hsm.lifecycle import PinSource
 from hsm.token import TokenAdmin
 
-ROLES = ("client", "administrator", "operator", "auditor")
+SIGNING = ("client", "administrator", "clerk")
+"""Roles whose demo API key may use the keys of the demo."""
 
 
 def set_up(home: Path, *, port: int) -> None:
@@ -144,10 +145,10 @@ def _api_keys(settings: kyso_settings.Settings) -> None:
     """An API key for each role, made anew where its file is missing."""
     database = open_database(settings.database_url)
     try:
-        for role in ROLES:
+        for role in callers.ROLES:
             path = settings.home / "demo" / f"{role}.key"
             if not path.exists():
-                keys = ("demo-*",) if role in ("client", "administrator") else ()
+                keys = ("demo-*",) if role in SIGNING else ()
                 secret = database.write(callers.create, name=f"demo {role}", role=role, keys=keys)
                 pki.write_private(path, secret.encode() + b"\n")
     finally:
