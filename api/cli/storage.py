@@ -4,6 +4,7 @@
     kyso storage stock                      # how many files, by storage key
     kyso storage rotate                     # a new key, and everything brought to it
     kyso storage rotate --drop              # and the former keys forgotten
+    kyso storage decrypt                    # everything in plain again, before going back to an older program
 
 Deleting by policy and holds: `api.cli.retention`, whose commands stand in this group too.
 """
@@ -17,6 +18,7 @@ from typing import Annotated
 import typer
 
 from api import settings as kyso_settings
+from api.children import AlreadyRunning, only_one
 from api.cli import console, home
 from api.cli.console import Form, Lang, t
 from api.store.encryption import keys
@@ -94,3 +96,31 @@ def rotate(
         if drop:
             dropped = storage.drop(services)
             console.out.print(t(f"Đã bỏ {dropped} khóa cũ.", f"{dropped} former keys are forgotten."))
+
+
+@app.command("decrypt", help=t("giải mã toàn bộ, trước khi quay về bản cũ", "decrypt everything, for an older program"))
+def decrypt(
+    yes: Annotated[bool, typer.Option("--yes", help=t("không hỏi lại", "do not ask"))] = False,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    from api.workflows import storage  # noqa: PLC0415 - help is shown without it
+
+    settings = kyso_settings.load()
+    if not yes:
+        typer.confirm(
+            t("Mọi tài liệu sẽ nằm trên đĩa không mã hóa. Tiếp tục?", "All documents will lie in plain. Go on?"),
+            abort=True,
+            err=True,
+        )
+    try:
+        with only_one(settings.home), home.services(settings) as services:
+            count = storage.decrypt(services, by=home.user())
+    except AlreadyRunning:
+        told = t("hãy dừng dịch vụ trước", "stop the service first")
+        raise console.CommandFailed("service-running", told, status=console.NOT_AVAILABLE) from None
+    console.out.print(
+        t(
+            f"{count} tệp đã giải mã; hãy bỏ [storage] khỏi kyso.toml",
+            f"{count} files are in plain; now take [storage] out of kyso.toml",
+        )
+    )

@@ -10,6 +10,7 @@ It may be interrupted anywhere and run again, beside a service.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from api.services import Services
 from api.store.encryption import container, keys
 from api.store.encryption.blobs import EncryptedBlobs
 from api.store.encryption.keys import StorageKeyMissing
-from api.store.tables import sealed
+from api.store.tables import batch_document, sealed, signature
 
 TRIES = 3
 PAUSE = 5.0
@@ -125,3 +126,51 @@ def _reseal(services: Services) -> int:
         return len(rows)
 
     return services.database.write(work)
+
+
+def decrypt(services: Services, *, by: str) -> int:
+    """Every file in plain again, under ids that an older program knows; how many. For when nothing else runs: whoever has
+    an id from before does not find its file any more.
+
+    A file goes only after the records name the plain one, so that it may be interrupted and run again."""
+    blobs = store_of(services)
+    former = list(blobs.files())
+    for path in former:
+        if path.name.startswith("s"):
+            blobs.lay_plain_beside(path)
+
+    def also(connection: sa.Connection, _number: int) -> None:
+        for row in connection.execute(sa.select(signature)).all():
+            connection.execute(
+                signature.update()
+                .where(signature.c.id == row.id)
+                .values(
+                    document_blob=_plain(row.document_blob),
+                    signed_blob=None if row.signed_blob is None else _plain(row.signed_blob),
+                    order_json=_with_plain(row.order_json),
+                )
+            )
+        for row in connection.execute(sa.select(batch_document).where(batch_document.c.blob.is_not(None))).all():
+            plain = batch_document.update().where(batch_document.c.blob == row.blob)
+            connection.execute(plain.values(blob=_plain(row.blob)))
+
+    facts = {"what": "storage-decrypted", "caller": by, "files": len(former)}
+    services.ledger.append("CHANGED", facts, also=also)
+    for path in former:
+        if path.name.startswith("s"):
+            path.unlink()
+    return len(former)
+
+
+def _plain(blob: str) -> str:
+    return blob.removeprefix("s").removesuffix("-1")
+
+
+def _with_plain(order: str) -> str:
+    said = json.loads(order)
+    kept = said.get("kept")
+    if not kept:
+        return order
+    original = None if kept.get("original") is None else _plain(kept["original"])
+    detached = [[name, _plain(blob)] for name, blob in kept.get("detached", ())]
+    return json.dumps({**said, "kept": {**kept, "original": original, "detached": detached}}, sort_keys=True)

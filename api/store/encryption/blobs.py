@@ -29,7 +29,7 @@ from api.store import blobs as plain
 from api.store.blobs import BlobId, Blobs, Draft
 from api.store.encryption import container
 from api.store.encryption.container import Container
-from api.store.encryption.keys import KeyRing
+from api.store.encryption.keys import KeyRing, StorageDamaged
 from api.store.work import Workplace
 
 _ID = re.compile(r"(s?)([0-9a-f]{32})(-1)?")
@@ -244,6 +244,21 @@ class EncryptedBlobs(Blobs):
             return True
         finally:
             os.close(number)
+
+    def lay_plain_beside(self, path: Path) -> None:
+        """The newest form of an encrypted file, in plain and durable, beside it under the name without `s`."""
+        with path.open("rb") as file:
+            number, name = file.fileno(), path.name[1:]
+            try:
+                held = Container.open(number, blob=name, generation=1, keys=self.keys)
+            except StorageDamaged:  # there is none, or it is not whole: the draft is
+                held = Container.open(number, blob=name, generation=0, keys=self.keys)
+            draft = self._incoming / name
+            with draft.open("wb") as out:
+                draft.chmod(0o600)
+                for piece in held.pieces():
+                    out.write(piece)
+        self._move(draft, path.with_name(name))
 
 
 def _new_id() -> BlobId:
