@@ -50,7 +50,7 @@ KEYS = "khóa;đơn vị;cán bộ;từ\nseal-a;A;;2021-01-01\nkey-p1;A;p1;2021-
 
 
 @cache
-def _empty() -> Path:
+def empty_database() -> Path:
     """A database without a row: migrated once for all tests, as that takes longer than most of them."""
     folder = Path(tempfile.mkdtemp(prefix="kyso-directory-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -70,7 +70,7 @@ class Book:
 
     def __init__(self, folder: Path, database: Database | None = None) -> None:
         if database is None:
-            shutil.copy(_empty(), folder / "kyso.db")
+            shutil.copy(empty_database(), folder / "kyso.db")
         self.database = database or open_database(f"sqlite:///{folder / 'kyso.db'}")
         self.directory = Directory(self.database, clock=lambda: NOW)
         self.ledger = Ledger(self.database)
