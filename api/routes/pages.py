@@ -64,7 +64,9 @@ async def _may_read(request: Request) -> None:
         case "off":
             raise NotFound
         case "callers":
-            found = services.gate.recall(request) or await common.side_room(request).run(services.gate.find, request)
+            found = services.gate.recall(request)
+            if found is None:
+                found = await common.side_room(request).run(services.gate.find, request)
             request.scope["kyso.caller"] = found.id
 
 
