@@ -87,7 +87,9 @@ class Issuer:
             raise IssuerUnavailable(issuer=self.name)
         try:
             if self._metadata is None:
-                if self._clock() - self._discovered < RETRY:  # an issuer that is away is no reason to keep threads waiting
+                if (
+                    self._clock() - self._discovered < RETRY
+                ):  # an issuer that is away is no reason to keep threads waiting
                     raise IssuerUnavailable(issuer=self.name)
                 self._discovered = self._clock()
                 self._metadata = self._discover()

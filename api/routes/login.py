@@ -116,7 +116,7 @@ async def sign_out(request: Request) -> Response:
     def end() -> str | None:
         visit = entrance.sessions.visit(request)
         if visit is None:
-            return None
+            raise NotAuthenticated  # and the cookie stays: a page elsewhere could have had this sent without it
         entrance.sessions.require_proof(request, visit, str(form.get(sessions.FIELD, "")))
         entrance.sessions.end(visit.session, by=visit.caller.id, reason="signed-out")
         return entrance.logins.way_out(visit.way) if entrance.logins is not None else None
