@@ -69,6 +69,7 @@ def start_keeper(
         permit_secret=permit_secret.hex(),
         call_limit=module.call_limit,
         keys={ref: _key(key) for ref, key in settings.keys.items()},
+        peers=settings.keepers.peers,
     )
     return spawn(config, stderr=stderr)
 

@@ -113,7 +113,9 @@ def compose(
         post=HttpFetcher(_own(settings), outward=way).post,
         documents=documents,
         keys=keys,
-        key_user=KeyUser(ledger, keys, _secret(settings.permit_secret_file, permit_secret)),
+        key_user=KeyUser(
+            ledger, keys, _secret(settings.permit_secret_file, permit_secret, apart=settings.keepers.apart is not None)
+        ),
         canaries=canaries,
         holds=Holds(database),
         certificates=CertificateGate(judge, settings=settings.signing, rests_on=trust.generation),
@@ -172,17 +174,21 @@ def _own(settings: Settings) -> FetchRules:
     )
 
 
-def _secret(file: Path, given: bytes | None) -> Callable[[], bytes]:
-    """The secret of permits. It is made anew with every supervisor, and this process ends with its supervisor."""
+def _secret(file: Path, given: bytes | None, *, apart: bool) -> Callable[[], bytes]:
+    """The secret of permits. It is made anew with every supervisor, and this process ends with its supervisor; but not
+    with that of keepers apart, so that it is read each time there."""
     known = given
 
     def secret() -> bytes:
         nonlocal known
-        if known is None:
-            try:
-                known = file.read_bytes()
-            except FileNotFoundError:
-                raise KeeperNotAvailable("there is no supervisor") from None
-        return known
+        if known is not None:
+            return known
+        try:
+            found = file.read_bytes()
+        except FileNotFoundError:
+            raise KeeperNotAvailable("there is no supervisor") from None
+        if not apart:
+            known = found
+        return found
 
     return secret

@@ -79,7 +79,8 @@ def run(settings: Settings) -> int:
             held.enter_context(children.only_one(settings.home))
             shutil.rmtree(settings.counters, ignore_errors=True)
             settings.counters.mkdir(mode=0o700)
-            secret = held.enter_context(_permit_secret(settings.permit_secret_file))
+            apart = settings.keepers.apart is not None
+            secret = b"" if apart else held.enter_context(_permit_secret(settings.permit_secret_file))
             http_socket = held.enter_context(_listen(settings.server.host, settings.server.port))
             workers_socket = held.enter_context(sandbox.listen(settings.workers_socket))
         except (children.AlreadyRunning, OSError) as error:
@@ -87,10 +88,7 @@ def run(settings: Settings) -> int:
             return NOT_AVAILABLE
         back = [
             _Child("workers", partial(children.start_workers, workers_socket, settings)),
-            *(
-                _Child(f"keeper-{name}", partial(children.start_keeper, name, settings, permit_secret=secret))
-                for name in settings.modules
-            ),
+            *(() if apart else _keepers(settings, secret)),
         ]
         front = [
             _Child(f"api-{number}", partial(_start_api, http_socket, settings))
@@ -104,11 +102,35 @@ def run(settings: Settings) -> int:
         return _Supervisor(front=front, back=back, address=address, tls=tls, drain=drain).serve()
 
 
+def run_keepers(settings: Settings) -> int:
+    """The keepers alone, for a service that runs as another user (`[keepers]`): the exit status as of `run`."""
+    logs.set_up(settings.server.log)
+    hardening.harden()
+    with ExitStack() as held:
+        try:
+            settings.make_folders()
+            held.enter_context(children.only_one(settings.home))
+            mode = 0o640 if settings.keepers.peers else 0o600  # the folder's group is the peers'
+            secret = held.enter_context(_permit_secret(settings.permit_secret_file, mode=mode))
+        except (children.AlreadyRunning, OSError) as error:
+            log.critical("cannot start", reason=str(error), home=str(settings.home))
+            return NOT_AVAILABLE
+        back = _keepers(settings, secret)
+        return _Supervisor(front=[], back=back, address=None, tls=False, drain=0).serve()
+
+
+def _keepers(settings: Settings, secret: bytes) -> list[_Child]:
+    return [
+        _Child(f"keeper-{name}", partial(children.start_keeper, name, settings, permit_secret=secret))
+        for name in settings.modules
+    ]
+
+
 class _Supervisor:
     """The loop. `front` are the children that end first, `back` those that the front needs until then."""
 
     def __init__(
-        self, *, front: list[_Child], back: list[_Child], address: tuple[str, int], tls: bool, drain: float
+        self, *, front: list[_Child], back: list[_Child], address: tuple[str, int] | None, tls: bool, drain: float
     ) -> None:
         self._drain = drain
         self._front, self._back = front, back
@@ -116,7 +138,7 @@ class _Supervisor:
         self._watch = selectors.DefaultSelector()
         self._stopping = False
         self._ready_check = 0.0
-        self._announced = False
+        self._announced = address is None
 
     def serve(self) -> int:
         wake, woken = socket.socketpair()
@@ -202,7 +224,7 @@ class _Supervisor:
 
     def _look_whether_ready(self) -> None:
         """Say once that the service answers; the answer is /health/ready's to give."""
-        if self._announced or time.monotonic() < self._ready_check:
+        if self._announced or self._address is None or time.monotonic() < self._ready_check:
             return
         host, port = self._address
         self._announced = probe.answers(host, port, tls=self._tls)
@@ -283,12 +305,13 @@ def _check_tls(settings: Settings) -> None:
 
 
 @contextmanager
-def _permit_secret(file: Path) -> Iterator[bytes]:
-    """A fresh secret in a file that only this user reads, as long as the service runs."""
+def _permit_secret(file: Path, *, mode: int = 0o600) -> Iterator[bytes]:
+    """A fresh secret in a file that only this user reads (and, by `mode`, its group), as long as the service runs."""
     secret = os.urandom(32)
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as output:
+        os.fchmod(descriptor, mode)
         output.write(secret)
     try:
         yield secret

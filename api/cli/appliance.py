@@ -167,6 +167,9 @@ def _processes(settings: Settings, *, modules: tuple[str, ...], workers: bool) -
         secret = os.urandom(32)
         if workers:
             _start_workers(settings, settings.workers_socket, held)
+        if settings.keepers.apart is not None:
+            yield None  # they run on their own
+            return
         for module in modules:
             keeper = children.start_keeper(module, settings, permit_secret=secret, stderr=subprocess.DEVNULL)
             held.callback(_end, keeper)

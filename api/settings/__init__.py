@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.settings.identity import Identity, Issuer
-from api.settings.keys import Key, Module, Shape
+from api.settings.keys import Keepers, Key, Module, Shape
 from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.section import GIB, KIB, MIB
 from api.settings.server import Fetch, Limits, Server
@@ -43,6 +43,7 @@ __all__ = [
     "Fetch",
     "Identity",
     "Issuer",
+    "Keepers",
     "Key",
     "Limits",
     "Module",

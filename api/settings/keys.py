@@ -98,3 +98,12 @@ class Key(Section):
         if self.holder == "person" and self.twin is not None:
             raise ValueError("a person's key has no twin: its credentials are known to one keeper")
         return self
+
+
+class Keepers(Section):
+    """`[keepers]`: keepers under a user of their own, whom a hijacked service can only ask, not read or stop."""
+
+    apart: Path | None = None
+    """In the service's file: KYSO_HOME of the keepers, absolute. The service starts none then; `kyso keepers` does."""
+    peers: tuple[int, ...] = ()
+    """In the keepers' file: numbers of the users who may ask them to sign, beside their own and root."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ from pydantic_settings import (
 from api.errors import ApiError
 from api.settings.access import Callers
 from api.settings.identity import Identity
-from api.settings.keys import Key, Module
+from api.settings.keys import Keepers, Key, Module
 from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.server import Fetch, Limits, Server
 from api.settings.signing import Authority, Signing, Timestamping, Verification
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     modules: dict[Name, Module] = Field(default_factory=dict)
     keys: dict[str, Key] = Field(default_factory=dict)
+    keepers: Keepers = Keepers()
     timestamping: Timestamping = Timestamping()
     authority: Authority | None = None
     checkpoints: Checkpoints | None = None
@@ -201,16 +203,20 @@ class Settings(BaseSettings):
     @property
     def permit_secret_file(self) -> Path:
         """Where the supervisor leaves the secret of permits (32 bytes) for the api; made anew at every start."""
-        return self.run_dir / "permit.secret"
+        return self._keepers_run_dir / "permit.secret"
+
+    @property
+    def _keepers_run_dir(self) -> Path:
+        return self.run_dir if self.keepers.apart is None else self.keepers.apart / "run"
 
     def keeper_socket(self, module: str) -> Path:
-        return self.run_dir / f"keeper-{module}.sock"
+        return self._keepers_run_dir / f"keeper-{module}.sock"
 
     def keeper_admin_socket(self, module: str) -> Path:
-        return self.run_dir / f"keeper-{module}.admin.sock"
+        return self._keepers_run_dir / f"keeper-{module}.admin.sock"
 
     def use_log(self, module: str) -> Path:
-        return self.log / f"keeper-{module}.uses"
+        return (self.log if self.keepers.apart is None else self.keepers.apart / "log") / f"keeper-{module}.uses"
 
     def module_environment(self, module: str) -> dict[str, str]:
         """The keeper's variables with `{home}` filled in."""
@@ -241,5 +247,6 @@ class Settings(BaseSettings):
         facts = self.run_dir.lstat()
         if not self.run_dir.is_dir() or self.run_dir.is_symlink() or facts.st_uid != os.getuid():
             raise SettingsUnusable(f"{self.run_dir} is not a folder of this user")
-        if facts.st_mode & 0o077:
-            self.run_dir.chmod(0o700)
+        wanted = 0o710 if self.keepers.peers else 0o700  # peers are in the folder's group, and pass through it
+        if stat.S_IMODE(facts.st_mode) != wanted:
+            self.run_dir.chmod(wanted)
