@@ -1,7 +1,8 @@
 """The directory for whoever asks: what a caller may see of it, and imports that are repeated safely.
 
-A caller of an organisation sees that organisation, those below it, what was merged into any of them, and the people who
-hold something there; the rest of the directory does not exist for it. A caller of the whole appliance sees everything.
+A caller of an organisation sees what it reaches (`api.rights.Scopes`: that organisation, and with `reach = "subtree"` those
+below it and what was merged into any of them) and the people who hold something there; the rest of the directory does not
+exist for it. A caller of the whole appliance sees everything.
 """
 
 from __future__ import annotations
