@@ -15,7 +15,7 @@ from api import jobs, telemetry
 from api.changes import Changes
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
-from api.store import idempotency, signatures
+from api.store import idempotency, sessions, signatures
 from api.watching import notes
 from api.workflows import (
     backup,
@@ -134,6 +134,7 @@ def tidy(services: Services, *, before: float) -> None:
     kept = services.settings.retention
     services.database.write(idempotency.purge, kept=kept.idempotency * retention.DAY)
     services.database.write(jobs.purge, kept=kept.jobs * retention.DAY)
+    services.database.write(sessions.tidy, now=time.time())
     retention.purge(services)
 
 

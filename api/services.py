@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Services:
     """`fetcher` is the one with the rules of `[fetch]`; `submit` the one that reaches witnesses of the
-    ledger; `post` the one that reaches the operator's own addresses (alarms, traces); `clock` gives the aware local time; `work` is where plain bytes of documents lie while they are worked on;
+    ledger; `post` the one that reaches the operator's own addresses (alarms, traces); `clock` gives the aware local time; `entrance` has the ways in beside API keys, and where sessions begin; `work` is where plain bytes of documents lie while they are worked on;
     `storage_keys` encrypt what stays, where any are configured;
     `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
