@@ -151,6 +151,8 @@ def _checks(home: Path, chosen: Answers) -> None:
     def found() -> Iterator[checks.Check]:
         yield from checks.machine(home, now=datetime.now(UTC), locks_down=lambda: _locks_down(settings))
         yield checks.library(chosen.library, environment=environment)[0]
+        if chosen.tls_certificate is not None and chosen.tls_key is not None:
+            yield checks.tls(chosen.tls_certificate, chosen.tls_key)
 
     missing = []
     for one in found():
@@ -211,7 +213,10 @@ def _check_words(one: checks.Check) -> str:
                 "The PKCS#11 library {library} cannot be used: {reason}",
             ),
         ),
-        "tls": ("", ""),
+        "tls": (
+            t("Chứng thư TLS và khóa khớp nhau", "The TLS certificate and its key fit together"),
+            t("Chứng thư TLS {file} không dùng được: {reason}", "The TLS certificate {file} cannot be used: {reason}"),
+        ),
     }[one.name]
     return (well if one.is_well else bad).format(**facts)
 

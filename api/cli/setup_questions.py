@@ -90,6 +90,7 @@ def ask() -> Answers:
         "origin": _question(
             t("Địa chỉ công bố (https://…, để trống nếu chưa có)", "Public address (https://…; empty for none)"), ""
         ),
+        **_tls(),
         "port": _question(t("Cổng", "Port"), "8080"),
     }
     return answering.of(given)
@@ -124,6 +125,18 @@ def _anchors() -> list[AnchorAnswer]:
         except (OSError, TrustUnusable, console.CommandFailed) as error:
             console.out.print(str(error), markup=False)
     return found
+
+
+def _tls() -> dict[str, Path]:
+    """Certificate and key of the server, where it speaks TLS itself."""
+    certificate = _question(
+        t("Tệp chứng thư TLS (PEM; để trống nếu có proxy phía trước)", "TLS certificate (PEM; empty behind a proxy)"),
+        "",
+    )
+    if not certificate:
+        return {}
+    key = _question(t("Tệp khóa TLS (PEM)", "TLS key (PEM)"), "")
+    return {"tls_certificate": Path(certificate).absolute(), "tls_key": Path(key).absolute()}
 
 
 def _list(asked: str) -> list[str]:

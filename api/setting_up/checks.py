@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,6 +81,16 @@ def library(path: Path, *, environment: Mapping[str, str]) -> tuple[Check, Probe
         "reason": found.trouble,
     }
     return Check("library", not found.trouble, facts=facts), found
+
+
+def tls(certificate: Path, key: Path) -> Check:
+    """Whether the server could speak TLS with these two files."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or "unreadable"
+        return Check("tls", is_well=False, facts={"file": str(certificate), "reason": str(reason)})
+    return Check("tls", is_well=True, facts={"file": str(certificate)})
 
 
 def machine(folder: Path, *, now: datetime, locks_down: Callable[[], bool]) -> Iterator[Check]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -94,11 +94,16 @@ class Setup:
 
     def run(self) -> Iterator[Outcome]:
         """The outcomes, step by step. Raises the errors of all packages; what was done stays done."""
+        try:
+            yield from self._run()
+        finally:
+            self._user = None
+
+    def _run(self) -> Iterator[Outcome]:
         yield self._configuration()
         settings = kyso_settings.load(self._home)
         settings.make_folders()
-        with ExitStack() as held, self._tools.admin(settings, self._answers.module) as admin:
-            held.callback(self._forget)
+        with self._tools.admin(settings, self._answers.module) as admin:
             yield self._token(settings, admin)
             yield self._keys(settings, admin)
             yield self._requests(admin)
@@ -206,11 +211,11 @@ class Setup:
 
     def _trial(self, settings: Settings) -> Outcome:
         with self._tools.services(settings) as services:
-            if services.keys.tokens[self._answers.module].status().state == "locked":
-                with TokenAdmin(settings.keeper_admin_socket(self._answers.module)) as admin:
+            # By the keeper itself, before the service's own list: that one is remembered for a while.
+            with TokenAdmin(settings.keeper_admin_socket(self._answers.module)) as admin:
+                certified = [key.ref for key in _listed(admin) if key.certificate is not None]
+                if certified and admin.status().state == "locked":
                     admin.unlock(self._pin(new=False))
-                self._forget()
-            certified = [key.ref for key in services.keys.all() if key.certificate is not None]
             failed = canaries.sign_due(services) if certified else ()
         self._record.done("trial")
         facts = {"keys": ", ".join(certified), "failed": ", ".join(failed)}
@@ -239,9 +244,6 @@ class Setup:
             out.write(pin)
             out.flush()
             os.fsync(out.fileno())
-
-    def _forget(self) -> None:
-        self._user = None
 
     def _note(self, settings: Settings, facts: dict[str, str]) -> None:
         with _database(settings) as database:
