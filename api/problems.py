@@ -42,6 +42,7 @@ STATUS: Mapping[str, int] = {
     "document-encrypted": 422,
     "document-permission-denied": 422,
     "document-signed": 422,
+    "document-state-secret": 422,
     "document-xfa": 422,
     "document-mac": 422,
     "document-format-not-supported": 422,

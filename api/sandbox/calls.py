@@ -6,6 +6,7 @@ arguments, in the order given here; where the arguments name `detached` contents
 | operation | arguments | files | answer |
 |---|---|---|---|
 | `prepare` | `Prepare` | document, empty output | `signer.model.Prepared` |
+| `require_unmarked` | `RequireUnmarked` | document | `None` |
 | `restore` | `Restore` | document, empty output | `None` |
 | `complete` | `Complete` | output as prepared or restored | `signer.model.Signed` |
 | `extend` | `Extend` | document, empty output | `signer.model.Extended` |
@@ -32,6 +33,12 @@ class Prepare:
     order: SignOrder
     original_sha256: str
     nonce: int
+    detached: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequireUnmarked:
+    password: str | None = None
     detached: tuple[str, ...] = ()
 
 

@@ -18,7 +18,7 @@ from signer import pipeline
 from signer import timestamp as timestamps
 from signer.extending import Grounds
 from signer.model import Extended, Prepared, Signed
-from verify import dissection, engine
+from verify import dissection, engine, secrecy
 from verify.dissected import Dissected
 from verify.document import Limits
 from verify.errors import PolicyUnusable
@@ -42,6 +42,10 @@ def prepare(args: calls.Prepare, files: Files, _: Fetcher) -> Prepared:
         nonce=args.nonce,
         detached=_named(args.detached, further),
     )
+
+
+def require_unmarked(args: calls.RequireUnmarked, files: Files, _: Fetcher) -> None:
+    secrecy.require_unmarked(files, password=args.password)
 
 
 def restore(args: calls.Restore, files: Files, _: Fetcher) -> None:
@@ -142,6 +146,7 @@ def dissect(args: calls.Dissect, files: Files, _: Fetcher) -> Dissected:
 
 TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b"), detached=True),
+    "require_unmarked": Operation(require_unmarked, calls.RequireUnmarked, ("rb",), detached=True),
     "restore": Operation(restore, calls.Restore, ("rb", "r+b")),
     "complete": Operation(complete, calls.Complete, ("r+b",), detached=True),
     "extend": Operation(extend, calls.Extend, ("rb", "r+b"), detached=True),

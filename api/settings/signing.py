@@ -49,6 +49,9 @@ class Signing(Section):
     evidence_policy: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
     """Validation policy by which evidence is gathered for B-LT and B-LTA. `fresh` wants revocation data issued after the
     signature's timestamp: until there is some, the level is pending and a job goes on."""
+    refuse_state_secrets: bool = False
+    """True refuses documents that are marked as state secrets (Mật, Tối mật, Tuyệt mật), which this appliance is then not
+    approved for; their text is read for it, which costs milliseconds a page."""
     renew_before: float = Field(default=90 * 86_400.0, ge=3600)
     """Seconds before the end of an archive timestamp's certificate at which a document kept here gets a further one."""
 

@@ -73,6 +73,14 @@ class DocumentWorker:
             result=Prepared,
         )
 
+    def require_unmarked(
+        self, source: BinaryIO, *, password: str | None = None, detached: Contents = NONE
+    ) -> None:
+        """Raises WorkerRefusal with `document-state-secret`."""
+        order = calls.RequireUnmarked(password, tuple(detached))
+        files = _numbers(source, detached=detached)
+        self.worker.call("require_unmarked", order, files=files, fetcher=Offline(), result=type(None))
+
     def restore(self, source: BinaryIO, out: BinaryIO, *, prepared: Prepared) -> None:
         self.worker.call(
             "restore",

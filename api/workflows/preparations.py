@@ -36,7 +36,18 @@ from api.store.blobs import Draft
 from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.uploads import Upload
-from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, redemption, signing
+from api.workflows import (
+    access,
+    completion,
+    contents,
+    formats,
+    mechanisms,
+    orders,
+    passwords,
+    redemption,
+    secrecy,
+    signing,
+)
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import MechanismNotSupported
@@ -99,6 +110,9 @@ def _prepare(services: Services, caller: Caller, order: OrderRequest, document: 
             services.certificates.check(key, at=plan.signing_time)
             # 3. the draft
             nonce = 1 << 63 | secrets.randbits(63)
+            secrecy.require_unmarked(
+                services, worker, document.file, detached=document.contents, password=order.password
+            )
             prepared = worker.prepare(
                 document.file,
                 draft.file,

@@ -51,7 +51,18 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, completion, contents, formats, mechanisms, orders, passwords, persons, recovery
+from api.workflows import (
+    access,
+    completion,
+    contents,
+    formats,
+    mechanisms,
+    orders,
+    passwords,
+    persons,
+    recovery,
+    secrecy,
+)
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.errors import HsmError, KeyNotFound, SigningInterrupted
@@ -101,6 +112,9 @@ def _sign(
             services.certificates.check(key, at=plan.signing_time)
             # 5. prepare; the nonce is fixed here, so that a repeated completion asks the same question
             nonce = 1 << 63 | secrets.randbits(63)
+            secrecy.require_unmarked(
+                services, worker, document.file, detached=document.contents, password=order.password
+            )
             prepared = worker.prepare(
                 document.file,
                 draft.file,
