@@ -53,7 +53,8 @@ class Faults:
 
 
 def _short(value: str | int) -> str | int:
-    return value[:80] if isinstance(value, str) else value
+    """What is quoted of a file stays short, and is text that can be sent: JSON can name halves of characters."""
+    return value[:80].encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 class DirectoryImportRefused(ApiError):

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, tzinfo
 ALWAYS = -(2**36)
 """The beginning of what needs none: a person is somebody before any office."""
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?: 0?0:00(?::00)?)?")
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LONGEST_DAY = len("2025-07-01")
 _YEARS = range(1900, 3000)
 
 
@@ -57,7 +57,7 @@ def _read(text: str, zone: tzinfo) -> tuple[datetime, bool]:
         day, month, year = map(int, found.groups())
         moment, is_day = datetime(year, month, day, tzinfo=zone), True
     else:
-        moment, is_day = datetime.fromisoformat(text), _ISO_DAY.fullmatch(text) is not None
+        moment, is_day = datetime.fromisoformat(text), len(text) <= _LONGEST_DAY and ":" not in text and "T" not in text
         moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
     if moment.year not in _YEARS:
         raise ValueError("not a year of our time")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from api.directory import reading, records, rules
+from api.directory import reading, records, rules, times
 from api.directory.faults import DirectoryImportRefused, Faults
 from api.directory.reading import Source, lines
 from api.locale import LANGUAGES, fill, words
-from tests.directory_support import Book
+from tests.directory_support import ZONE, Book, day
 
 pytestmark = pytest.mark.appliance
 
@@ -22,7 +22,9 @@ EXPECTED = [(2, {"code": "p1", "name": "Nguyễn Văn Mẫu"})]
 def read(data: bytes, kind: records.RecordKind = records.PEOPLE) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     faults = Faults()
     found = lines(Source.of_bytes("x.csv", data, kind=kind), kind, faults)
-    return [(line.number, dict(line.cells)) for line in found], [one.code for one in faults.told]
+    told = [(line.number, dict(line.cells)) for line in found]
+    assert all(str(value).encode() for one in faults.told for value in one.facts.values())
+    return told, [one.code for one in faults.told]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,9 @@ def test_what_spreadsheets_write_is_read(data: bytes, number: int) -> None:
         (b'{"people": [3]}', "json-shape"),
         (b'{"people": [{"code": 1.5}]}', "cell-not-text"),
         (b"[" * 100_000, "json-unreadable"),
+        (b'{"people": [{"\\ud800": "x"}]}', "column-unknown"),
+        (b'{"people": [{"code": "\\ud800"}]}', "control-characters"),
+        (b'{"people": [{"code": ' + b"9" * 5000 + b"}]}", "json-unreadable"),
     ],
 )
 def test_what_cannot_be_read_has_a_code(data: bytes, code: str) -> None:
@@ -137,6 +142,32 @@ def test_every_fault_and_refusal_has_a_sentence_in_both_languages() -> None:
             marks = [set(re.findall(r"\{(\w+)\}", table[section][code])) for table in tables]
             assert marks[0] == marks[1], code
             assert fill(tables[0][section][code], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2025-07-01", "2025-07-01T00:00:00", "2025-07-02T00:00:00"),
+        ("20250701", "2025-07-01T00:00:00", "2025-07-02T00:00:00"),
+        ("1/7/2025", "2025-07-01T00:00:00", "2025-07-02T00:00:00"),
+        ("01.07.2025 00:00:00", "2025-07-01T00:00:00", "2025-07-02T00:00:00"),
+        ("2025-07-01T08:30:00", "2025-07-01T08:30:00", "2025-07-01T08:30:00"),
+        ("2025-07-01T01:30:00Z", "2025-07-01T08:30:00", "2025-07-01T08:30:00"),
+        ("7/15/2025", None, None),
+        ("2025-02-30", None, None),
+        ("hôm qua", None, None),
+        ("0001-01-01", None, None),
+        ("45839", None, None),
+    ],
+)
+def test_a_date_alone_is_a_whole_day(text: str, start: str | None, end: str | None) -> None:
+    """Its first second as a beginning, the first second after it as an end; month first and serial numbers are refused."""
+    for read_, expected in ((times.start_of, start), (times.end_of, end)):
+        if expected is None:
+            with pytest.raises(ValueError, match=r".*"):
+                read_(text, ZONE)
+        else:
+            assert int(day(expected).timestamp()) == read_(text, ZONE)
 
 
 def test_words_are_known_with_and_without_marks() -> None:
