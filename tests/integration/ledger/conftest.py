@@ -30,6 +30,9 @@ TOML = """
 library = "{library}"
 token = "box"
 
+[keys.seal]
+canary = "off"
+
 [keys.ledger]
 shapes = ["checkpoint"]
 
