@@ -37,7 +37,9 @@ server.serve_forever()
 """What stands for an api worker."""
 
 
-def start_api(listener: socket.socket, _: settings.Settings, *, manner: str) -> subprocess.Popen[bytes]:
+def start_api(
+    listener: socket.socket, _: settings.Settings, *, manner: str, core: int | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-S", "-c", STAND_IN, str(listener.fileno()), manner],
         pass_fds=[listener.fileno()],
