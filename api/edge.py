@@ -26,7 +26,17 @@ SECRET = re.compile(r"kyso_[0-9A-Za-z_]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-
 """API keys and JSON Web Tokens."""
 SMALL_BODY = 16 * 1024
 """Bytes of body for a call that takes no document; RFC 3161 requests are far smaller."""
-STREAMED = frozenset({"/v1/signatures", "/v1/extensions", "/v1/verifications", "/v1/directory/imports"})
+STREAMED = frozenset(
+    {
+        "/v1/signatures",
+        "/v1/extensions",
+        "/v1/verifications",
+        "/v1/directory/imports",
+        "/admin/proposals",
+        "/admin/trials",
+    }
+)
+STREAMED_OF_ONE = re.compile(r"/v1/changes/[^/]{1,80}/trial")
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -169,7 +179,8 @@ def _request_id(scope: Scope) -> str:
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
     """`receive` with the limit of a small body, for every route that does not stream."""
-    if scope["method"] in ("GET", "HEAD") or scope["path"] in STREAMED:
+    path = scope["path"]
+    if scope["method"] in ("GET", "HEAD") or path in STREAMED or STREAMED_OF_ONE.fullmatch(path):
         return receive
     total = 0
 

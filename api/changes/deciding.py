@@ -83,7 +83,7 @@ class Changes:
             raise ChangeNotAsProposed("this is not what was proposed", change=identity, found=change.sha256)
         if change.state != "proposed":
             raise ChangeDecided(change=identity, state=change.state)
-        if self.needs_two(change) and self._is_same(caller, change.proposed_by):
+        if self.needs_another(caller, change):
             raise ChangeNeedsAnother(change=identity)
         return self._apply(change, by=caller.id)
 
@@ -131,6 +131,15 @@ class Changes:
 
     def needs_two(self, change: Change) -> bool:
         return change.subject in self.services.settings.changes.two_administrators
+
+    def needs_another(self, caller: Caller, change: Change) -> bool:
+        """Whether somebody else than this caller has to approve it."""
+        return self.needs_two(change) and self._is_same(caller, change.proposed_by)
+
+    def effect(self, change: Change) -> Effect:
+        """What it did; of one that is not decided, what it would do as things stand now. Raises ChangeDecided,
+        ChangeNotAsProposed, ChangeSuperseded."""
+        return json.loads(change.effect) if change.effect is not None else self._effect(change)
 
     def resume(self) -> int:
         """Finish what was cut off; how many. What another process is just doing is left to it."""

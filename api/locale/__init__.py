@@ -1,6 +1,7 @@
 """Words for people, in Vietnamese and English: `vi.toml` and `en.toml` beside this file; those of verification reports
 in `vi.report.toml` and `en.report.toml`, those of alarms and of production in `vi.watching.toml` and `en.watching.toml`,
-those of the directory in `vi.directory.toml` and `en.directory.toml`.
+those of the directory in `vi.directory.toml` and `en.directory.toml`, those of the administrator's page in
+`vi.admin.toml` and `en.admin.toml`.
 
 The packages speak in codes and facts; here a code becomes a sentence that says what to do. A fact that is missing
 leaves an ellipsis rather than an error, because a sentence must never be the reason for a failure.
@@ -47,6 +48,7 @@ def words(language: Language) -> dict[str, dict[str, Any]]:
         f"{language}.watching.toml",
         f"{language}.directory.toml",
         f"{language}.identity.toml",
+        f"{language}.admin.toml",
     ):
         tables |= tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
     return tables

@@ -1,0 +1,103 @@
+"""What a change alters, for people to read: before and after, line by line, and certificates by what they say.
+
+An approver decides by this, so nothing in it may hide: a character that nobody sees, or that turns the direction of
+writing, is written as its number.
+
+>>> [(line.sign, line.text) for line in parts({"key": "seal", "before": False, "after": True})[0].lines]
+[('-', 'enabled'), ('+', 'disabled')]
+>>> visible("a" + chr(0x202E) + "b")
+'a[U+202E]b'
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from api.trust_json import certificate_json
+
+Sign = Literal["+", "-", " ", "…"]
+CONTEXT = 3
+"""Lines around what differs."""
+
+
+@dataclass(frozen=True)
+class DiffLine:
+    sign: Sign
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that changes. `words` says that its lines are codes for which the page has words."""
+
+    title: str
+    lines: tuple[DiffLine, ...] = ()
+    certificate: Mapping[str, str] | None = None
+    certificate_sign: Sign = "+"
+    words: bool = False
+
+
+def parts(effect: Mapping[str, Any]) -> tuple[Part, ...]:
+    """Of an effect as `kinds` works it out."""
+    before, after = effect["before"], effect["after"]
+    if "key" in effect:
+        sides = ["disabled" if one else "enabled" for one in (before, after)]
+        return (Part(effect["key"], (DiffLine("-", sides[0]), DiffLine("+", sides[1])), words=True),)
+    if "rule" in effect:
+        return (Part(effect["rule"], differing(_pretty(before), _pretty(after))),)
+    return tuple(_file(path, before[path], after[path]) for path in sorted(after))
+
+
+def differing(before: str, after: str) -> tuple[DiffLine, ...]:
+    """Lines that went and came, with those around them."""
+    found = []
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=CONTEXT, lineterm="")
+    for line in islice(lines, 2, None):  # after the names of two files
+        sign: Sign = "…" if line.startswith("@@") else _SIGNS[line[0]]
+        found.append(DiffLine(sign, "" if sign == "…" else visible(line[1:])))
+    return tuple(found[1:] if found and found[0].sign == "…" else found)
+
+
+def visible(text: str) -> str:
+    """The text with what cannot be seen written as numbers."""
+    return "".join(f"[U+{ord(char):04X}]" if _hides(char) else char for char in text)
+
+
+_SIGNS: Mapping[str, Sign] = {"+": "+", "-": "-", " ": " "}
+
+
+def _hides(char: str) -> bool:
+    return char != "\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def _file(path: str, before: str | None, after: str | None) -> Part:
+    certificate = None if path.endswith(".toml") else _certificate(before if after is None else after)
+    if certificate is not None:
+        told = {name: visible(value) for name, value in certificate.items()}
+        return Part(path, certificate=told, certificate_sign="-" if after is None else "+")
+    return Part(path, differing(_text(before), _text(after)))
+
+
+def _text(octets: str | None) -> str:
+    return "" if octets is None else b64decode(octets).decode("utf-8", "replace")
+
+
+def _certificate(octets: str | None) -> dict[str, str] | None:
+    data = b"" if octets is None else b64decode(octets)
+    if b"-----BEGIN CERTIFICATE" not in data:
+        return None
+    return certificate_json(x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER))
+
+
+def _pretty(rule: str | None) -> str:
+    return "" if rule is None else json.dumps(json.loads(rule), ensure_ascii=False, indent=2)
