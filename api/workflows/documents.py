@@ -73,9 +73,7 @@ class DocumentWorker:
             result=Prepared,
         )
 
-    def require_unmarked(
-        self, source: BinaryIO, *, password: str | None = None, detached: Contents = NONE
-    ) -> None:
+    def require_unmarked(self, source: BinaryIO, *, password: str | None = None, detached: Contents = NONE) -> None:
         """Raises WorkerRefusal with `document-state-secret`."""
         order = calls.RequireUnmarked(password, tuple(detached))
         files = _numbers(source, detached=detached)
