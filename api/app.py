@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import background, problems
+from api import background, methods, problems
 from api.appliance_state import ApplianceState, StateGate
 from api.composition import compose
 from api.draining import Drain
@@ -130,7 +130,10 @@ def create_app(services: Services) -> FastAPI:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):  # what the framework itself answers
-        error = {404: NotFound(), 405: MethodNotAllowed()}.get(error.status_code, RequestInvalid(error.detail))
+        if error.status_code == 405:
+            error = MethodNotAllowed(allow=methods.allowed(request))
+        else:
+            error = NotFound() if error.status_code == 404 else RequestInvalid(error.detail)
     elif isinstance(error, RequestValidationError):
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

@@ -302,7 +302,10 @@ def problem(error: Exception, *, language: locale.Language, request_id: str) -> 
         facts.setdefault("reason", reason)
     # What only a developer can mend is in the log, under the request id, and not in the answer.
     body["facts"] = {} if actor == "developer" else facts
-    return Problem(status, body, _headers(code, status, after=facts.get("retry_after")))
+    headers = _headers(code, status, after=facts.get("retry_after"))
+    if status == 405 and "allow" in facts:
+        headers["Allow"] = str(facts["allow"])
+    return Problem(status, body, headers)
 
 
 def _reason(error: Exception) -> str | None:

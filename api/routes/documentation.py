@@ -22,6 +22,8 @@ from api.schemas import OrderRequest, ValueRequest, VerifyOptions
 
 OPEN = ("/tsa", "/health/alive", "/health/ready", "/metrics", "/", "/docs", "/style.css")
 """Calls without an API key."""
+VISITED = "/v1/verifications"
+"""The call that visitors make, where `[verification] public` lets them in."""
 
 
 def describe(app: FastAPI) -> None:
@@ -51,6 +53,8 @@ def _description(app: FastAPI) -> dict[str, Any]:
         for operation in methods.values():
             if path not in OPEN:
                 operation["security"] = ways
+            if path == VISITED and app.state.services.settings.verification.public:
+                operation["security"] = [*ways, {}]  # a visitor needs none of them
             for answer in operation.get("responses", {}).values():
                 _as_problem(answer)
     return found
