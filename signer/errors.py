@@ -129,3 +129,64 @@ class SignatureBroken(SignerError):
     """A signature of the document does not hold, or the document was changed after it: there is nothing to keep."""
 
     code = "signature-broken"
+
+
+class PlaceOverField(SignerError):
+    """The signature would stand over another field."""
+
+    code = "place-over-field"
+
+
+class ProfileUnknown(SignerError):
+    """There is no look of this name."""
+
+    code = "profile-unknown"
+
+
+class ProfileInvalid(SignerError):
+    """The profile of looks cannot be used as it is written."""
+
+    code = "profile-invalid"
+    actor = "operator"
+
+
+class PictureMissing(SignerError):
+    """The look shows a picture of a hand or a seal, and none was given."""
+
+    code = "picture-missing"
+
+
+class PictureUnreadable(SignerError):
+    """The picture is not a plain PNG."""
+
+    code = "picture-unreadable"
+
+
+class PictureTooLarge(SignerError):
+    """The picture has more bytes or pixels than any signature needs."""
+
+    code = "picture-too-large"
+
+
+class PictureOpaque(SignerError):
+    """The picture's ground is not see-through."""
+
+    code = "picture-opaque"
+
+
+class PictureColour(SignerError):
+    """The picture's ink has not the colour that is prescribed."""
+
+    code = "picture-colour"
+
+
+class PictureResolution(SignerError):
+    """The picture is too coarse for the size at which it is shown."""
+
+    code = "picture-resolution"
+
+
+class SealSize(SignerError):
+    """The seal cannot be shown in its true size."""
+
+    code = "seal-size"

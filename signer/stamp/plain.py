@@ -10,7 +10,6 @@ box allows and never clipped: what does not fit at 4 points is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
@@ -21,7 +20,9 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 
 from signer.errors import OrderInvalid, TextNotShowable
-from signer.font import Font, Glyph, load
+from signer.font import load
+from signer.stamp import rows as typesetting
+from signer.stamp.rows import Row
 
 VIETNAM = timezone(timedelta(hours=7))
 
@@ -30,16 +31,8 @@ _LABELS = {
     "en": ("Signed by", "Organisation", "Signing time", "Reason"),
 }
 
-LARGEST, READABLE, SMALLEST, STEP = 12.0, 8.0, 4.0, 0.25
-"""Font sizes in points. Lines are kept whole down to READABLE; below it, wrapping is better than shrinking."""
-
 LONGEST = 2000
 """Letters and lines of one stamp: fitting costs time with each."""
-
-LINE_HEIGHT = 1.15
-"""From baseline to baseline, in em; more where the glyphs are taller."""
-
-_Line = tuple[Glyph, ...]
 
 
 def preload() -> None:
@@ -78,7 +71,7 @@ def build(
         raise TextNotShowable("the text is too long for a stamp", reason="too-long", longest=LONGEST)
     text = [font.glyphs_of(line) for line in lines]
     margin = min(4.0, width / 20, height / 10)
-    size, rows = _fit(text, font, width=width - 2 * margin, height=height - 2 * margin)
+    size, rows = typesetting.fit(text, font, width=width - 2 * margin, height=height - 2 * margin)
     content = [b"q"]
     if border:
         content.append(f"0.5 w 0.25 0.25 {width - 0.5:.2f} {height - 0.5:.2f} re S".encode())
@@ -106,86 +99,13 @@ def _first(name: x509.Name, kind: x509.ObjectIdentifier) -> str | None:
     return values[0] if values else None
 
 
-def _text(rows: list[_Line], *, size: float, left: float, height: float) -> bytes:
+def _text(rows: list[Row], *, size: float, left: float, height: float) -> bytes:
     """The text object: the block of rows stands in the middle of the height."""
-    top, leading = _top(rows), _leading(rows)
-    block = ((len(rows) - 1) * leading + _reach(rows)) * size
+    top, leading = typesetting.top(rows), typesetting.leading(rows)
+    block = ((len(rows) - 1) * leading + typesetting.reach(rows)) * size
     first = (height + block) / 2 - top * size
     shown = [f"<{''.join(f'{glyph.number:04X}' for glyph in row)}> Tj" for row in rows]
     return (
         f"BT\n/F1 {size:g} Tf\n{leading * size:.3f} TL\n{left:.3f} {first:.3f} Td\n".encode()
         + ("\nT*\n".join(shown) + "\nET").encode()
     )
-
-
-def _fit(lines: list[_Line], font: Font, *, width: float, height: float) -> tuple[float, list[_Line]]:
-    """The largest size at which all lines fit, and the rows they then make.
-
-    1. whole lines, as long as that is readable; 2. wrapped between words; 3. wrapped anywhere.
-    """
-    (space,) = font.glyphs_of(" ")
-    sizes = [LARGEST - STEP * step for step in range(int((LARGEST - SMALLEST) / STEP) + 1)]
-    for size in sizes:
-        if size >= READABLE and _fits(lines, size=size, width=width, height=height):
-            return size, lines
-    for splits_words in (False, True):
-        for size in sizes:
-            rows = [row for line in lines for row in _wrap(line, space, room=width / size, splits_words=splits_words)]
-            if _fits(rows, size=size, width=width, height=height):
-                return size, rows
-    raise TextNotShowable(
-        "the box is too small for the text", reason="does-not-fit", width=f"{width:.0f}", height=f"{height:.0f}"
-    )
-
-
-def _fits(rows: list[_Line], *, size: float, width: float, height: float) -> bool:
-    block = ((len(rows) - 1) * _leading(rows) + _reach(rows)) * size
-    return block <= height and all(_width(row) * size <= width for row in rows)
-
-
-def _wrap(line: _Line, space: Glyph, *, room: float, splits_words: bool) -> Iterable[_Line]:
-    """Rows of at most `room` em, if the words allow it, broken at spaces and, where asked, within words."""
-    row: list[Glyph] = []
-    used = 0.0
-    for word in _words(line, space):
-        wide = _width(word)
-        if row and used + space.width + wide > room:
-            yield tuple(row)
-            row, used = [], 0.0
-        if row:
-            row.append(space)
-            used += space.width
-        for glyph in word:
-            if splits_words and row and used + glyph.width > room:
-                yield tuple(row)
-                row, used = [], 0.0
-            row.append(glyph)
-            used += glyph.width
-    yield tuple(row)
-
-
-def _words(line: _Line, space: Glyph) -> list[list[Glyph]]:
-    words: list[list[Glyph]] = [[]]
-    for glyph in line:
-        if glyph == space:
-            words.append([])
-        else:
-            words[-1].append(glyph)
-    return words
-
-
-def _width(row: Iterable[Glyph]) -> float:
-    return sum(glyph.width for glyph in row)
-
-
-def _top(rows: list[_Line]) -> float:
-    return max((glyph.top for row in rows for glyph in row), default=0.0)
-
-
-def _reach(rows: list[_Line]) -> float:
-    """From the top of the tallest glyph to the bottom of the deepest, in em."""
-    return _top(rows) - min((glyph.bottom for row in rows for glyph in row), default=0.0)
-
-
-def _leading(rows: list[_Line]) -> float:
-    return max(LINE_HEIGHT, _reach(rows))
