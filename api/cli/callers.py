@@ -71,7 +71,7 @@ def create(
         expires_at=_expiry(settings, expires),
     )
     with home.services(settings) as services:
-        found = callers.of(services)
+        found = callers.of(services, on_the_machine=True)
         api_key = found.create(whoever.user(), new)
         entry = found.entry(whoever.user(), callers.id_of(api_key))
     _show(api_key, entry, form)
@@ -93,7 +93,7 @@ def rotate(
     settings = kyso_settings.load()
     hours = settings.callers.overlap_hours if overlap is None else overlap
     with home.services(settings) as services:
-        found = callers.of(services)
+        found = callers.of(services, on_the_machine=True)
         api_key = found.rotate(whoever.user(), caller, overlap=hours * 3600, expires_at=_expiry(settings, expires))
         entry = found.entry(whoever.user(), caller)
     _show(api_key, entry, form)
@@ -103,7 +103,7 @@ def rotate(
 def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console
     settings, now = kyso_settings.load(), time.time()
     with home.services(settings) as services:
-        found = callers.of(services).listed(whoever.user())
+        found = callers.of(services, on_the_machine=True).listed(whoever.user())
     if form == "json":
         print(json.dumps([callers.as_json(entry, now=now) for entry in found], ensure_ascii=False))
         return
@@ -136,7 +136,7 @@ def revoke(
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     with home.services(kyso_settings.load()) as services:
-        callers.of(services).revoke(whoever.user(), caller)
+        callers.of(services, on_the_machine=True).revoke(whoever.user(), caller)
 
 
 def _show(api_key: str, entry: Entry, form: str) -> None:

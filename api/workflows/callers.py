@@ -47,6 +47,8 @@ class Callers:
     ledger: Ledger
     directory: Directory
     scopes: Scopes
+    two_decide: bool = False
+    """Whether there are changes that take two administrators: then none of them makes another."""
 
     def listed(self, asking: Caller) -> tuple[Entry, ...]:
         """All callers within reach, oldest first."""
@@ -67,9 +69,10 @@ class Callers:
             asking.organisation is not None and asking.reach != "subtree" and new.reach == "subtree"
         ):
             raise NotPermitted("a caller within one's own organisation only")
+        self._not_a_second_self(new.role, organisation)
         if new.role == "official" and new.person is None:
             raise RequestInvalid("an official is a person", field="person")
-        if new.person is not None and self.directory.person(new.person) is None:
+        if new.person is not None and not self._is_seen(asking, new.person):
             raise RequestInvalid("the directory has no such person", field="person")
 
         identity = callers.new_id()
@@ -102,7 +105,10 @@ class Callers:
         """Another API key; the one until now opens for `overlap` seconds more. Raises NotFound."""
         if not 0 <= overlap <= LONGEST_OVERLAP:
             raise RequestInvalid("0 seconds to 90 days", field="overlap")
-        caller = self.entry(asking, identity).caller.id
+        found = self.entry(asking, identity).caller
+        caller = found.id
+        if caller != asking.id:
+            self._not_a_second_self(found.role, found.organisation)
         facts = {"subject": caller, "overlap_seconds": int(overlap), "expires_at": _told(expires_at)}
         return self._change(
             "caller-rotated",
@@ -120,6 +126,20 @@ class Callers:
             return ""
 
         self._change("caller-revoked", asking, {"subject": caller}, work)
+
+    def _not_a_second_self(self, role: str, organisation: str | None) -> None:
+        """Whoever holds another administrator's API key approves the own changes. Raises NotPermitted."""
+        if self.two_decide and role == "administrator" and organisation is None:
+            raise NotPermitted(
+                "where changes take two, an administrator's API key is made on the machine (kyso caller)"
+            )
+
+    def _is_seen(self, asking: Caller, person: str) -> bool:
+        """Whether there is such a person, with a post or a role where the one who asks looks after it."""
+        if self.directory.person(person) is None:
+            return False
+        held = {one.organisation for one in (*self.directory.posts(person), *self.directory.roles(person))}
+        return asking.organisation is None or any(self.scopes.reaches(asking, one) for one in held)
 
     def _organisation(self, given: str | None) -> str | None:
         if given is None:
@@ -141,8 +161,10 @@ class Callers:
         return made[0]
 
 
-def of(services: Services) -> Callers:
-    return Callers(services.database, services.ledger, services.directory, services.scopes)
+def of(services: Services, *, on_the_machine: bool = False) -> Callers:
+    """`on_the_machine` is for the command line, whose user may read KYSO_HOME and so write whatever it likes."""
+    two_decide = bool(services.settings.changes.two_administrators) and not on_the_machine
+    return Callers(services.database, services.ledger, services.directory, services.scopes, two_decide)
 
 
 def expiring(database: Database, *, before: float) -> tuple[Entry, ...]:

@@ -163,3 +163,22 @@ def test_what_was_merged_into_an_organisation_is_its_own(world: World) -> None:
     world.home.services.scopes._known.clear()
     assert [201, 200] == [world.sign("khac").status_code, world.ask("GET", path, "auditor-khac").status_code]
     assert 404 == world.sign("xa").status_code
+
+
+def test_an_organisations_administrator_names_its_own_people(world: World) -> None:
+    """A caller in the name of somebody who holds nothing there looks like one in the name of nobody."""
+    world.tell(
+        people=[{"code": "P1", "name": "Nguyễn Văn Mẫu"}, {"code": "P2", "name": "Trần Thị Mẫu"}],
+        posts=[
+            {"person": "P1", "organisation": "XA", "title": "Bí thư", "rank": "chief", "from": "2020-01-01"},
+            {"person": "P2", "organisation": "KHAC", "title": "Bí thư", "rank": "chief", "from": "2020-01-01"},
+        ],
+    )
+    world.caller("admin-xa", role="administrator", organisation="XA")
+    people = {one["code"]: one["id"] for one in world.ask("GET", "/v1/people", "administrator").json()["people"]}
+
+    def make(person: str) -> int:
+        wanted = {"name": "n", "role": "official", "organisation": "XA", "person": person}
+        return world.ask("POST", "/v1/callers", "admin-xa", json=wanted).status_code
+
+    assert [201, 400, 400] == [make(people["P1"]), make(people["P2"]), make("per_none")]

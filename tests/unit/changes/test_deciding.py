@@ -326,3 +326,23 @@ def _forget(found: House) -> None:
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_where_two_are_needed_nobody_makes_the_second_one(tmp_path: Path):
+    """An administrator neither makes nor takes over an administrator's API key over HTTP; the own one is exchanged."""
+    found = home(tmp_path, **TWO)
+    other, self = administrator(found), found.callers["administrator"]
+    wanted = {"name": "n", "role": "administrator"}
+    for path, body in (("/v1/callers", wanted), (f"/v1/callers/{other.id}/rotation", {})):
+        answer = found.ask("POST", path, name="administrator", json=body)
+        assert (403, "not-permitted") == (answer.status_code, answer.json()["code"]), path
+    assert 201 == found.ask("POST", "/v1/callers", name="administrator", json={"name": "n"}).status_code
+    assert 200 == found.ask("POST", f"/v1/callers/{self.id}/rotation", name="administrator", json={}).status_code
+
+
+def test_where_one_is_enough_an_administrator_makes_another(tmp_path: Path):
+    """As long as no change takes two, there is nothing to get around."""
+    answer = home(tmp_path).ask(
+        "POST", "/v1/callers", name="administrator", json={"name": "n", "role": "administrator"}
+    )
+    assert 201 == answer.status_code
