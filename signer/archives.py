@@ -8,6 +8,9 @@ there it is the stamp's, with all Latin and Vietnamese letters. What we fill our
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -19,6 +22,7 @@ from verify.pdf import UNEXPECTED, get
 HELVETICA = "/Helv"
 EMBEDDED = "/KysoSerif"
 _METADATA_READ = 1 << 20
+_PART = re.compile(rb"""pdfaid:part\s*(?:=\s*["']|>)\s*(\d)""")
 _LETTERS = "".join(
     map(chr, (*range(0x20, 0x180), *range(0x1A0, 0x1B1), *range(0x1EA0, 0x1EFA), *range(0x2010, 0x2040)))
 )
@@ -34,6 +38,33 @@ def is_archive(root: generic.DictionaryObject) -> bool:
         return isinstance(metadata, generic.StreamObject) and b"pdfaid" in metadata.data[:_METADATA_READ]
     except UNEXPECTED:
         return False
+
+
+@dataclass(frozen=True)
+class Archive:
+    """`part` of ISO 19005, 1 where the document does not say."""
+
+    part: int
+    has_intent: bool
+
+    @property
+    def has_transparency(self) -> bool:
+        """Whether something may be half seen: never in part 1 (§6.4), and else only where an output intent says how
+        colours blend (ISO 19005-2 §6.2.10), for a page's own group is not ours to add."""
+        return self.part > 1 and self.has_intent
+
+
+def archive_of(root: generic.DictionaryObject) -> Archive | None:
+    """Which PDF/A the document says that it is, if it does."""
+    if not is_archive(root):
+        return None
+    metadata = get(root, "/Metadata")
+    try:
+        told = metadata.data[:_METADATA_READ] if isinstance(metadata, generic.StreamObject) else b""
+    except UNEXPECTED:
+        told = b""
+    part = _PART.search(told)
+    return Archive(int(part[1]) if part else 1, "/OutputIntents" in root)
 
 
 def form_font(writer: IncrementalPdfFileWriter, form: generic.DictionaryObject) -> str:

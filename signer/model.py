@@ -65,6 +65,24 @@ class Stamp:
 
 
 @dataclass(frozen=True)
+class LookPlan:
+    """A look that a profile prescribes (`signer.stamp.profiles`), and what it shows.
+
+    `profile` is the name of one that comes with the program, or the whole text of another. `signature` and `seal` are
+    PNG. `values` are (placeholder, text) pairs. `over` names the field of the person's signature over which a seal
+    stands; None takes the only one. `link` is shown as a QR code."""
+
+    profile: str
+    look: str
+    signature: bytes | None = dataclasses.field(default=None, repr=False)
+    seal: bytes | None = dataclasses.field(default=None, repr=False)
+    seal_mm: float | None = None
+    over: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
+    link: str | None = None
+
+
+@dataclass(frozen=True)
 class SignOrder:
     """One signature to be made.
 
@@ -99,6 +117,8 @@ class SignOrder:
     """Empty fields that the same revision creates, before anybody has signed."""
     fill: tuple[tuple[str, str], ...] = ()
     """(form field, value) pairs that the same revision writes, with their appearances."""
+    look: LookPlan | None = None
+    """How the signature looks by a profile, instead of the plain `stamp`."""
     password: str | None = dataclasses.field(default=None, repr=False)
     """Opens an encrypted document; None tries the empty user password."""
     repair: bool = False

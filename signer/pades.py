@@ -23,7 +23,7 @@ from pyhanko.sign.fields import SigSeedSubFilter, ensure_sig_flags
 from pyhanko.sign.signers.cms_embedder import SigMDPSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
-from signer import admission, anchors, filling, permissions, seeds
+from signer import admission, anchors, archives, filling, permissions, seeds
 from signer import fields as forms
 from signer import stamp as stamps
 from signer.errors import FieldAlreadySigned, FieldNotFound, OrderInvalid, SigningForbidden
@@ -32,6 +32,10 @@ from signer.model import Anchor, FieldPlan, Place, SignOrder, Stamp
 from signer.permissions import Restrictions
 from signer.revision import RevisionWriter
 from signer.seeds import Wishes
+from signer.stamp import looks
+from signer.stamp import places as layout
+from signer.stamp.looks import Held
+from signer.stamp.views import View
 from verify.pdf import get
 
 _MOST_FIELDS = 200
@@ -69,6 +73,9 @@ def append_signature(
     if not restrictions.signed and forms.settle(writer):
         fields = forms.survey(writer)
     places = _plan(writer, reader, order, fields, restrictions)
+    held = None if order.look is None else looks.contents(order)
+    if held is not None:
+        order = _by_rule(writer, order, held, fields, planned=places)
     # 2
     name = _choose_field(fields, order)
     planned = {plan.name for plan in order.fields}
@@ -87,9 +94,12 @@ def append_signature(
         filling.fill(writer, known, order.fill, restrictions=restrictions)
     # 4
     place = _place(writer, reader, order)
+    if held is not None and place is not None:
+        layout.require_free(writer, place, held)
     dictionary = _sign(
         writer,
         replace(order, reason=wishes.reason),
+        held=held,
         field=created.get(name) or _reference(fields.get(name)) or forms.create_bare(writer, name, place=place),
         mdp=_mdp(wishes, digest=digest),
         room=2 * contents_size,
@@ -102,12 +112,18 @@ def append_signature(
 
 
 def _sign(
-    writer: RevisionWriter, order: SignOrder, *, field: generic.IndirectObject, mdp: SigMDPSetup | None, room: int
+    writer: RevisionWriter,
+    order: SignOrder,
+    *,
+    held: Held | None,
+    field: generic.IndirectObject,
+    mdp: SigMDPSetup | None,
+    room: int,
 ) -> SignatureObject:
     """The signature dictionary with its gap as the value of its field, and what is seen of it."""
     ensure_sig_flags(writer)
     values = field.get_object()
-    _draw(writer, values, order)
+    _draw(writer, values, order, held=held)
     dictionary = SignatureObject(
         timestamp=order.signing_time,
         subfilter=SigSeedSubFilter.PADES,
@@ -176,6 +192,21 @@ def _plan(
     return places
 
 
+def _by_rule(
+    writer: IncrementalPdfFileWriter,
+    order: SignOrder,
+    held: Held,
+    fields: Mapping[str, Field],
+    *,
+    planned: list[tuple[FieldPlan, Place]],
+) -> SignOrder:
+    """The order with the place that its look's rule gives, unless it has one of its own: a place, words or a field."""
+    is_there = order.field is not None and (order.field in fields or any(one.name == order.field for one, _ in planned))
+    if order.place is not None or order.anchor is not None or is_there:
+        return order
+    return replace(order, place=layout.by_rule(writer, order, held, fields, planned=[place for _, place in planned]))
+
+
 def _place(writer: IncrementalPdfFileWriter, reader: PdfFileReader, order: SignOrder) -> Place | None:
     return _located(writer, reader, order, order.place, order.anchor)
 
@@ -228,29 +259,50 @@ def _choose_field(fields: Mapping[str, Field], order: SignOrder) -> str:
 # --- appearance -------------------------------------------------------------------------------------------------------
 
 
-def _draw(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, order: SignOrder) -> None:
-    """Give a field with a rectangle its appearance; a field without one stays invisible."""
+def _draw(
+    writer: IncrementalPdfFileWriter, field: generic.DictionaryObject, order: SignOrder, *, held: Held | None
+) -> None:
+    """Give a field with a rectangle its appearance; a field without one stays invisible, unless a look is to be seen."""
     try:
         annotation = get_single_field_annot(field)
         width, height = (float(side) for side in annot_width_height(annotation))
     except (PdfError, TypeError, ValueError) as error:
         raise OrderInvalid("the field's rectangle cannot be read", reason="field-rectangle") from error
     if not width or not height:
+        if held is not None:
+            raise OrderInvalid("a look needs a place", reason="look-place")
         admission.leave_archivable(writer, annotation)
         return
     turn = forms.turn_of(get(annotation, "/P"))
     if turn in (90, 270):
         width, height = height, width
-    stamp = order.stamp or Stamp()
-    lines = stamp.lines or stamps.default_lines(
-        order.certificate, signing_time=order.signing_time, language=stamp.language, reason=order.reason
-    )
-    form = stamps.build(writer, width=width, height=height, lines=lines, border=stamp.border)
+    if held is not None:
+        form = _look(writer, annotation, held, width=width, height=height)
+    else:
+        form = _plain(writer, order, width=width, height=height)
     if (matrix := _UPRIGHT[turn]) is not None:
         form[pdf_name("/Matrix")] = generic.ArrayObject(map(generic.NumberObject, matrix))
     _keep_box(form, annotation)
     annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
     writer.update_container(annotation)
+
+
+def _look(
+    writer: IncrementalPdfFileWriter, annotation: generic.DictionaryObject, held: Held, *, width: float, height: float
+) -> generic.StreamObject:
+    """In points, whatever the page's unit is: a seal is as large as it is."""
+    page = get(annotation, "/P")
+    unit = View.of(page).unit if isinstance(page, generic.DictionaryObject) else 1.0
+    archive = archives.archive_of(writer.root)
+    return looks.draw(writer, held, width=width * unit, height=height * unit, archive=archive)
+
+
+def _plain(writer: IncrementalPdfFileWriter, order: SignOrder, *, width: float, height: float) -> generic.StreamObject:
+    stamp = order.stamp or Stamp()
+    lines = stamp.lines or stamps.default_lines(
+        order.certificate, signing_time=order.signing_time, language=stamp.language, reason=order.reason
+    )
+    return stamps.build(writer, width=width, height=height, lines=lines, border=stamp.border)
 
 
 def _keep_box(form: generic.StreamObject, annotation: generic.DictionaryObject) -> None:

@@ -92,6 +92,8 @@ def prepare(
     )
     digest = prefixes.byte_range_digest(out, gap_end=revision.gap_end, size=size + len(revision.appended))
     _remember(out, digest, prefixes)
+    if order.look is not None:  # drawn by now, and large
+        order = replace(order, look=replace(order.look, signature=None, seal=None))
     return Prepared(
         order=order,
         tbs=template.signed_attrs(digest),

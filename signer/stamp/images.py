@@ -50,7 +50,7 @@ _OPAQUE, _CLEAR = 128, 16
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _DRAWS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _MOVES = (b"acTL", b"fcTL", b"fdAT")
-_WITH_ALPHA = {3: "palette", 4: "grey", 6: "colour"}
+_WITH_ALPHA = (3, 4, 6)
 """Colour types that can be transparent pixel by pixel (ISO/IEC 15948 §11.2.2)."""
 
 
@@ -69,11 +69,11 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class _Header:
-    width: int
-    height: int
+class _Plain:
+    """A file of the chunks that draw, and the pixels a metre that the original stated."""
+
+    png: bytes
     per_metre: int | None
-    clean: bytes
 
 
 def admit(png: bytes, *, kind: Kind) -> Picture:
@@ -85,10 +85,10 @@ def admit(png: bytes, *, kind: Kind) -> Picture:
     # 1
     if len(png) > MOST_BYTES:
         raise PictureTooLarge(picture=kind, found=f"{len(png)} B", wanted=f"<= {MOST_BYTES} B")
-    header = _walk(png, kind)
+    plain = _walk(png, kind)
     # 2
     try:
-        image = PngImagePlugin.PngImageFile(BytesIO(header.clean)).convert("RGBA")
+        image = PngImagePlugin.PngImageFile(BytesIO(plain.png)).convert("RGBA")
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error) as error:
         raise PictureUnreadable(picture=kind, found="broken", wanted="PNG") from error
     # 3
@@ -115,7 +115,7 @@ def admit(png: bytes, *, kind: Kind) -> Picture:
             found=f"{int(share * 100)} %",
             wanted=f">= {int(LEAST_COLOURED * 100)} %",
         )
-    stated = None if header.per_metre is None else image.width / header.per_metre * 1000
+    stated = None if plain.per_metre is None else image.width / plain.per_metre * 1000
     return Picture(kind, image, stated)
 
 
@@ -175,42 +175,27 @@ def digest_of(png: bytes) -> str:
     return hashlib.sha256(png).hexdigest()
 
 
-def _walk(png: bytes, kind: Kind) -> _Header:
-    """The header, and a file of what draws alone (ISO/IEC 15948 §5.3). Nothing is unpacked."""
+def _walk(png: bytes, kind: Kind) -> _Plain:
+    """Chunk by chunk (ISO/IEC 15948 §5.3); nothing is unpacked."""
 
-    def unreadable(found: str, wanted: str = "PNG") -> PictureUnreadable:
-        return PictureUnreadable(picture=kind, found=found, wanted=wanted)
-
+    broken = PictureUnreadable(picture=kind, found="broken", wanted="PNG")
     if not png.startswith(_MAGIC):
-        raise unreadable("other format")
+        raise PictureUnreadable(picture=kind, found="other format", wanted="PNG")
     clean, at, per_metre, names = bytearray(_MAGIC), len(_MAGIC), None, list[bytes]()
-    width = height = 0
     while not names or names[-1] != b"IEND":
         if at + 12 > len(png):
-            raise unreadable("broken")
+            raise broken
         size, name = struct.unpack_from(">I4s", png, at)
         end = at + 12 + size
         if size > MOST_BYTES or end > len(png) or (name == b"IHDR") != (not names):
-            raise unreadable("broken")
+            raise broken
         body = png[at + 8 : end - 4]
         if struct.unpack_from(">I", png, end - 4)[0] != zlib.crc32(name + body):
-            raise unreadable("broken")
+            raise broken
         if name in _MOVES:
-            raise unreadable("animated", "one picture")
+            raise PictureUnreadable(picture=kind, found="animated", wanted="one picture")
         if name == b"IHDR":
-            if size != 13:
-                raise unreadable("broken")
-            width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
-            if not width or not height or max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-                raise PictureTooLarge(
-                    picture=kind, found=f"{width} × {height} px", wanted=f"<= {MOST_SIDE} px, {MOST_PIXELS} px in all"
-                )
-            if depth > 8:
-                raise unreadable(f"{depth} bit", "8 bit")
-            if interlace:
-                raise unreadable("interlaced", "not interlaced")
-            if colour not in _WITH_ALPHA:
-                raise PictureOpaque(picture=kind, found="0 %", wanted=f">= {int(LEAST_TRANSPARENT * 100)} %")
+            _require_header(body, kind)
         if name == b"pHYs" and size == 9:
             across, down, unit = struct.unpack(">IIB", body)
             per_metre = across if unit == 1 and across == down and across else None
@@ -218,7 +203,24 @@ def _walk(png: bytes, kind: Kind) -> _Header:
             clean += png[at:end]
         names.append(name)
         at = end
-    return _Header(width, height, per_metre, bytes(clean))
+    return _Plain(bytes(clean), per_metre)
+
+
+def _require_header(body: bytes, kind: Kind) -> None:
+    """What the first chunk says of the picture (ISO/IEC 15948 §11.2.2): enough to refuse a bomb before it is unpacked."""
+    if len(body) != 13:
+        raise PictureUnreadable(picture=kind, found="broken", wanted="PNG")
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
+    if not width or not height or max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise PictureTooLarge(
+            picture=kind, found=f"{width} × {height} px", wanted=f"<= {MOST_SIDE} px, {MOST_PIXELS} px in all"
+        )
+    if depth > 8:
+        raise PictureUnreadable(picture=kind, found=f"{depth} bit", wanted="8 bit")
+    if interlace:
+        raise PictureUnreadable(picture=kind, found="interlaced", wanted="not interlaced")
+    if colour not in _WITH_ALPHA:
+        raise PictureOpaque(picture=kind, found="0 %", wanted=f">= {int(LEAST_TRANSPARENT * 100)} %")
 
 
 def _coloured(image: Image.Image, alpha: Image.Image, *, kind: Kind) -> float:

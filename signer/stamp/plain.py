@@ -47,15 +47,24 @@ def default_lines(
 
     `certificate` is DER, `signing_time` timezone-aware. Raises OrderInvalid for a certificate that cannot be read.
     """
+    signer, organisation = names_of(certificate)
+    contents = (signer, organisation, time_of(signing_time), reason)
+    return tuple(f"{label}: {text}" for label, text in zip(_LABELS[language], contents, strict=True) if text)
+
+
+def names_of(certificate: bytes) -> tuple[str, str | None]:
+    """The signer and, where it is named, the organisation. Raises OrderInvalid for what is no certificate (DER)."""
     try:
         subject = x509.load_der_x509_certificate(certificate).subject
         names = [_first(subject, kind) for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
-        signer, organisation = names[0] or subject.rfc4514_string(), names[1]
+        return names[0] or subject.rfc4514_string(), names[1]
     except ValueError as error:
         raise OrderInvalid("the certificate cannot be read", reason="certificate") from error
-    local = signing_time.astimezone(VIETNAM)
-    contents = (signer, organisation, f"{local:%d.%m.%Y %H:%M:%S} +07:00", reason)
-    return tuple(f"{label}: {text}" for label, text in zip(_LABELS[language], contents, strict=True) if text)
+
+
+def time_of(signing_time: datetime) -> str:
+    """The time as people read it: dd.MM.yyyy HH:mm:ss, in Vietnam."""
+    return f"{signing_time.astimezone(VIETNAM):%d.%m.%Y %H:%M:%S} +07:00"
 
 
 def build(

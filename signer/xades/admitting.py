@@ -23,7 +23,7 @@ from verify.errors import DocumentTooLarge, EmptyDocument, NotADocument
 
 _OF_PDF = (
     "field", "place", "stamp", "name", "reason", "location", "contact", "anchor", "certify", "fields", "fill",
-    "password", "repair",
+    "look", "password", "repair",
 )  # fmt: skip
 _LIMITS: Final = Limits()
 
