@@ -9,7 +9,9 @@ with keys made for the purpose and thrown away. Not a test of the core; but a co
 from __future__ import annotations
 
 import hashlib
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,8 @@ from api.sandbox.calls import Portray, Portrayed
 from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
-from signer.model import Anchor, FieldPlan, Place, SignatureValue, SignOrder, Stamp
+from signer.model import Anchor, FieldPlan, LookPlan, Place, SignatureValue, SignOrder, Stamp
+from signer.stamp import looks
 from signer.xades.plan import DetachedContent, XmlPlan
 from verify import dissection, engine
 from verify.document import Limits
@@ -101,6 +104,7 @@ def run(policy: Policy) -> None:
         signer.der, chain=(), trust=trust, policy=policy, at=now, fetcher=answers, purpose="signing"
     )
     _try_xml(signer, answers=answers, grounds=Grounds(trust, policy, now))
+    _try_look(signer, answers=answers, grounds=Grounds(trust, policy, now))
     dissection.cuts(BytesIO(document), limits=Limits())
     dissection.speaks(trust.ocsps, trust.crls, pairs=((signer.der, root.der),))
     rendering.render(BytesIO(document), page=1, longest=64)
@@ -134,6 +138,34 @@ def _try_xml(signer: _Identity, *, answers: _Answers, grounds: Grounds) -> None:
     if [one.level for one in report.signatures if one.intact] != ["XAdES-BASELINE-LTA"]:
         raise WarmUpFailed(report.verdict)
     dissection.nodes(BytesIO(document), limits=Limits())
+
+
+def _try_look(signer: _Identity, *, answers: _Answers, grounds: Grounds) -> None:
+    """A signature that shows a picture, text and a QR code."""
+    order = SignOrder(
+        certificate=signer.der,
+        chain=(),
+        mechanism=signer.mechanism,
+        signing_time=grounds.at,
+        field="Dấu",
+        place=Place(1, (0, 0, 200, 60)),
+        look=LookPlan("dang", "sao-y", seal=_picture(), seal_mm=10.0, link="https://kyso.invalid/"),
+    )
+    looks.preload()
+    _made(_sample(), order, signer, answers=answers, grounds=grounds)
+
+
+def _picture() -> bytes:
+    """Red stripes on transparent ground, as PNG (ISO/IEC 15948)."""
+    row = b"\0" + b"\xd0\0\0\xff\0\0\0\0" * 32
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 6, 0, 0, 0)),
+        (b"IDAT", zlib.compress(row * 64)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
 
 
 def _signed(document: bytes, signer: _Identity, *, answers: _Answers, grounds: Grounds) -> bytes:
