@@ -63,11 +63,13 @@ class FieldOrder(Input):
     """What a reader's program calls the field."""
     max_length: int | None = Field(default=None, ge=1, le=4000)
     """Letters that a text may have."""
+    lock: tuple[Line, ...] = Field(default=(), max_length=200)
+    """Fields that a signature in this one closes: nobody may fill them afterwards."""
 
     def plan(self) -> FieldPlan:
         place = None if self.place is None else Place(self.place.page, self.place.box)
         anchor = None if self.anchor is None else self.anchor.plan()
-        return FieldPlan(self.name, self.kind, place, anchor, self.label, self.max_length)
+        return FieldPlan(self.name, self.kind, place, anchor, self.label, self.max_length, self.lock)
 
 
 class StampOrder(Input):

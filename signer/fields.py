@@ -241,6 +241,8 @@ def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -
     field = SignatureFormField(plan.name, box=place.box, include_on_page=page_ref)
     if plan.kind != "signature":
         _make_text(writer, field, plan, turn=turn_of(page_ref.get_object()))
+    if plan.lock:
+        field[pdf_name("/Lock")] = writer.add_object(lock_of(plan))
     if plan.label:
         field[pdf_name("/TU")] = generic.TextStringObject(plan.label)
     width, height = place.box[2] - place.box[0], place.box[3] - place.box[1]
@@ -257,6 +259,17 @@ def create(writer: IncrementalPdfFileWriter, plan: FieldPlan, *, place: Place) -
     )
     field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(blank)})
     return add(writer, field)
+
+
+def lock_of(plan: FieldPlan) -> generic.DictionaryObject:
+    """The signature field lock dictionary (ISO 32000-1 Table 233): it closes the fields that are named."""
+    return generic.DictionaryObject(
+        {
+            pdf_name("/Type"): pdf_name("/SigFieldLock"),
+            pdf_name("/Action"): pdf_name("/Include"),
+            pdf_name("/Fields"): generic.ArrayObject(map(generic.TextStringObject, plan.lock)),
+        }
+    )
 
 
 def create_bare(writer: IncrementalPdfFileWriter, name: str, *, place: Place | None) -> generic.IndirectObject:

@@ -43,7 +43,8 @@ class Anchor:
 class FieldPlan:
     """An empty field for somebody later, made by the first signer: where it goes (`place` or `anchor`), and what it is.
 
-    `label` is what a reader calls it; `max_length` bounds a text. A date field takes days and shows them dd/mm/yyyy."""
+    `label` is what a reader calls it; `max_length` bounds a text. A date field takes days and shows them dd/mm/yyyy.
+    `lock` names the fields that a signature in this one closes (FieldMDP, ISO 32000-1 Table 233)."""
 
     name: str
     kind: Literal["signature", "text", "date"] = "signature"
@@ -51,6 +52,7 @@ class FieldPlan:
     anchor: Anchor | None = None
     label: str | None = None
     max_length: int | None = None
+    lock: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def append_signature(
     planned = {plan.name for plan in order.fields}
     if name not in planned:
         restrictions.require_signing(name, is_new=name not in fields)
-    target = fields[name].dictionary if name in fields else generic.DictionaryObject()
+    target = fields[name].dictionary if name in fields else _planned_target(order, name)
     if name in fields and fields[name].is_read_only:
         raise SigningForbidden(field=name, reason="field-read-only")
     wishes = seeds.read(target, order, digest=digest, restrictions=restrictions)
@@ -141,6 +141,12 @@ def _sign(
     return dictionary
 
 
+def _planned_target(order: SignOrder, name: str) -> generic.DictionaryObject:
+    """What is asked of who signs a field that the same revision creates: its lock, if it is to have one."""
+    plan = next((plan for plan in order.fields if plan.name == name and plan.lock), None)
+    return generic.DictionaryObject({} if plan is None else {pdf_name("/Lock"): forms.lock_of(plan)})
+
+
 def _reference(field: Field | None) -> generic.IndirectObject | None:
     if field is None:
         return None
@@ -180,6 +186,8 @@ def _plan(
     places = []
     for plan in order.fields:
         forms.require_name(plan.name)
+        if plan.lock and plan.kind != "signature":
+            raise OrderInvalid("only a signature closes other fields", reason="lock", field=plan.name)
         if plan.name in fields or any(name.startswith(f"{plan.name}.") for name in fields):
             raise OrderInvalid("the document has a field of this name", reason="field-exists", field=plan.name)
         restrictions.require_creation(plan.name)
