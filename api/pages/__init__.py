@@ -1,20 +1,20 @@
 """Pages for people: verifying in the browser, and what stands there when something went wrong.
 
-Plain files without a build step: `home.html` and `problem.html` (Jinja2, everything escaped), `page.css`, `verify.js`.
-A page runs no script but that file and loads nothing from elsewhere. Routes are in `api.routes.pages`.
+`home.html` and `problem.html` (Jinja2, everything escaped) with `page.css`. What is alive on a page is a component of
+`api.web`; inside of it stands what there is without a script. A page runs no other script, and loads nothing from
+elsewhere. Routes are in `api.routes.pages`.
 
-    home(language="vi", settings=settings, offered=("application/json", "text/html"))
+    home(language="vi", settings=settings)
 """
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from importlib.resources import files
 
 import jinja2
 
-from api import links, locale
+from api import links, locale, web
 from api.locale import Language
 from api.problems import Problem
 from api.reports import html
@@ -26,18 +26,11 @@ CSP = (
 )
 """A report is read and shown inside of the page, so its style and its pictures (`data:`) are allowed."""
 ASSETS = {"page.css": "text/css", "audit.css": "text/css", "admin.css": "text/css", "verify.js": "text/javascript"}
-DOWNLOADS = {
-    "text/html": ("HTML", "html"),
-    "application/pdf": ("PDF", "pdf"),
-    "application/json": ("JSON", "json"),
-    "application/xml": ("XML (ETSI)", "xml"),
-}
-"""Media types by which reports may be downloaded: what they are called, and how their files end."""
 OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 
-def home(*, language: Language, settings: Settings, offered: tuple[str, ...]) -> str:
-    """The page at `/`; `offered` are the media types in which reports are given."""
+def home(*, language: Language, settings: Settings) -> str:
+    """The page at `/`."""
     words = locale.words(language)["page"]
     public = settings.verification.public
     limit = settings.verification.public_bytes if public else settings.limits.upload_bytes
@@ -48,16 +41,12 @@ def home(*, language: Language, settings: Settings, offered: tuple[str, ...]) ->
             language=language,
             other=OTHER[language],
             words=words,
-            spoken=json.dumps({name: words[name] for name in SPOKEN}, ensure_ascii=False),
             public=public,
             limit=words["limit"].format(size=_size(limit)),
-            downloads=[(kind, *DOWNLOADS[kind]) for kind in DOWNLOADS if kind in offered],
+            bytes=limit,
+            component=web.entry("verify"),
         )
     )
-
-
-SPOKEN = ("waiting", "uploading", "verifying", "failed", "connection", "read", "download", "report", "with")
-"""What the script says."""
 
 
 def problem(found: Problem, *, language: Language) -> str:

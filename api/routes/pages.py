@@ -27,7 +27,7 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; pad
 @needs("nothing")
 async def home(request: Request) -> Response:
     settings = common.services(request).settings
-    page = pages.home(language=reports.language_of(request), settings=settings, offered=reports.OFFERED)
+    page = pages.home(language=reports.language_of(request), settings=settings)
     return HTMLResponse(page, headers={"Content-Security-Policy": pages.CSP, "Cache-Control": "no-cache"})
 
 

@@ -47,6 +47,7 @@ def wheels(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--dest", folder]
     _run(*pip, "download", *options, "--requirement", ROOT / "requirements.lock")
+    _run(sys.executable, ROOT / "docker/web.py")
     _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
 
 

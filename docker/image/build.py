@@ -101,7 +101,9 @@ def _digest(base: str) -> str:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    return [
+        file for file in path.rglob("*") if file.is_file() and not {"__pycache__", "node_modules"} & set(file.parts)
+    ]
 
 
 def _label(store: Store, name: str) -> str:

@@ -83,13 +83,13 @@ def test_a_dropped_file_is_judged_and_its_report_read(tab: Tab, appliance: Appli
     """The visitor drops a signed form and reads: valid, by whom, where on the page. Nothing else is asked for."""
     tab.open(f"{appliance.url}/?lang=vi")
     tab.drop("#drop", [good])
-    tab.wait("document.querySelector('#list .good .actions')")
-    assert "Hợp lệ" == tab.run("document.querySelector('#shown .word').textContent.trim()")
-    text = tab.run("document.querySelector('#shown').innerText")
+    tab.wait("deep('#list .good .actions')")
+    assert "Hợp lệ" == tab.run("deep('#shown .word').textContent.trim()")
+    text = tab.run("deep('#shown').innerText")
     assert "Nguyễn Văn Mẫu (demo)" in text
     assert "Chi bộ thôn Mẫu (demo)" in text
-    assert 1 == tab.run("document.querySelectorAll('#shown rect.mark.signature').length")
-    assert "solid" == tab.run("getComputedStyle(document.querySelector('#shown .verdict')).borderLeftStyle")
+    assert 1 == tab.run("deepAll('#shown rect.mark.signature').length")
+    assert "solid" == tab.run("getComputedStyle(deep('#shown .verdict')).borderLeftStyle")
     assert [] == tab.complaints()
     assert all(url.startswith((appliance.url, "data:", "blob:")) for url in tab.asked())
 
@@ -99,16 +99,16 @@ def test_several_files_each_get_their_verdict(tab: Tab, appliance: Appliance, go
     tab.look(width=390, height=844, phone=True)
     tab.open(f"{appliance.url}/?lang=en")
     tab.give("#document", [good, tampered, broken])
-    tab.wait("document.querySelectorAll('#list .actions').length === 3")
-    assert ["good", "bad", "bad"] == tab.run("[...document.querySelectorAll('#list li')].map(one => one.className)")
-    states = tab.run("[...document.querySelectorAll('#list .state')].map(one => one.textContent)")
+    tab.wait("deepAll('#list .actions').length === 3")
+    assert ["good", "bad", "bad"] == tab.run("[...deepAll('#list li')].map(one => one.className)")
+    states = tab.run("[...deepAll('#list .state')].map(one => one.textContent)")
     assert states[0].startswith("Valid. The signature of Nguyễn Văn Mẫu (demo) is valid")
     assert "changed after signing" in states[1]
     assert "cannot be read" in states[2]
     assert tab.run("document.documentElement.scrollWidth") <= 390
-    tab.run("document.querySelectorAll('#list li')[1].querySelector('button').click()")
-    assert 2 == tab.run("document.querySelectorAll('#shown .pair svg').length")
-    assert 1 == tab.run("document.querySelectorAll('#shown .pair .mark.change').length")
+    tab.run("deepAll('#list li')[1].querySelector('button').click()")
+    assert 2 == tab.run("deepAll('#shown .pair svg').length")
+    assert 1 == tab.run("deepAll('#shown .pair .mark.change').length")
 
 
 def test_the_keyboard_is_enough(tab: Tab, appliance: Appliance, good: Path):
@@ -117,13 +117,13 @@ def test_the_keyboard_is_enough(tab: Tab, appliance: Appliance, good: Path):
     stops = []
     for _ in range(4):
         tab.press("Tab", 9)
-        stops.append(tab.run("document.activeElement.id || document.activeElement.className || 'link'"))
+        stops.append(tab.run("focused().id || focused().className || 'link'"))
     assert ["skip", "brand", "link", "document"] == stops
     tab.give("#document", [good])
-    tab.wait("document.querySelector('#list .actions')")
-    tab.run("document.querySelector('#list .actions button').focus()")
+    tab.wait("deep('#list .actions')")
+    tab.run("deep('#list .actions button').focus()")
     tab.press("Enter", 13)
-    tab.wait("document.activeElement.id === 'shown'")
+    tab.wait("focused().id === 'shown'")
 
 
 def test_the_other_forms_are_asked_for_as_of_the_same_time(tab: Tab, appliance: Appliance, good: Path):
@@ -134,11 +134,11 @@ def test_the_other_forms_are_asked_for_as_of_the_same_time(tab: Tab, appliance: 
         "HTMLAnchorElement.prototype.click = function () { saved.push(this.download); }; 0"
     )
     tab.give("#document", [good])
-    tab.wait("document.querySelector('#list .actions')")
-    shown = tab.run("document.querySelector('#shown .when').textContent")
+    tab.wait("deep('#list .actions')")
+    shown = tab.run("deep('#shown .when').textContent")
     for label, ending in (("JSON", "json"), ("PDF", "pdf"), ("HTML", "html")):
         tab.run("saved.length = 0")
-        tab.run(f"[...document.querySelectorAll('#list button')].find(b => b.textContent.includes('{label}')).click()")
+        tab.run(f"[...deepAll('#list button')].find(b => b.textContent.includes('{label}')).click()")
         tab.wait("saved.length === 2")
         assert f"good.pdf.report.{ending}" == tab.run("saved[1]")
         content = tab.run("saved[0].text()")

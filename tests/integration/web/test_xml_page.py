@@ -37,15 +37,15 @@ def test_an_xml_is_verified_with_the_files_that_are_dropped_with_it(appliance: A
     with browser() as tab:
         tab.open(f"{appliance.url}/?lang=vi")
         tab.drop("#drop", [further, document])
-        tab.wait("document.querySelector('#list .good .actions')")
-        assert 1 == tab.run("document.querySelectorAll('#list li').length")
-        assert "cùng với phụ lục 1.bin" in tab.run("document.querySelector('#list').innerText")
-        text = tab.run("document.querySelector('#shown').innerText")
+        tab.wait("deep('#list .good .actions')")
+        assert 1 == tab.run("deepAll('#list li').length")
+        assert "cùng với phụ lục 1.bin" in tab.run("deep('#list').innerText")
+        text = tab.run("deep('#shown').innerText")
         assert "toàn bộ tài liệu; tệp tệp/phụ lục 1.bin" in text
         tab.open(f"{appliance.url}/?lang=vi")
         tab.drop("#drop", [document])
-        tab.wait("document.querySelector('#list .unsure .actions')")
-        assert "hãy kiểm tra lại cùng với tệp này" in tab.run("document.querySelector('#shown').innerText")
+        tab.wait("deep('#list .unsure .actions')")
+        assert "hãy kiểm tra lại cùng với tệp này" in tab.run("deep('#shown').innerText")
         assert [] == tab.complaints()
 
 

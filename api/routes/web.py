@@ -1,0 +1,36 @@
+"""`/web/…`: the web components, for our own pages and for those that embed them.
+
+Names that change with their content are kept for ever; `kyso.js`, whose name stays, is asked for again. Any page may load
+them, for they are no secret and hold nothing of anybody's; what they may then ask for is decided at each call.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import web
+from api.auth import needs
+from api.errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+FOR_EVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
+
+
+@router.get("/web/{name}")
+@needs("nothing")
+async def file(request: Request, name: str) -> Response:
+    if name not in web.names():
+        raise NotFound
+    found = web.file(name)
+    headers = {
+        "Cache-Control": FOR_EVER if found.is_immutable else ASK_AGAIN,
+        "Vary": "Accept-Encoding",
+        "Access-Control-Allow-Origin": "*",
+    }
+    content = found.content
+    if found.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        content, headers["Content-Encoding"] = found.compressed, "gzip"
+    return Response(content, headers=headers, media_type=found.media_type)

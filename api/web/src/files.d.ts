@@ -1,0 +1,9 @@
+// Files that the build turns into modules.
+declare module "*.css?inline" {
+  const text: string;
+  export default text;
+}
+declare module "*?url" {
+  const address: string;
+  export default address;
+}

@@ -1,0 +1,3 @@
+// <kyso-sign>: not here yet.
+import { KysoElement } from "../element";
+export class KysoSign extends KysoElement {}

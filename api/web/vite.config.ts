@@ -1,0 +1,27 @@
+// What the service serves, under names that change with their content, and `kyso.js`, whose name stays: it is what pages
+// elsewhere load, and what the npm package exports.
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  base: "./",
+  build: {
+    // Adopted style sheets are what asks for most (Safari 16.4, Firefox 101).
+    target: ["chrome100", "edge100", "firefox102", "safari16.4"],
+    outDir: "dist",
+    emptyOutDir: true,
+    manifest: "manifest.json",
+    license: { fileName: "LICENSES.md" },
+    modulePreload: false,
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    rollupOptions: {
+      input: { verify: "src/verify/kyso-verify.ts", sign: "src/sign/kyso-sign.ts", kyso: "src/kyso.ts" },
+      preserveEntrySignatures: "exports-only",
+      output: {
+        entryFileNames: (chunk) => (chunk.name === "kyso" ? "kyso.js" : "[name]-[hash].js"),
+        chunkFileNames: "[name]-[hash].js",
+        assetFileNames: "[name]-[hash][extname]",
+      },
+    },
+  },
+});
