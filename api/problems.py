@@ -188,6 +188,7 @@ STATUS: Mapping[str, int] = {
     "change-needs-another": 409,
     "change-decided": 409,
     "change-superseded": 409,
+    "change-under-way": 409,
     "change-not-possible": 422,
     "appliance-unprovisioned": 503,
     "appliance-locked": 503,
@@ -242,6 +243,7 @@ BY_ACTOR: Mapping[str, int] = {"caller": 422, "official": 409, "operator": 503, 
 
 RETRY_AFTER: Mapping[str, int] = {
     "request-in-progress": 2,
+    "change-under-way": 2,
     "document-not-ready": 5,
     "claim-lost": 1,
     "keeper-not-available": 2,

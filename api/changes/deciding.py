@@ -3,8 +3,9 @@
 1. A proposal is checked as if it were done, so that nobody is asked to approve what cannot be. PROPOSED.
 2. Where its subject needs two (`[changes] two_administrators`), another administrator than the proposer approves: another
    caller, and another person where both are known. Else it is done at once, unless it is to be held for a trial.
-3. It is worked out anew, as things stand now, and that is stored: `applying`. APPROVED.
-4. It is done, and `applied`. APPLIED. What a crash left between 3 and 4 is finished by `resume`.
+3. It is worked out anew, as things stand now, and that is stored: `applying`. APPROVED. One change of a subject at a time,
+   and only as long as things stand as it was worked out for: else the later of two would take back the other unseen.
+4. It is done, and `applied`, in one transaction. APPLIED. What a crash left between 3 and 4 is finished by `resume`.
 5. Undoing is a change of its own, proposed and decided in the same way; what was changed again since is refused.
 
 Capitals are what the ledger's CHANGED line says.
@@ -21,12 +22,12 @@ import sqlalchemy as sa
 
 from api import auth
 from api.changes import kinds, store
-from api.changes.errors import ChangeDecided, ChangeNeedsAnother, ChangeNotAsProposed
+from api.changes.errors import ChangeDecided, ChangeNeedsAnother, ChangeNotAsProposed, ChangeUnderWay
 from api.changes.kinds import Effect
 from api.changes.store import Change
 from api.services import Services
-from api.store import callers
-from api.store.callers import Caller, CallerId
+from api.store.callers import Caller
+from api.store.tables import ledger as ledger_table
 from verify.fetcher import Offline
 from verify.report import Report
 
@@ -51,14 +52,14 @@ class Changes:
     def propose(self, caller: Caller, kind: str, payload: object, *, reason: str, hold: bool = False) -> Change:
         """1 and 2. `hold` leaves it to be tried and approved, even where one administrator is enough.
 
-        Raises NotPermitted, RequestInvalid, ChangeNotAsProposed."""
+        Raises NotPermitted, RequestInvalid, ChangeNotAsProposed, ChangeUnderWay."""
         auth.require(caller, "administer")
         found, checked = kinds.parse(kind, payload)
         found.effect(self.services, checked)
         change = store.new(
             kind, subject=found.subject, payload=checked.model_dump_json(exclude_none=True), reason=reason, by=caller.id
         )
-        self._insert(change)
+        self._insert(change, person=caller.person)
         return change if hold or self.needs_two(change) else self._apply(change, by=caller.id)
 
     def undo(self, caller: Caller, identity: str, *, reason: str, hold: bool = False) -> Change:
@@ -71,12 +72,12 @@ class Changes:
         change = store.new(
             undone.kind, subject=undone.subject, payload=undone.payload, reason=reason, by=caller.id, undoes=undone.id
         )
-        self._insert(change)
+        self._insert(change, person=caller.person)
         return change if hold or self.needs_two(change) else self._apply(change, by=caller.id)
 
     def approve(self, caller: Caller, identity: str, *, sha256: str) -> Change:
         """3 and 4. `sha256` is what the approver was shown. Raises NotPermitted, NotFound, ChangeNeedsAnother,
-        ChangeDecided, ChangeNotAsProposed, ChangeSuperseded."""
+        ChangeDecided, ChangeNotAsProposed, ChangeSuperseded, ChangeUnderWay."""
         auth.require(caller, "approve-change")
         change = self.get(identity)
         if sha256 != change.sha256:
@@ -134,7 +135,7 @@ class Changes:
 
     def needs_another(self, caller: Caller, change: Change) -> bool:
         """Whether somebody else than this caller has to approve it."""
-        return self.needs_two(change) and self._is_same(caller, change.proposed_by)
+        return self.needs_two(change) and self._is_same(caller, change)
 
     def effect(self, change: Change) -> Effect:
         """What it did; of one that is not decided, what it would do as things stand now. Raises ChangeDecided,
@@ -148,10 +149,10 @@ class Changes:
             self._finish(change)
         return len(left)
 
-    def _insert(self, change: Change) -> None:
+    def _insert(self, change: Change, *, person: str | None) -> None:
         self.services.ledger.append(
             "CHANGED",
-            _facts(change, "change-proposed", by=change.proposed_by),
+            _facts(change, "change-proposed", by=change.proposed_by) | ({"person": person} if person else {}),
             also=lambda connection, _: store.insert(connection, change),
         )
 
@@ -165,10 +166,15 @@ class Changes:
         return kinds.reversed_(self.services, json.loads(undone.effect))
 
     def _apply(self, change: Change, *, by: str) -> Change:
-        effect = json.dumps(self._effect(change))
+        effect = self._effect(change)
 
         def work(connection: sa.Connection, _: int) -> None:
-            store.move(connection, change.id, before="proposed", after="applying", by=by, effect=effect)
+            other = store.under_way(connection, change.subject)
+            if other not in (None, change.id):
+                raise ChangeUnderWay(change=other)
+            store.move(connection, change.id, before="proposed", after="applying", by=by, effect=json.dumps(effect))
+            if not kinds.stands(connection, self.services, effect, "before"):
+                raise ChangeNotAsProposed("something was changed a moment ago", change=change.id)
 
         self.services.ledger.append("CHANGED", _facts(change, "change-approved", by=by), also=work)
         return self._finish(self.get(change.id))
@@ -185,16 +191,23 @@ class Changes:
             if change.undoes is not None:
                 store.move(connection, change.undoes, before="applied", after="undone")
             kinds.store(connection, effect, by=by)
+            # Within the transaction: whoever comes second to finish it finds it finished, and writes no file.
+            kinds.write(self.services, effect)
 
-        kinds.write(self.services, effect)
         self.services.ledger.append("CHANGED", _facts(change, "change-applied", by=by), also=work)
         return self.get(change.id)
 
-    def _is_same(self, caller: Caller, proposer: str) -> bool:
-        if caller.id == proposer:
-            return True
-        other = self.services.database.read(callers.named, CallerId(proposer))
-        return other is not None and other.person is not None and other.person == caller.person
+    def _is_same(self, caller: Caller, change: Change) -> bool:
+        return caller.id == change.proposed_by or (
+            caller.person is not None and caller.person == self._proposer(change)
+        )
+
+    def _proposer(self, change: Change) -> str | None:
+        """The person who proposed it, by the ledger: callers are revoked, and those of an issuer stand in no table."""
+        about = ledger_table.c.line.contains(change.id)
+        (line,) = self.services.ledger.read(kind="CHANGED", caller=change.proposed_by, among=about, limit=1)
+        person: str | None = line.facts.get("person")
+        return person
 
 
 def _facts(change: Change, what: str, *, by: str) -> dict[str, Any]:

@@ -26,6 +26,13 @@ class ChangeSuperseded(ApiError):
     actor = "caller"
 
 
+class ChangeUnderWay(ApiError):
+    """Another change of the same subject is just being done; ask again in a moment."""
+
+    code = "change-under-way"
+    actor = "caller"
+
+
 class ChangeNotAsProposed(ApiError):
     """The change cannot be done as things stand now."""
 

@@ -150,18 +150,23 @@ def store(connection: sa.Connection, effect: Effect, *, by: str) -> None:
         keystates.set_(connection, effect["key"], disabled=effect["after"], by=by)
 
 
+def stands(connection: sa.Connection, services: Services, effect: Effect, side: Literal["before", "after"]) -> bool:
+    """Whether what the effect is about is as that side of it says."""
+    wanted = effect[side]
+    if "folder" in effect:
+        return bool(_present(_folder(services, effect), wanted) == wanted)
+    if "rule" in effect:
+        return bool(_rule_in_force(connection, effect["rule"]) == wanted)
+    return keystates.disabled(connection, effect["key"]) is bool(wanted)
+
+
 def reversed_(services: Services, effect: Effect) -> Effect:
     """What takes it back. Raises ChangeSuperseded where that would take back something later, too."""
+    if not services.database.read(stands, services, effect, "after"):
+        raise ChangeSuperseded
     back = {**effect, "before": effect["after"], "after": effect["before"]}
     if "folder" in effect:
-        folder = _folder(services, effect)
-        if _present(folder, effect["after"]) != effect["after"]:
-            raise ChangeSuperseded
         _require_readable(services, effect["folder"], back["after"])
-    elif ("rule" in effect and _rule_now(services, effect["rule"]) != effect["after"]) or (
-        "key" in effect and services.database.read(keystates.disabled, effect["key"]) != effect["after"]
-    ):
-        raise ChangeSuperseded
     return back
 
 
@@ -267,13 +272,12 @@ def _remove_policy(services: Services, payload: PolicyRemove) -> Effect:
     return _files("policies", services.settings.policies, {file: None})
 
 
-def _rule_now(services: Services, name: str) -> str | None:
-    found = services.database.read(rights.in_force)
-    return next((kept.text.canonical() for kept in found if kept.name == name), None)
+def _rule_in_force(connection: sa.Connection, name: str) -> str | None:
+    return next((kept.text.canonical() for kept in rights.in_force(connection) if kept.name == name), None)
 
 
 def _rule(services: Services, payload: RightsSet | RightsRemove) -> Effect:
-    before = _rule_now(services, payload.name)
+    before = services.database.read(_rule_in_force, payload.name)
     if isinstance(payload, RightsRemove) and before is None:
         raise ChangeNotAsProposed(f"there is no rule {payload.name}", rule=payload.name)
     after = payload.rule.canonical() if isinstance(payload, RightsSet) else None

@@ -87,6 +87,13 @@ def listed(connection: sa.Connection, *, state: str | None = None, limit: int = 
     return tuple(_change(row) for row in connection.execute(chosen))
 
 
+def under_way(connection: sa.Connection, subject: str) -> str | None:
+    """The id of a change of this subject that is just being done, or was cut off; None where there is none."""
+    chosen = sa.select(table.c.id).where(table.c.state == "applying", table.c.subject == subject).limit(1)
+    found: str | None = connection.execute(chosen).scalar()
+    return found
+
+
 def move(
     connection: sa.Connection,
     identity: str,
