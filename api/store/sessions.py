@@ -102,6 +102,12 @@ def end(connection: sa.Connection, session: str) -> bool:
     return connection.execute(change).rowcount == 1
 
 
+def end_all(connection: sa.Connection, caller: str, *, way: str) -> int:
+    """End every session of a caller that began in this way; how many."""
+    of = (table.c.caller == caller, table.c.way == way, table.c.ended_at.is_(None))
+    return connection.execute(table.update().where(*of).values(ended_at=time.time())).rowcount
+
+
 def of_provider(
     connection: sa.Connection, *, way: str, subject_sha256: str | None, provider_session: str | None
 ) -> tuple[str, ...]:

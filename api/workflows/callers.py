@@ -15,15 +15,17 @@ import sqlalchemy as sa
 
 from api.directory import Directory
 from api.errors import NotFound, NotPermitted, RequestInvalid
+from api.identity.sessions import API_KEY
 from api.ledger import Ledger
 from api.rights import Scopes
 from api.services import Services
-from api.store import callers
+from api.store import callers, sessions
 from api.store.callers import Caller, CallerId, Entry
 from api.store.database import Database
 
 DAY = 86_400.0
 LONGEST_OVERLAP = 90 * DAY
+WITHIN = "a caller within one's own organisation only"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,10 @@ class Callers:
 
     def create(self, asking: Caller, new: NewCaller) -> str:
         """The API key of a new caller. Raises RequestInvalid, NotPermitted where that is out of reach."""
-        organisation = self._organisation(new.organisation)
-        if not self.scopes.reaches(asking, organisation) or (
-            asking.organisation is not None and asking.reach != "subtree" and new.reach == "subtree"
-        ):
-            raise NotPermitted("a caller within one's own organisation only")
+        organisation = self._organisation(asking, new.organisation)
+        if not self.scopes.reaches(asking, organisation):
+            raise NotPermitted(WITHIN)
+        _not_further(asking, new.reach)
         self._not_a_second_self(new.role, organisation)
         if new.role == "official" and new.person is None:
             raise RequestInvalid("an official is a person", field="person")
@@ -102,20 +103,23 @@ class Callers:
         return self._change("caller-created", asking, facts, work)
 
     def rotate(self, asking: Caller, identity: str, *, overlap: float, expires_at: float | None) -> str:
-        """Another API key; the one until now opens for `overlap` seconds more. Raises NotFound."""
+        """Another API key; the one until now opens for `overlap` seconds more, and what sessions it began end.
+
+        Raises NotFound, NotPermitted."""
         if not 0 <= overlap <= LONGEST_OVERLAP:
             raise RequestInvalid("0 seconds to 90 days", field="overlap")
         found = self.entry(asking, identity).caller
         caller = found.id
         if caller != asking.id:
             self._not_a_second_self(found.role, found.organisation)
+            _not_further(asking, found.reach)
+
+        def work(connection: sa.Connection) -> str:
+            sessions.end_all(connection, caller, way=API_KEY)
+            return callers.rotate(connection, caller, overlap=overlap, expires_at=expires_at)
+
         facts = {"subject": caller, "overlap_seconds": int(overlap), "expires_at": _told(expires_at)}
-        return self._change(
-            "caller-rotated",
-            asking,
-            facts,
-            lambda connection: callers.rotate(connection, caller, overlap=overlap, expires_at=expires_at),
-        )
+        return self._change("caller-rotated", asking, facts, work)
 
     def revoke(self, asking: Caller, identity: str) -> None:
         """Its API keys open nothing any more. Raises NotFound."""
@@ -138,14 +142,18 @@ class Callers:
         """Whether there is such a person, with a post or a role where the one who asks looks after it."""
         if self.directory.person(person) is None:
             return False
-        held = {one.organisation for one in (*self.directory.posts(person), *self.directory.roles(person))}
+        held = {one.organisation for one in self.directory.posts(person)}
+        held |= {one.organisation for one in self.directory.roles(person)}
         return asking.organisation is None or any(self.scopes.reaches(asking, one) for one in held)
 
-    def _organisation(self, given: str | None) -> str | None:
+    def _organisation(self, asking: Caller, given: str | None) -> str | None:
+        """Its id. To whoever sees one organisation those that there are and are not look the same."""
         if given is None:
             return None
         found = self.directory.organisation(given)
         if found is None:
+            if asking.organisation is not None:
+                raise NotPermitted(WITHIN)
             raise RequestInvalid("the directory has no such organisation", field="organisation")
         return found.id
 
@@ -159,6 +167,12 @@ class Callers:
 
         self.ledger.append("CHANGED", {"what": what, "caller": asking.id, **said}, also=also)
         return made[0]
+
+
+def _not_further(asking: Caller, reach: str) -> None:
+    """Nobody hands out, or takes over, an API key that sees more than the own one. Raises NotPermitted."""
+    if asking.organisation is not None and asking.reach != "subtree" and reach == "subtree":
+        raise NotPermitted(WITHIN)
 
 
 def of(services: Services, *, on_the_machine: bool = False) -> Callers:
