@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test test-image image bundle bench interop-dss fuzz check lock clean web system system-test
+.PHONY: help run demo test test-image image bundle bench interop-dss fuzz fuzz-http check lock clean web system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -18,6 +18,7 @@ help:
 	@echo "make image  build the image here, without an engine or a registry, and try it out; two to five minutes, as root"
 	@echo "make bundle what installs on a machine without internet, as one file"
 	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
+	@echo "make fuzz-http  3,000 made-up requests to the whole interface, a few minutes (FUZZ=\"COUNT SEED\")"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
 run: system $(READY) web
@@ -55,6 +56,9 @@ interop-dss: system-test $(READY)
 fuzz: system-test $(READY)
 	@nice -n 10 $(PY) -m tests.fuzzing.xml $(FUZZ)
 	@nice -n 10 $(PY) -m tests.fuzzing $(FUZZ)
+
+fuzz-http: system $(READY)
+	@nice -n 10 $(PY) -m tests.fuzzing.http $(FUZZ)
 
 check: $(READY) web
 	@$(PY) -m ruff check .
