@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from api.errors import RequestInvalid
 from api.refusals import NameInvalid
 from api.schema_base import Control, Coordinate, Hex256, Input, Line, Password, no_controls
+from api.schema_looks import ImagesOrder, LookOrder, Profile
 from api.schema_xml import XmlOrder
 from hsm.keys import Mechanism
 from signer.model import Anchor, FieldPlan, Format, Level, Place, Stamp
@@ -115,6 +116,12 @@ class OrderRequest(Input):
     """Form values by field name, written with their appearance by the same revision: number, date, check box."""
     stamp: StampOrder | None = None
     """What the field shows; a field with a place and no stamp gets the plain one."""
+    profile: Profile | None = None
+    """How the signature looks by a profile, as `nha-nuoc/nguoi-ky` or `dang/dau`, instead of the plain `stamp`."""
+    images: ImagesOrder | None = Field(default=None, repr=False)
+    """Pictures that the look shows; none takes those stored for the key."""
+    look: LookOrder | None = None
+    """What the look shows beside them; belongs to `profile`, as `images` does."""
     name: Line | None = None
     """Name of the signer as the signature dictionary states it; None takes the certificate's."""
     reason: Line | None = None
@@ -137,11 +144,16 @@ class OrderRequest(Input):
             raise ValueError("either `key` or `certificate`")
         if self.chain and self.certificate is None:
             raise ValueError("`chain` belongs to `certificate`")
+        if self.profile is None and (self.images is not None or self.look is not None):
+            raise ValueError("`images` and `look` belong to `profile`")
         return self
 
     def canonical(self) -> bytes:
-        """One fixed form of the order, which is stored, and to which an Idempotency-Key is bound: without the password."""
-        told = self.model_dump(mode="json", exclude_none=True, exclude={"password"})
+        """One fixed form of the order, which is stored, and to which an Idempotency-Key is bound: without the password; a picture's
+        digest stands for it."""
+        told = self.model_dump(mode="json", exclude_none=True, exclude={"password", "images"})
+        if self.images is not None:
+            told["images"] = self.images.digests()
         return json.dumps(told, sort_keys=True, ensure_ascii=False).encode()
 
     def signer_place(self) -> Place | None:

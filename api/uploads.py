@@ -35,10 +35,12 @@ from api.sandbox.wire import MAX_DETACHED
 
 FIELD_BYTES = 64 * 1024
 """Largest field beside the document."""
+ORDER_BYTES = 1536 * 1024
+"""An order may bring the pictures of a hand and a seal, half a MiB each, in base64."""
 MAX_FIELDS = 16
 NAME_BYTES = 255
 """Longest file name, in bytes of UTF-8 (NAME_MAX of Linux)."""
-OVERHEAD = MAX_FIELDS * FIELD_BYTES + (MAX_FIELDS + MAX_DETACHED) * 8 * 1024
+OVERHEAD = MAX_FIELDS * FIELD_BYTES + ORDER_BYTES + (MAX_FIELDS + MAX_DETACHED) * 8 * 1024
 """What a request may hold beside its files: fields, headers, boundaries."""
 
 ESCAPED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
@@ -245,8 +247,9 @@ class _Reader:
         if self._sink is not None:
             self._sink.write(memoryview(data)[start:end])
             return
-        if len(self._buffer) + end - start > FIELD_BYTES:
-            raise RequestInvalid(f"the part `{self._field}` is larger than {FIELD_BYTES} bytes", part=self._field)
+        most = ORDER_BYTES if self._field == "order" else FIELD_BYTES
+        if len(self._buffer) + end - start > most:
+            raise RequestInvalid(f"the part `{self._field}` is larger than {most} bytes", part=self._field)
         self._buffer += data[start:end]
 
     def _part_done(self) -> None:

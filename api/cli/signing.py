@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from api import settings as kyso_settings
 from api import uploads
-from api.cli import appliance, console, passwords, whoever, xml
+from api.cli import appliance, console, looks, passwords, whoever, xml
 from api.cli.console import Lang, t
 from api.cli.output import atomic
 from api.schemas import OrderRequest, parse_order
@@ -77,6 +77,10 @@ def sign(
     anchor: Annotated[
         str | None, typer.Option("--anchor", help=t("chữ làm mốc của ô mới (JSON)", "words to place a field at, JSON"))
     ] = None,
+    profile: looks.ProfileChoice = None,
+    signature_image: looks.SignatureImage = None,
+    seal_image: looks.SealImage = None,
+    look: looks.LookValues = None,
     repair: Annotated[
         bool,
         typer.Option("--repair", help=t("sửa tài liệu hỏng chưa ai ký", "mend a damaged document nobody has signed")),
@@ -106,7 +110,10 @@ def sign(
         "level": level,
         "field": field,
         "place": None if page is None or box is None else {"page": page, "box": _box(box)},
-        "stamp": {"lines": line or [], "language": lang} if visible and (field or page or line or anchor) else None,
+        "stamp": {"lines": line or [], "language": lang}
+        if visible and (line or (profile is None and (field or page or anchor)))
+        else None,
+        **looks.parts(profile=profile, signature=signature_image, seal=seal_image, values=look),
         "mechanism": mechanism,
         "name": name,
         "reason": reason,

@@ -43,7 +43,7 @@ AGAIN = 15.0
 """Seconds until what could not be done is tried again."""
 LONG_TRIES = 1_000_000
 """A batch is not given up for the number of its tries: each document has a time of its own."""
-UNFIT = ("head", "password", "certificate", "fork")
+UNFIT = ("head", "password", "certificate", "fork", "images")
 """Values of an order that are about one document, or that would have to be kept."""
 ENDED: Mapping[str, str] = {"signed": "signed", "refused": "failed", "in-doubt": "in-doubt"}
 

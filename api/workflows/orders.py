@@ -15,7 +15,7 @@ from api.store.callers import Caller
 from api.store.idempotency import Claim
 from api.store.signatures import SignatureRecord
 from api.uploads import Upload
-from api.workflows import contents, recovery
+from api.workflows import contents, looks, recovery
 from api.workflows.holds import LEASE
 from hsm.keys import KeyInfo, Mechanism
 from signer.model import SignOrder
@@ -78,6 +78,7 @@ def plan(services: Services, order: OrderRequest, document: Upload, key: KeyInfo
         fields=order.signer_fields(),
         fill=order.signer_fill(),
         stamp=order.signer_stamp(),
+        look=looks.look_of(services.settings.home, order),
         name=order.name,
         reason=order.reason,
         location=order.location,

@@ -110,13 +110,13 @@ def natural_size(held: Held) -> tuple[float, float]:
     width = held.look.width_mm * POINTS
     heights = [held.seal_height, LINK_SIDE if held.link else 0.0]
     if held.rows:
-        room = width - (held.seal + GAP if held.seal else 0) - (LINK_SIDE + GAP if held.link else 0)
+        room = width - (held.seal + GAP if held.seal else 0)
         size = held.look.font_size
         _, rows = typesetting.fit(
             list(held.rows), load(), width=room - 2 * _pad(held), height=1000, largest=size, smallest=size
         )
         heights.append(_Block(size, rows).height + 2 * _pad(held) + 0.1)
-    return width, max(heights)
+    return width + (LINK_SIDE + GAP if held.link else 0.0), max(heights)
 
 
 def draw(
