@@ -1,6 +1,6 @@
 """Restoring a backup into an empty KYSO_HOME: everything is checked before anything of it is there.
 
-W1. The folder is empty or not there; nothing else is touched.
+W1. The folder is empty or not there; nothing else is touched, and no database that is there, whoever names it.
 W2. The file is opened and unpacked beside it, under names that stay inside; it must prove whole to its last byte.
 W3. Every file is the one that the manifest tells, and none is missing or too many.
 W4. The database is of this program or an older one, is whole, and its ledger is the one that the manifest tells.
@@ -21,6 +21,7 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
@@ -77,19 +78,22 @@ def restore(
         with file.open("rb") as source:
             manifest = opened(source, lambda content: _unpack(content, staged), key=key)  # W2, W3
         database = staged / DATABASES[manifest.database]
-        settings = _settings(staged)
-        if storage_key is not None and settings.storage.key_file is not None:
-            _copy_key(storage_key, staged / settings.storage.key_file)
-        has_keys = _check_keys(staged, settings)  # W5
+        settings = kyso_settings.load(staged)  # as the restored kyso.toml says
+        has_keys = _check_keys(staged, settings, given=storage_key)  # W5
+        named = settings.database_url
         if manifest.database == "sqlite":
             database = database.rename(staged / "kyso.db")
             _check_sqlite(database, manifest)  # W4
+            named = f"sqlite:///{database}"
         elif not dry:
             _restore_dump(database, settings, manifest)
         if dry:
             return Restored(manifest, has_keys)
+        elsewhere = _elsewhere(staged, home=home) if manifest.database == "sqlite" else None
         # W6
-        _note(settings, manifest, by=by)
+        _note(named, manifest, by=by)
+        if elsewhere is not None:
+            _move(database, elsewhere)
         _take_place(staged, home)
     return Restored(manifest, has_keys)
 
@@ -149,9 +153,30 @@ def _place(source: IO[bytes], folder: Path, name: str) -> File:
 # --- W4, W5 -----------------------------------------------------------------------------------------------------------
 
 
-def _settings(home: Path) -> Settings:
-    """As the restored kyso.toml says; an environment that sets a database does not count here."""
-    return kyso_settings.load(home)
+def _elsewhere(staged: Path, *, home: Path) -> Path | None:
+    """Where the restored kyso.toml wants its SQLite file, if not in `home`. The environment does not count here: it
+    may be that of a service which runs. Raises HomeNotEmpty where there is a file, BackupUnusable for no path of SQLite."""
+    try:
+        named = str(tomllib.loads((staged / "kyso.toml").read_text("utf-8")).get("database", ""))
+    except FileNotFoundError:
+        return None
+    if not named:
+        return None
+    if not named.startswith("sqlite:////"):
+        raise BackupUnusable("kyso.toml names another kind of database than the backup's", reason="database")
+    place = Path(named.removeprefix("sqlite:///"))
+    if place == home.absolute() / "kyso.db":
+        return None
+    if place.exists():
+        raise HomeNotEmpty("the database that kyso.toml names is there", home=str(place))
+    return place
+
+
+def _move(database: Path, place: Path) -> None:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.move(database, place)
+    sync(place)
+    sync(place.parent)
 
 
 def _check_sqlite(file: Path, manifest: Manifest) -> None:
@@ -200,12 +225,20 @@ def _restore_dump(dump: Path, settings: Settings, manifest: Manifest) -> None:
     dump.unlink()
 
 
-def _check_keys(home: Path, settings: Settings) -> bool:
-    """Whether the storage keys are there; then every encrypted file has a head that they open."""
+def _check_keys(home: Path, settings: Settings, *, given: Path | None) -> bool:
+    """Whether the storage keys are there, `given` ones among them; then every encrypted file has a head that they open.
+
+    Given ones are copied into the folder; where kyso.toml names a place outside of it, they are only tried."""
+    place = None if settings.storage.key_file is None else home / settings.storage.key_file
+    if given is not None and place is not None and place.resolve().is_relative_to(home.resolve()):
+        _copy_key(given, place)
     try:
         ring = keys.of(settings.storage, home=home)
+        is_there = True
     except StorageKeyMissing:
-        return False
+        if given is None:
+            return False
+        ring, is_there = keys.KeyRing(given.read_bytes), False
     if ring is None:
         return True
     for file in sorted((home / "blobs").rglob("s*")):
@@ -218,7 +251,7 @@ def _check_keys(home: Path, settings: Settings) -> bool:
                 raise BackupUnusable(f"a stored file is broken: {error}", reason="blob") from None
             except StorageKeyUnknown:
                 raise StorageKeyUnknown("the storage key is not the backup's", key=",".join(_ids(held))) from None
-    return True
+    return is_there
 
 
 def _ids(file: BinaryIO) -> list[str]:
@@ -237,8 +270,8 @@ def _copy_key(source: Path, target: Path) -> None:
 # --- W6 ---------------------------------------------------------------------------------------------------------------
 
 
-def _note(settings: Settings, manifest: Manifest, *, by: str) -> None:
-    database = open_database(settings.database_url)  # migrated, where the backup is of an older program
+def _note(url: str, manifest: Manifest, *, by: str) -> None:
+    database = open_database(url)  # migrated, where the backup is of an older program
     try:
         facts = {
             "what": "restored",
