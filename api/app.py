@@ -45,6 +45,7 @@ from api.routes import (
     login,
     pages,
     rights,
+    sessions,
     signatures,
     trust,
     tsa,
@@ -107,9 +108,11 @@ def create_app(services: Services) -> FastAPI:
         pages,
         web,
         directory,
+        sessions,
     ):
         app.include_router(module.router)
     app.include_router(login.administration)
+    app.include_router(sessions.inbox)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):
         app.add_exception_handler(base, _on_error)

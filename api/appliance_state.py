@@ -77,6 +77,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "v1/signatures": ("locked", "operational"),
     "v1/batches": ("locked", "operational"),
     "v1/sessions": ("locked", "operational"),
+    "v1/inbox": ("locked", "locked"),
     "v1/extensions": ("operational", "operational"),
 }
 """Beginning of an address → the least state for reading (GET, HEAD) and for everything else. What is not named here

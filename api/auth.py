@@ -30,6 +30,7 @@ from api.store.database import Database
 Permission = Literal[
     "sign",
     "sign-for-organisation",
+    "ask-to-sign",
     "verify",
     "see-keys",
     "see-all-keys",
@@ -72,7 +73,7 @@ PERMISSIONS: Mapping[str, frozenset[Permission]] = {
         "see-logins",
     },
     "backup": frozenset({"backup"}),
-    "client": _ASKS | {"sign-for-organisation"},
+    "client": _ASKS | {"sign-for-organisation", "ask-to-sign"},
     "official": _ASKS,
     "clerk": _ASKS | {"sign-for-organisation"},
 }

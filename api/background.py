@@ -15,6 +15,7 @@ from api import jobs, telemetry
 from api.changes import Changes
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
+from api.sessions import ending
 from api.store import idempotency, sessions, signatures
 from api.watching import notes
 from api.workflows import (
@@ -65,6 +66,7 @@ def _run(services: Services, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             redemption.expire_all(services)
+            ending.expire_all(services)
             Changes(services).resume()
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass
@@ -136,6 +138,7 @@ def tidy(services: Services, *, before: float) -> None:
     services.database.write(jobs.purge, kept=kept.jobs * retention.DAY)
     services.database.write(sessions.tidy, now=time.time())
     retention.purge(services)
+    ending.forget(services)
 
 
 def _is_left(file: Path, before: float) -> bool:

@@ -25,6 +25,7 @@ from api.policies import Policies
 from api.rights import Rights, Scopes
 from api.sandbox.pool import Sandbox, SandboxLimits
 from api.services import Services
+from api.sessions.tokens import SessionTokens
 from api.settings import Settings
 from api.store.blobs import Blobs
 from api.store.database import open_database
@@ -122,7 +123,7 @@ def compose(
         trust=trust,
         policies=policies,
         timestamps=TimestampService(settings.authority) if settings.authority is not None else None,
-        gate=Gate(database, ways=entrance.all),
+        gate=Gate(database, ways=(SessionTokens(database), *entrance.all)),
         entrance=entrance,
         directory=directory,
         rights=Rights(database, clock=clock),

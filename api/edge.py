@@ -29,6 +29,8 @@ SMALL_BODY = 16 * 1024
 STREAMED = frozenset(
     {
         "/v1/signatures",
+        "/v1/batches",
+        "/v1/sessions",
         "/v1/extensions",
         "/v1/verifications",
         "/v1/directory/imports",
@@ -36,7 +38,7 @@ STREAMED = frozenset(
         "/admin/trials",
     }
 )
-STREAMED_OF_ONE = re.compile(r"/v1/changes/[^/]{1,80}/trial")
+STREAMED_OF_ONE = re.compile(r"/v1/changes/[^/]{1,80}/trial|/v1/sessions/[^/]{1,80}/consent")
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -107,10 +107,16 @@ async def receive(request: Request, *, folder: Place, limit: int, needs: tuple[s
 
 
 async def receive_many(
-    request: Request, *, folder: Place, limit: int, most: int, needs: tuple[str, ...] = ()
+    request: Request,
+    *,
+    folder: Place,
+    limit: int,
+    most: int,
+    needs: tuple[str, ...] = (),
+    field_bytes: int = FIELD_BYTES,
 ) -> tuple[Upload, ...]:
     """The same with up to `most` parts `document`, each an upload of its own, the fields and contents with each of them;
-    `limit` is for all together."""
+    `limit` is for all together, `field_bytes` for each field."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise MediaTypeNotSupported(expected="multipart/form-data")
@@ -118,6 +124,7 @@ async def receive_many(
         raise UploadTooLarge(limit=limit)
     with ExitStack() as opened:
         reader = _Reader(options[b"boundary"], folder, opened, Budget(limit), most=most)
+        reader.field_bytes = field_bytes
         try:
             async for chunk in request.stream():
                 reader.feed(chunk)
@@ -145,6 +152,7 @@ class _Reader:
         self.fields: dict[str, bytes] = {}
         self._new = partial(Sink, folder=folder, opened=opened, budget=budget)
         self._most = most
+        self.field_bytes = FIELD_BYTES
         self._fields_seen = 0
         self._sink: Sink | None = None
         self._field = ""
@@ -247,7 +255,7 @@ class _Reader:
         if self._sink is not None:
             self._sink.write(memoryview(data)[start:end])
             return
-        most = ORDER_BYTES if self._field == "order" else FIELD_BYTES
+        most = ORDER_BYTES if self._field == "order" else self.field_bytes
         if len(self._buffer) + end - start > most:
             raise RequestInvalid(f"the part `{self._field}` is larger than {most} bytes", part=self._field)
         self._buffer += data[start:end]

@@ -19,7 +19,8 @@ from fastapi import FastAPI
 
 from api import app
 from api.app import compose
-from api.sandbox.calls import Portrait
+from api.sandbox import viewing
+from api.sandbox.calls import Outline, Portrait
 from api.sandbox.errors import WorkerRefusal
 from api.services import Services
 from api.settings import Settings
@@ -145,6 +146,15 @@ class LocalDocuments:
 
     def portray(self, source, *, order) -> Portrait:
         return Portrait(1, ())
+
+    def survey(self, source, *, order):
+        return self._run("survey", lambda: viewing.survey(source, order))
+
+    def draw(self, source, *, order):
+        return self._run("draw", lambda: viewing.draw(source, order))
+
+    def outline(self, source):
+        return self._run("outline", lambda: viewing.outline(source, Outline()))
 
     def judge_certificate(self, certificate, **_: object) -> CertificateVerdict:
         self.judged += 1

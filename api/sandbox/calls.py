@@ -16,6 +16,9 @@ arguments, in the order given here; where the arguments name `detached` contents
 | `render` | `Render` | document | `Rendered` |
 | `portray` | `Portray` | document | `Portrait` |
 | `dissect` | `Dissect` | document | `verify.dissected.Dissected` |
+| `survey` | `Survey` | document | `Surveyed` |
+| `draw` | `Look` | document | `Drawn` |
+| `outline` | `Outline` | document | `Outlined` |
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from signer.model import Level, Prepared, SignatureValue, SignOrder
+from signer.model import Anchor, Level, Place, Prepared, SignatureValue, SignOrder
 from verify.trust import Trust
 
 
@@ -217,3 +220,90 @@ class Dissect:
     ocsps: tuple[bytes, ...]
     crls: tuple[bytes, ...]
     password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What may be signed of a document: `sha256` is what it is believed to be, `field` the one that is to be signed."""
+
+    sha256: str
+    field: str | None = None
+    anchor: Anchor | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """`width` and `height` in points as the page is shown; `corner` is what is shown of it in the page's own coordinates
+    (left, bottom, right, top), `turn` its rotation in degrees, clockwise."""
+
+    width: float
+    height: float
+    corner: tuple[float, float, float, float]
+    turn: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A field that is there: its box in the page's own coordinates."""
+
+    page: int
+    box: tuple[float, float, float, float]
+    name: str
+    signature: bool = False
+    filled: bool = False
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """`looked` says that every page was looked at for fields; `warnings` are codes, as preparing a signature tells them."""
+
+    kind: Literal["PDF", "XML"]
+    pages: tuple[Page, ...]
+    taken: tuple[Taken, ...]
+    looked: bool
+    warnings: tuple[str, ...]
+    anchored: Place | None = None
+    """Where the anchor's words lead."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """`page` counts from 1; `width` in pixels."""
+
+    page: int
+    width: int
+
+
+@dataclass(frozen=True)
+class PagePicture:
+    page: int
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    picture: PagePicture
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Nothing but the document is needed."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An element: how deep it lies, its name and attributes without namespaces, and its own text."""
+
+    depth: int
+    name: str
+    attributes: tuple[tuple[str, str], ...]
+    text: str
+    signature: bool = False
+
+
+@dataclass(frozen=True)
+class Outlined:
+    leaves: tuple[Leaf, ...]
+    more: bool = False

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import verify.policy
-from api.sandbox import calls, portraits, rendering, warmup
+from api.sandbox import calls, portraits, rendering, viewing, warmup
 from api.sandbox.worker import Operation
 from signer import pipeline
 from signer import timestamp as timestamps
@@ -144,6 +144,21 @@ def dissect(args: calls.Dissect, files: Files, _: Fetcher) -> Dissected:
     return Dissected(cuts, *dissection.speaks(args.ocsps, args.crls, pairs=args.pairs), nodes)
 
 
+def survey(args: calls.Survey, files: Files, _: Fetcher) -> calls.Surveyed:
+    (document,) = files
+    return viewing.survey(document, args)
+
+
+def draw(args: calls.Look, files: Files, _: Fetcher) -> calls.Drawn:
+    (document,) = files
+    return viewing.draw(document, args)
+
+
+def outline(args: calls.Outline, files: Files, _: Fetcher) -> calls.Outlined:
+    (document,) = files
+    return viewing.outline(document, args)
+
+
 TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b"), detached=True),
     "require_unmarked": Operation(require_unmarked, calls.RequireUnmarked, ("rb",), detached=True),
@@ -156,6 +171,9 @@ TABLE: Mapping[str, Operation] = {
     "render": Operation(render, calls.Render, ("rb",)),
     "portray": Operation(portray, calls.Portray, ("rb",)),
     "dissect": Operation(dissect, calls.Dissect, ("rb",)),
+    "survey": Operation(survey, calls.Survey, ("rb",)),
+    "draw": Operation(draw, calls.Look, ("rb",)),
+    "outline": Operation(outline, calls.Outline, ("rb",)),
 }
 
 

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from api.sandbox import portraits, rendering
-from api.sandbox.calls import Portray, Portrayed
+from api.sandbox import portraits, rendering, viewing
+from api.sandbox.calls import Look, Outline, Portray, Portrayed, Survey
 from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
@@ -110,6 +110,9 @@ def run(policy: Policy) -> None:
     rendering.render(BytesIO(document), page=1, longest=64)
     shown = tuple(Portrayed(one.id, end=len(document), compare=True) for one in report.signatures)
     portraits.portray(BytesIO(document), order=Portray(shown, longest=64))
+    viewing.survey(BytesIO(document), Survey(hashlib.sha256(document).hexdigest()))
+    viewing.draw(BytesIO(document), Look(1, 64))
+    viewing.outline(BytesIO(b'<a xml:lang="vi">Kyso</a>'), Outline())
 
 
 def _try_xml(signer: _Identity, *, answers: _Answers, grounds: Grounds) -> None:

@@ -25,6 +25,7 @@ from api.settings.identity import Identity
 from api.settings.keys import Keepers, Key, Module
 from api.settings.records import Audit, Changes, Checkpoints
 from api.settings.server import Fetch, Limits, Server
+from api.settings.sessions import SigningSessions
 from api.settings.signing import Authority, Signing, Timestamping, Verification
 from api.settings.storage import Backup, Retention, Storage
 from api.settings.watching import Alarms, Tracing
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     identity: Identity = Identity()
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()
+    sessions: SigningSessions = SigningSessions()
     database: str = ""
     """URL of the database; empty is SQLite in `KYSO_HOME/kyso.db`."""
 

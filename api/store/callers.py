@@ -48,7 +48,8 @@ class Caller:
 
     `keys` are patterns of key names (`*`, `?`, `[…]`, case matters): none, and no key may be used. `organisation` is an
     id of the directory; None stands for the whole appliance. `reach` says whether the organisations below it are seen
-    too. `person` is the directory's id of who it is, where it is one."""
+    too. `person` is the directory's id of who it is, where it is one. `told` is what the ledger says of each signature
+    besides: the signing session that it is part of."""
 
     id: CallerId
     name: str
@@ -57,6 +58,7 @@ class Caller:
     organisation: str | None = None
     person: str | None = None
     reach: Reach = "organisation"
+    told: tuple[tuple[str, str], ...] = ()
 
     def may_use(self, key: str) -> bool:
         return any(fnmatchcase(key, pattern) for pattern in self.keys)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from api.store import change_tables as _change_tables  # noqa: F401 - declares its tables
 from api.store import directory_tables as _directory_tables  # noqa: F401 - the same
 from api.store import metadata as _shared
+from api.store import signing_tables as _signing_tables  # noqa: F401 - the same
 
 metadata = _shared.metadata
 Number = _shared.Number

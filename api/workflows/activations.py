@@ -76,9 +76,18 @@ def complete(
     made = _made(services, caller, identities)
     if made is not None:
         return made
+    activation = activate(services, caller, identities, assertion)
     records = _waiting(services, caller, identities)
     key = _key(services, caller, records)
-    # 3. the activation
+    return tuple(_sign(services, caller, record, key, activation.id) for record in records)
+
+
+def activate(services: Services, caller: Caller, identities: Sequence[str], assertion: Assertion) -> Activation:
+    """Step 3 alone: the keeper believes the person, and it is about these signatures and no others. They are made one by
+    one with `use`, within the activation's time. Raises as `complete`."""
+    auth.require(caller, "sign")
+    records = _waiting(services, caller, identities)
+    key = _key(services, caller, records)
     try:
         activation = services.keys.token(key).activate(assertion)
     except ActivationRefused as error:
@@ -86,7 +95,18 @@ def complete(
             services.refusals.note(error, caller=caller.id, key=key.ref, document_sha256=record.document_sha256)
         raise
     _require_same(activation, key, records)
-    return tuple(_sign(services, caller, record, key, activation) for record in records)
+    return activation
+
+
+def use(services: Services, caller: Caller, identity: str, activation: str) -> Outcome:
+    """Steps 4 and 5 of one signature, under an activation by its id; one that was begun is gone on with. Raises as
+    `complete`."""
+    auth.require(caller, "sign")
+    made = _made(services, caller, (identity,))
+    if made is not None:
+        return made[0]
+    (record,) = _waiting(services, caller, (identity,))
+    return _sign(services, caller, record, _key(services, caller, (record,)), activation)
 
 
 def as_json(services: Services, caller: Caller, record: SignatureRecord) -> dict[str, Any]:
@@ -113,12 +133,12 @@ def challenge_json(asked: Challenge) -> dict[str, Any]:
     }
 
 
-def _sign(services: Services, caller: Caller, record: SignatureRecord, key: KeyInfo, activation: Activation) -> Outcome:
+def _sign(services: Services, caller: Caller, record: SignatureRecord, key: KeyInfo, activation: str) -> Outcome:
     """Steps 4 and 5."""
     prepared = _prepared(record)
     hold, record = _intend(services, caller, record, key, prepared, activation=activation)
     with services.holds.kept(hold, None):
-        record = signing.use_key(services, hold, record, key, prepared, claim=None, activation=activation.id)
+        record = signing.use_key(services, hold, record, key, prepared, claim=None, activation=activation)
         outcome = Outcome(recovery.complete(services, hold, record, claim=None))
     services.metrics.signatures.labels(prepared.order.level, "signed").inc()
     return outcome
@@ -131,7 +151,7 @@ def _intend(
     key: KeyInfo,
     prepared: Prepared,
     *,
-    activation: Activation,
+    activation: str,
 ) -> tuple[Hold, SignatureRecord]:
     goes_on = formats.took_head(record)
     begun: list[tuple[Hold, int]] = []
@@ -147,10 +167,11 @@ def _intend(
         "key": key.ref,
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
+        **dict(caller.told),
         **services.directory.facts(key=key.ref, person=caller.person),
         "document_sha256": record.document_sha256,
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
-        "activation": activation.id,
+        "activation": activation,
         "prepared_number": record.ledger_number,
     }
     services.key_user.intend(facts, also=also)

@@ -144,6 +144,16 @@ class DocumentWorker:
     def dissect(self, source: BinaryIO, *, order: calls.Dissect) -> Dissected:
         return self.worker.call("dissect", order, files=(source.fileno(),), fetcher=Offline(), result=Dissected)
 
+    def survey(self, source: BinaryIO, *, order: calls.Survey) -> calls.Surveyed:
+        return self.worker.call("survey", order, files=(source.fileno(),), fetcher=Offline(), result=calls.Surveyed)
+
+    def draw(self, source: BinaryIO, *, order: calls.Look) -> calls.Drawn:
+        return self.worker.call("draw", order, files=(source.fileno(),), fetcher=Offline(), result=calls.Drawn)
+
+    def outline(self, source: BinaryIO) -> calls.Outlined:
+        files = (source.fileno(),)
+        return self.worker.call("outline", calls.Outline(), files=files, fetcher=Offline(), result=calls.Outlined)
+
     def judge_certificate(
         self,
         certificate: bytes,

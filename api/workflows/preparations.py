@@ -224,6 +224,7 @@ def _keep(
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
         **grant.facts,
+        **dict(caller.told),
         **services.directory.facts(key=order.key, certificate=prepared.order.certificate, person=caller.person),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }

@@ -200,6 +200,7 @@ def _intend(
         "level": prepared.order.level,
         **contents.facts(document, format=prepared.order.format),
         **grant.facts,
+        **dict(caller.told),
         **services.directory.facts(key=order.key, person=caller.person),
         "tbs_sha256": hashlib.sha256(prepared.tbs).hexdigest(),
     }
