@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from api.fetch.rules import FetchRules
 from api.settings.section import Section
 
 
@@ -51,5 +50,7 @@ class SigningSessions(Section):
     @field_validator("callbacks", "callbacks_private")
     @classmethod
     def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        from api.fetch.rules import FetchRules  # noqa: PLC0415 - the package needs the settings itself
+
         FetchRules(allowed=entries)
         return entries
