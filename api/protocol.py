@@ -26,6 +26,7 @@ class Bounded(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _fields_bytes = 0
     _messages = 0
     _limit: asyncio.TimerHandle | None = None
 
@@ -46,10 +47,17 @@ class Bounded(HttpToolsProtocol):
                 self._turn_away(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._fields_bytes = True, 0, 0
         self._messages += 1
         self._within(HEAD_SECONDS)
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A head that came in one piece is complete before `data_received` could count it."""
+        self._fields_bytes += len(name) + len(value) + 4  # and ": " and the end of the line
+        if self._fields_bytes > HEAD_BYTES:
+            raise ValueError("the head is too large")  # the parser gives up: 400, and the connection ends
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
