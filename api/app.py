@@ -31,6 +31,8 @@ from api.identity.required import CertificateRequired
 from api.refusals import MethodNotAllowed
 from api.rooms import Room
 from api.routes import (
+    admin_actions,
+    admin_page,
     audit,
     audit_page,
     batches,
@@ -103,6 +105,8 @@ def create_app(services: Services) -> FastAPI:
         changes,
         audit,
         audit_page,
+        admin_page,
+        admin_actions,
         health,
         login,
         pages,
