@@ -86,8 +86,10 @@ class Blobs:
                 with contextlib.suppress(FileNotFoundError):  # where it was kept, it has moved
                     os.unlink(path)  # noqa: PTH108
 
-    def keep(self, draft: Draft) -> BlobId:
-        """The draft's id, once it is durable as it stands; it stays open. Raises OSError (disk full)."""
+    def keep(self, draft: Draft, *, unchanged: int | None = None) -> BlobId:  # noqa: ARG002 - as with `Draft.sync`
+        """The draft's id, once it is durable as it stands; it stays open. Raises OSError (disk full).
+
+        `unchanged` is what `Draft.sync` will be told, where the draft is to be written on and keeps its size."""
         draft.file.flush()
         self._place(self._incoming / draft.id, draft.id)
         return draft.id
@@ -173,24 +175,29 @@ class Blobs:
 
     def _place(self, path: Path, blob: BlobId) -> None:
         """Rename a file; it is there and durable when this returns, or gone."""
-        self._move(path, self._path(blob))
+        self._move(str(path), str(self._path(blob)))
 
-    def _move(self, path: Path, target: Path) -> None:
+    def _move(self, path: str, target: str, *, number: int | None = None) -> None:
+        """`number` is the file, where it is open."""
+        folder = os.path.dirname(target)  # noqa: PTH120 - as text: this is done for each signature
         try:
-            path.rename(target)
+            os.rename(path, target)  # noqa: PTH104
         except FileNotFoundError:
-            target.parent.mkdir(mode=0o700, exist_ok=True)
+            Path(folder).mkdir(mode=0o700, exist_ok=True)
             sync(self.folder)
-            path.rename(target)
+            os.rename(path, target)  # noqa: PTH104
         try:
-            sync(target)
-            sync(target.parent)
+            if number is None:
+                sync(target)
+            else:
+                os.fsync(number)
+            sync(folder)
         except BaseException:
-            target.unlink(missing_ok=True)
+            Path(target).unlink(missing_ok=True)
             raise
 
 
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """A file or folder, as it is, is durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -107,6 +107,11 @@ def unchanged(prepared: Prepared) -> int:
     return 0 if prepared.order.format == "XAdES" else prepared.original_size
 
 
+def stays(prepared: Prepared) -> int | None:
+    """The same where completing a draft leaves its size as it is, too; None where it does not."""
+    return None if prepared.order.format == "XAdES" else unchanged(prepared)
+
+
 def settle(services: Services, record: SignatureRecord) -> None:
     """The document is signed: let go of what only a repetition would need."""
     kept = of(record)

@@ -168,7 +168,7 @@ def _intend(
     password = passwords.seal(services, prepared, signature=identity)
     kept = contents.keep(services, order, document)
     order_json = contents.told(order, kept)
-    blob = services.blobs.keep(draft)
+    blob = services.blobs.keep(draft, unchanged=contents.stays(prepared))
     made: list[tuple[Hold, int]] = []
 
     def also(connection: sa.Connection, number: int) -> None:

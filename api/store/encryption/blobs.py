@@ -79,10 +79,10 @@ class EncryptedBlobs(Blobs):
         with contextlib.closing(EncryptedDraft(_new_id(), self.work.file(size=size))) as draft:
             yield draft
 
-    def keep(self, draft: Draft) -> BlobId:
+    def keep(self, draft: Draft, *, unchanged: int | None = None) -> BlobId:
         assert isinstance(draft, EncryptedDraft)
         draft.file.flush()
-        draft.stored = self._make(draft.id, read=container.reader(draft.file.fileno()))
+        draft.stored = self._make(draft.id, read=container.reader(draft.file.fileno()), rewritten=unchanged)
         return draft.id
 
     @contextmanager
@@ -158,7 +158,7 @@ class EncryptedBlobs(Blobs):
     def sealed_path(self, blob: str) -> Path:
         """Where the encrypted file of a blob is, or would be."""
         name = _name(blob)
-        return self.folder / name[:2] / f"s{name}"
+        return Path(f"{self.folder}/{name[:2]}/s{name}")
 
     def _sealed(self, blob: str) -> Path | None:
         """The encrypted file; None where the blob is a plain one. Raises BlobMissing."""
@@ -199,17 +199,18 @@ class EncryptedBlobs(Blobs):
             raise
         return file
 
-    def _make(self, blob: BlobId, *, read: container.Read) -> tuple[int, Container]:
+    def _make(self, blob: BlobId, *, read: container.Read, rewritten: int | None = None) -> tuple[int, Container]:
         """A new file, durable and locked by us; nothing is left when that fails."""
-        path, name = self._incoming / blob, _name(blob)
+        path, name = f"{self._incoming}/{blob}", _name(blob)
         number = os.open(path, _NEW, 0o600)
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = Container.create(number, blob=name, key=self.keys.current, read=read)
-            self._move(path, self.sealed_path(blob))
+            held = Container.create(number, blob=name, key=self.keys.current, read=read, rewritten=rewritten)
+            self._move(path, str(self.sealed_path(blob)), number=number)
         except BaseException:
             os.close(number)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # where it was moved
+                os.unlink(path)  # noqa: PTH108
             raise
         return number, held
 
@@ -258,7 +259,7 @@ class EncryptedBlobs(Blobs):
                 draft.chmod(0o600)
                 for piece in held.pieces():
                     out.write(piece)
-        self._move(draft, path.with_name(name))
+        self._move(str(draft), str(path.with_name(name)))
 
 
 def _new_id() -> BlobId:

@@ -14,6 +14,8 @@ no pair of key and nonce serves twice: what is written again gets a new salt.
 
 A signed document is generation 1 of its draft: what the signature changed, from the first piece that it touched. It is
 written behind generation 0, which stays whole until then. Whoever wants generation 1 says so: cutting it off is noticed.
+Where its size is known beforehand, its place is laid out with the draft, as zeros: to make it durable is then to write
+its bytes, and nothing else about the file.
 """
 
 from __future__ import annotations
@@ -89,13 +91,26 @@ class Container:
         return self._generations[-1].size
 
     @classmethod
-    def create(cls, file: int, *, blob: str, key: StorageKey, read: Read) -> Container:
-        """Encrypt what `read` gives into an empty file. Raises OSError (disk full)."""
+    def create(cls, file: int, *, blob: str, key: StorageKey, read: Read, rewritten: int | None = None) -> Container:
+        """Encrypt what `read` gives into an empty file. Raises OSError (disk full).
+
+        `rewritten`: the byte from which on a generation 1 of the same size will differ; its place is laid out."""
         data_key = secrets.token_bytes(KEY_BYTES)
-        size = _write(file, _Pieces(_cipher(data_key, blob, b"\x00")), at=BODY, read=read)
-        prelude = _PRELUDE.pack(_MAGIC, 1, 16, size)
-        _write_all(file, prelude + _slot(key, data_key, bound_to=_bound(prelude, blob)), 0)
-        return cls(file, blob=blob, key=data_key, generations=(_first(data_key, blob, size),))
+        cipher = _cipher(data_key, blob, b"\x00")
+
+        def head(size: int) -> bytes:
+            prelude = _PRELUDE.pack(_MAGIC, 1, 16, size)
+            return prelude + _slot(key, data_key, bound_to=_bound(prelude, blob))
+
+        def room(size: int) -> int:
+            if rewritten is None:
+                return 0
+            before = _Generation(0, size, BODY, cipher)
+            first = min(rewritten // PIECE, before.last)
+            return _Generation(first, size, before.end + _HEAD.size, cipher).end - before.end
+
+        size = _write(file, _Pieces(cipher), start=0, body=BODY, read=read, head=head, room=room)
+        return cls(file, blob=blob, key=data_key, generations=(_Generation(0, size, BODY, cipher),))
 
     @classmethod
     def open(cls, file: int, *, blob: str, generation: int, keys: KeyRing) -> Container:
@@ -118,13 +133,19 @@ class Container:
         first = min(first, before.last, max(0, (size - 1) // PIECE))
         head = _HEAD.pack(first, size, secrets.token_bytes(SALT_BYTES))
         renewed = _Generation(first, size, before.end + _HEAD.size, _cipher(self._key, self._blob, b"\x01", head))
-        os.ftruncate(self._file, before.end)
+        read = reader(source, first * PIECE)
         written = _write(
-            self._file, _Pieces(renewed.cipher, first), at=renewed.start, read=reader(source, first * PIECE)
+            self._file,
+            _Pieces(renewed.cipher, first),
+            start=before.end,
+            body=renewed.start,
+            read=read,
+            head=lambda _: head,
         )
         if written != size - first * PIECE:
             raise StorageDamaged("a file changed while it was stored", blob=self._blob)
-        _write_all(self._file, head, before.end)
+        if os.fstat(self._file).st_size != renewed.end:  # more was laid out, or an earlier try was longer
+            os.ftruncate(self._file, renewed.end)
         self._generations = (before, renewed)
 
     def pieces(self) -> Iterator[bytes]:
@@ -264,27 +285,51 @@ class _Pieces:
     def __init__(self, cipher: AESGCM, number: int = 0) -> None:
         self._cipher, self._number = cipher, number
 
-    def encrypt(self, plain: memoryview, out: memoryview, *, is_last: bool) -> int:
+    def encrypt_all(self, block: bytes, out: memoryview, *, is_end: bool) -> int:
+        """All pieces of a block to the beginning of `out`; returns how long they are there."""
+        plain, filled = memoryview(block), 0
+        for start in range(0, max(1, len(plain)), PIECE):
+            is_last = is_end and start + PIECE >= len(plain)
+            filled += self._encrypt(plain[start : start + PIECE], out[filled:], is_last=is_last)
+        return filled
+
+    def _encrypt(self, plain: memoryview, out: memoryview, *, is_last: bool) -> int:
         nonce = self._number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
         self._number += 1
         return self._cipher.encrypt_into(nonce, plain, None, out[: len(plain) + TAG])
 
 
-def _write(file: int, pieces: _Pieces, *, at: int, read: Read) -> int:
-    """Encrypt what `read` gives to `at`; returns its size."""
-    size, block = 0, read(AT_ONCE * PIECE)
-    out = memoryview(bytearray(len(block) + AT_ONCE * TAG))  # no later block is longer
-    while True:
+def _write(
+    file: int,
+    pieces: _Pieces,
+    *,
+    start: int,
+    body: int,
+    read: Read,
+    head: Callable[[int], bytes],
+    room: Callable[[int], int] = lambda _: 0,
+) -> int:
+    """Encrypt what `read` gives to `body`; returns its size, of which the `head` is made that stands at `start`, and the
+    `room` behind: so many zeros. What is small is written at once; otherwise the head comes last."""
+    block = read(AT_ONCE * PIECE)
+    if len(block) < AT_ONCE * PIECE:
+        size, lead = len(block), body - start
+        out = bytearray(lead + size + AT_ONCE * TAG + room(size))
+        made = head(size)
+        out[: len(made)] = made
+        filled = lead + pieces.encrypt_all(block, memoryview(out)[lead:], is_end=True)
+        _write_all(file, memoryview(out)[: filled + room(size)], start)
+        return size
+    size, at = 0, body
+    buffer = memoryview(bytearray(len(block) + AT_ONCE * TAG))  # no later block is longer
+    while block:
         following = read(AT_ONCE * PIECE) if len(block) == AT_ONCE * PIECE else b""
-        plain, filled = memoryview(block), 0
-        for start in range(0, max(1, len(plain)), PIECE):
-            is_last = not following and start + PIECE >= len(plain)
-            filled += pieces.encrypt(plain[start : start + PIECE], out[filled:], is_last=is_last)
-        _write_all(file, out[:filled], at)
-        at, size = at + filled, size + len(block)
-        if not following:
-            return size
-        block = following
+        filled = pieces.encrypt_all(block, buffer, is_end=not following)
+        _write_all(file, buffer[:filled], at)
+        at, size, block = at + filled, size + len(block), following
+    _write_all(file, bytes(room(size)), at)
+    _write_all(file, head(size), start)
+    return size
 
 
 def _write_all(file: int, data: bytes | memoryview, at: int) -> None:

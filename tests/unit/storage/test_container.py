@@ -64,6 +64,27 @@ def test_a_draft_and_its_signed_form_are_one_file(blobs: EncryptedBlobs, size: i
     assert 1 == len(list(blobs.files()))
 
 
+@pytest.mark.parametrize("size", SIZES[1:])
+@pytest.mark.parametrize("added", [0, -1, 3])
+def test_the_place_of_the_signed_form_is_laid_out_with_the_draft(blobs: EncryptedBlobs, size: int, added: int) -> None:
+    """Signing changes no more than bytes of the file, unless the size is another than was said; what was laid out and
+    not written is no signed form."""
+    data = os.urandom(size)
+    with blobs.draft(size=size) as draft:
+        draft.file.write(data)
+        kept = blobs.keep(draft, unchanged=size // 2)
+        before = blobs.path(kept).stat().st_size
+        with pytest.raises(StorageDamaged):
+            whole(blobs, f"{kept}-1")
+        signed = data[: size // 2] + os.urandom(size - size // 2 + added)
+        draft.file.seek(0)
+        draft.file.truncate(len(signed))
+        draft.file.write(signed)
+        draft.sync(unchanged=size // 2)
+    assert (data, signed) == (whole(blobs, kept), whole(blobs, draft.id))
+    assert added or before == blobs.path(draft.id).stat().st_size
+
+
 def test_a_draft_is_finished_again_after_a_crash(blobs: EncryptedBlobs) -> None:
     """Whatever was written behind it before; nobody else writes meanwhile, and a worker's descriptor is not the file."""
     with blobs.draft() as draft:
