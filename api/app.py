@@ -55,6 +55,8 @@ from api.routes import (
     web,
 )
 from api.services import Services
+from api.sessions.crossing import Crossing
+from api.sessions.events import Streams
 from api.visitors import Visitors
 
 __all__ = ["compose", "create_app"]
@@ -122,6 +124,9 @@ def create_app(services: Services) -> FastAPI:
         app.add_exception_handler(base, _on_error)
     app.state.appliance = ApplianceState(services)
     app.add_middleware(StateGate, state=app.state.appliance)
+    app.state.streams = Streams(services.settings.sessions.event_streams)
+    if services.settings.sessions.origins:
+        app.add_middleware(Crossing, origins=services.settings.sessions.origins)
     server = services.settings.server
     if server.tls_client == "required":
         shown = Shown(header=services.settings.identity.certificate_header)

@@ -15,7 +15,7 @@ from api import jobs, telemetry
 from api.changes import Changes
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
-from api.sessions import ending
+from api.sessions import callbacks, consenting, ending, working
 from api.store import idempotency, sessions, signatures
 from api.watching import notes
 from api.workflows import (
@@ -42,6 +42,8 @@ def start(services: Services) -> Callable[[], None]:
     """Begin; the function returned ends it and waits."""
     end_jobs = services.jobs.start({**recovery.handlers(services), **extending.handlers(services)})
     end_batches = services.jobs.start({**batches.handlers(services), **backup.handlers(services)})  # these take long
+    end_sessions = services.jobs.start(working.handlers(services))
+    end_callbacks = services.jobs.start(callbacks.handlers(services))  # these wait for others
     stop = threading.Event()
     threads = [
         threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True) for work in (_run, _watch)
@@ -57,6 +59,8 @@ def start(services: Services) -> Callable[[], None]:
         end_watch()
         end_jobs()
         end_batches()
+        end_sessions()
+        end_callbacks()
 
     return end
 
@@ -67,6 +71,7 @@ def _run(services: Services, stop: threading.Event) -> None:
         try:
             redemption.expire_all(services)
             ending.expire_all(services)
+            consenting.resume_all(services)
             Changes(services).resume()
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:
                 pass

@@ -112,6 +112,7 @@ def compose(
         fetcher=BoundedWaiting(outside, waiting=max(1, settings.server.threads // 2)),
         submit=HttpFetcher(_witnesses(settings), outward=way).submit,
         post=HttpFetcher(_own(settings), outward=way).post,
+        call_back=HttpFetcher(_callbacks(settings), outward=way).post,
         documents=documents,
         keys=keys,
         key_user=KeyUser(
@@ -170,6 +171,17 @@ def _own(settings: Settings) -> FetchRules:
     return FetchRules(
         private=tuple(f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}" for one in targets),
         authorities=urls,
+        max_bytes=64 * 1024,
+        seconds=settings.fetch.seconds,
+    )
+
+
+def _callbacks(settings: Settings) -> FetchRules:
+    """Where systems are told of outcomes, and nothing else."""
+    chosen = settings.sessions
+    return FetchRules(
+        allowed=chosen.callbacks,
+        private=chosen.callbacks_private,
         max_bytes=64 * 1024,
         seconds=settings.fetch.seconds,
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Services:
     """`fetcher` is the one with the rules of `[fetch]`; `submit` the one that reaches witnesses of the
-    ledger; `post` the one that reaches the operator's own addresses (alarms, traces); `clock` gives the aware local time; `entrance` has the ways in beside API keys, and where sessions begin; `work` is where plain bytes of documents lie while they are worked on;
+    ledger; `post` the one that reaches the operator's own addresses (alarms, traces); `call_back` the one that reaches hosts of `[sessions] callbacks`; `clock` gives the aware local time; `entrance` has the ways in beside API keys, and where sessions begin; `work` is where plain bytes of documents lie while they are worked on;
     `storage_keys` encrypt what stays, where any are configured;
     `timestamps` is the authority behind `POST /tsa`, where one is configured."""
 
@@ -55,6 +55,7 @@ class Services:
     fetcher: Fetcher
     submit: Callable[[str, bytes], bytes]
     post: Callable[[str, bytes, Sequence[tuple[str, str]]], bytes]
+    call_back: Callable[[str, bytes, Sequence[tuple[str, str]]], bytes]
     documents: Documents
     keys: Keys
     key_user: KeyUser

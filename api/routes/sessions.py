@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api import links, uploads
 from api.auth import needs
@@ -19,9 +20,10 @@ from api.routes import common
 from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
 from api.routes.files import Stored
+from api.schema_activation import ACTIVATION, parse_assertion
 from api.services import Services
-from api.sessions import choosing, creating, ending, showing, viewing
-from api.sessions.schema import MOST, PlaceRequest, ReassignRequest, ReturnRequest, SessionRequest
+from api.sessions import choosing, consenting, creating, ending, events, showing, viewing, working
+from api.sessions.schema import MOST, ConsentRequest, PlaceRequest, ReassignRequest, ReturnRequest, SessionRequest
 from api.store.callers import Caller
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=common.PlainRoute)
@@ -30,6 +32,7 @@ inbox = APIRouter(prefix="/v1/inbox", tags=["sessions"], route_class=common.Plai
 LONGEST_REQUEST = 1024 * 1024
 """Bytes that the part `session` may have."""
 PNG = "image/png"
+EVENTS = "text/event-stream"
 DEFAULT_WIDTH = 800
 
 UPLOAD: dict[str, Any] = {
@@ -229,6 +232,100 @@ async def reassign(request: Request, session: str, document: str) -> Response:
     asked = parsed(ReassignRequest, await request.body())
     services, room = common.services(request), common.side_room(request)
     return common.json(await room.run(choosing.reassign, services, caller, session, document, asked))
+
+
+# --- consent ----------------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/{session}/consent",
+    status_code=202,
+    summary="Agree to sign",
+    responses=PROBLEMS,
+    openapi_extra=described(ConsentRequest),
+)
+@needs("sign")
+async def consent(request: Request, session: str) -> Response:
+    """Once, to documents by their SHA-256. With a person's key the answer holds the challenge that the person answers."""
+    caller = await common.caller(request)
+    key = common.idempotency_key(request)
+    asked = parsed(ConsentRequest, await _body(request, limit=LONGEST_REQUEST))
+    services = common.services(request)
+    told = await common.room(request).run(
+        lambda: consenting.consent(services, caller, session, asked, idempotency_key=key)
+    )
+    return common.json(told, status=202)
+
+
+@router.put(
+    "/{session}/activation",
+    status_code=202,
+    summary="The person's assertion over all documents",
+    responses=PROBLEMS,
+    openapi_extra=ACTIVATION,
+)
+@needs("sign")
+async def activate(request: Request, session: str) -> Response:
+    caller = await common.caller(request)
+    raw = await request.body()
+    services = common.services(request)
+    assertion = parse_assertion(_within(raw))
+    told = await common.room(request).run(consenting.activate, services, caller, session, assertion)
+    services.jobs.wake()
+    return common.json(told, status=202)
+
+
+def _within(raw: bytes) -> bytes:
+    """The assertion itself, or as the member `assertion`."""
+    try:
+        found = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return raw
+    return msgspec.json.encode(found["assertion"]) if isinstance(found, dict) and "assertion" in found else raw
+
+
+@router.post("/{session}/stop", summary="Begin no further document", responses=PROBLEMS)
+@needs("sign")
+async def stop(request: Request, session: str) -> Response:
+    return common.json(await _asked(request, working.stop, session))
+
+
+@router.post("/{session}/continue", status_code=202, summary="Go on with what is left", responses=PROBLEMS)
+@needs("sign")
+async def go_on(request: Request, session: str) -> Response:
+    """What was stopped, or failed for a reason that may have passed; with a person's key after a fresh challenge."""
+    return common.json(await _asked(request, working.go_on, session, heavy=True), status=202)
+
+
+@router.get(
+    "/{session}/events",
+    summary="What happens, as it happens",
+    responses={200: {"content": {EVENTS: {}}, "description": "Server-Sent Events, or JSON"}, **PROBLEMS},
+)
+@needs("see-signatures")
+async def told(request: Request, session: str) -> Response:
+    """A stream that resumes after `Last-Event-ID`; with `Accept: application/json` those after `?after=`, at once."""
+    kind = common.accepted(request, ("application/json", EVENTS))
+    since = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    after = _whole(since, name="after")
+    if kind != EVENTS:
+
+        def work(services: Services, caller: Caller) -> dict[str, Any]:
+            return events.listed(services, caller, session, after=after)
+
+        return common.json(await _asked(request, work))
+    await _asked(request, ending.seen, session)
+    streams: events.Streams = request.app.state.streams
+    streams.begin(session)
+    flow = events.stream(
+        common.services(request),
+        session,
+        after=after,
+        room=common.side_room(request),
+        streams=streams,
+        drain=request.app.state.drain,
+    )
+    return StreamingResponse(flow, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENTS)
 
 
 async def _asked(request: Request, work: Callable[..., Any], *more: object, heavy: bool = False) -> Any:

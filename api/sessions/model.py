@@ -24,8 +24,8 @@ TOLD: frozenset[str] = ENDED | {"partly"}
 MAY_FOLLOW: Mapping[State, frozenset[str]] = {
     "waiting": frozenset(),
     "opened": frozenset({"waiting"}),
-    "consented": frozenset({"waiting", "opened", "partly", "signing"}),
-    "signing": frozenset({"consented", "waiting", "opened", "partly"}),
+    "consented": frozenset({"waiting", "opened", "partly"}),
+    "signing": frozenset({"consented"}),
     "done": frozenset({"signing", "partly"}),
     "partly": frozenset({"signing", "consented"}),
     "returned": frozenset({"waiting", "opened", "partly", "signing"}),

@@ -73,6 +73,12 @@ def overdue(connection: sa.Connection, *, now: float, limit: int = 50) -> tuple[
     return tuple(_session(row) for row in connection.execute(chosen))
 
 
+def agreed(connection: sa.Connection, *, before: float, limit: int = 20) -> tuple[Session, ...]:
+    """Sessions that somebody consented to before that time, and that nobody has begun to sign."""
+    chosen = sa.select(table).where(table.c.state == "consented", table.c.consented_at < before).limit(limit)
+    return tuple(_session(row) for row in connection.execute(chosen))
+
+
 def listed(connection: sa.Connection, identity: str) -> tuple[SessionDocument, ...]:
     """All documents of a session in their order, each with how far its signature is."""
     chosen = (
@@ -96,9 +102,10 @@ def lock(connection: sa.Connection, identity: str) -> Session:
 
 
 def move(connection: sa.Connection, identity: str, to: State, /, **values: object) -> Session:
-    """The session as it was, moved to another state. Raises SessionState where that may not follow."""
+    """The session as it was, moved to another state. Raises SessionState where that may not follow, or where somebody
+    else's consent came first (`round`)."""
     before = lock(connection, identity)
-    if before.state not in MAY_FOLLOW[to]:
+    if before.state not in MAY_FOLLOW[to] or values.get("round", before.round + 1) != before.round + 1:
         raise SessionState(state=before.state)
     more = {"ended_at": time.time()} if to in ENDED else {}
     connection.execute(table.update().where(table.c.id == identity).values(state=to, **more, **values))
