@@ -56,7 +56,8 @@ class Seal:
         if self._keys is None:
             cipher, head = AESGCM(self._key()), b""
         else:
-            cipher, head = self._derived(self._keys.current), _STORAGE + self._keys.current.id
+            key = self._keys.current  # once: another may be the current one a moment later
+            cipher, head = self._derived(key), _STORAGE + key.id
         return head + nonce + cipher.encrypt(nonce, text.encode(), bound_to.encode())
 
     def open(self, sealed: bytes, *, bound_to: str) -> str:

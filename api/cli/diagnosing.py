@@ -40,13 +40,17 @@ from api.settings import Settings
 MASK = "[removed]"
 LINES = 2000
 LONGEST = 4000
-_SECRET_NAME = re.compile(r"pin|secret|password|credential|token(?!s)|authorization|cookie|api_key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"pin|secret|password|credential|token(?!s)|authorization|cookie|api_key|webhook", re.IGNORECASE
+)
 _HARMLESS = frozenset({"token"})
 """A token's label in `[modules.NAME]` is no secret, and who helps needs it."""
 _SECRET = re.compile(
     r"kyso_[0-9A-Za-z_]{16,}|whsec_[A-Za-z0-9+/=]+|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+|(?i:bearer|basic)\s+[^\s\"]+"
 )
-_USERINFO = re.compile(r"(?<=://)[^/@\s\"]+@")
+_USERINFO = re.compile(r"(?<=://)[^/\s\"]+@")
+_PARAMETER = re.compile(r"(?i)(?<=[?&;\s])([a-z_]*(?:password|secret|token))=[^&\s\"]+")
+"""A password among an address's parameters, or in a connection string."""
 
 
 def register(app: typer.Typer) -> None:
@@ -95,7 +99,7 @@ def masked(value: Any, *, name: str = "") -> Any:
     if isinstance(value, str):
         if name and name not in _HARMLESS and _SECRET_NAME.search(name) and not name.endswith(("_file", "_credential")):
             return MASK
-        return _USERINFO.sub(f"{MASK}@", _SECRET.sub(MASK, value))
+        return _PARAMETER.sub(rf"\1={MASK}", _USERINFO.sub(f"{MASK}@", _SECRET.sub(MASK, value)))
     return value
 
 
