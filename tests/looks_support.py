@@ -1,7 +1,7 @@
 """Pictures of a hand and a seal, plainly demo ones, and pages that carry a look; for the tests of what is seen.
 
-    made = sign(tmp_path, look="nguoi-ky", pictures={"signature": hand()})
-    pixels(made)                             # the first page as poppler shows it, or PDFium
+made = sign(tmp_path, look="nguoi-ky", pictures={"signature": hand()})
+pixels(made)                             # the first page as poppler shows it, or PDFium
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pikepdf
 import pypdfium2
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageStat
 
 from signer import pipeline
 from signer.font import DEFAULT_FONTS
@@ -74,24 +74,30 @@ def seal(*, side: int = 360, colour: tuple[int, int, int] = RED, mm: float | Non
 
 
 def page(path: Path, **changes: object) -> Path:
-    """An A4 page with the place of a signature on it; `changes` are entries of the page, by name without the slash.
+    """One page, A4 unless `changes` say otherwise; these are entries of the page, by name without the slash.
 
-    What is written keeps to the part that is seen, upright to its reader."""
+    The part that is seen is grey, but for a white edge."""
     document = pikepdf.new()
     entries = {"MediaBox": [0, 0, 595, 842], **changes}
-    font = document.make_indirect(
-        pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
-    )
-    content = b"0.85 g 0 0 m BT /F1 9 Tf ET"
     made = document.add_blank_page(page_size=(595, 842))
     for key, value in entries.items():
         made.obj[f"/{key}"] = pikepdf.Array(value) if isinstance(value, list) else value
-    left, bottom, right, top = (float(side) for side in made.obj.get("/CropBox", made.obj["/MediaBox"]))
-    content = f"0.93 g {left + 4} {bottom + 4} {right - left - 8} {top - bottom - 8} re f 0 g".encode()
+    left, bottom, right, top = seen(made)
+    inset = 4 / float(made.obj.get("/UserUnit", 1))
+    content = f"0.93 g {left + inset} {bottom + inset} {right - left - 2 * inset} {top - bottom - 2 * inset} re f 0 g".encode()
     made.obj["/Contents"] = document.make_stream(content)
-    made.obj["/Resources"] = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
     document.save(path, static_id=True)
     return path
+
+
+def seen(made: pikepdf.Page) -> tuple[float, ...]:
+    """The part of a page that is shown, in its own coordinates."""
+    media, crop = (
+        [*map(min, box[:2], box[2:]), *map(max, box[:2], box[2:])]
+        for name in ("/MediaBox", "/CropBox")
+        for box in [[float(side) for side in made.obj.get(name, made.obj["/MediaBox"])]]
+    )
+    return (*map(max, media[:2], crop[:2]), *map(min, media[2:], crop[2:]))
 
 
 @cache
@@ -142,6 +148,18 @@ def pdfium(path: Path, *, dpi: int = 60, number: int = 0) -> Image.Image:
 def poppler(path: Path, *, dpi: int = 60, number: int = 0) -> Image.Image:
     page_ = str(number + 1)
     run = subprocess.run(
-        ["pdftoppm", "-cropbox", "-r", str(dpi), "-f", page_, "-l", page_, "-png", path], capture_output=True, check=True
+        ["pdftoppm", "-cropbox", "-r", str(dpi), "-f", page_, "-l", page_, "-png", path],
+        capture_output=True,
+        check=True,
     )
     return Image.open(io.BytesIO(run.stdout)).convert("RGB")
+
+
+def difference(one: Image.Image, other: Image.Image) -> tuple[float, int]:
+    """How unlike two pictures are, a little blurred, as renderers smooth edges each in its own way: the mean over all
+    channels of all pixels, and the largest, of 255. (255, 255) where they differ in size."""
+    if one.size != other.size:
+        return 255.0, 255
+    blurred = [image.convert("RGB").filter(ImageFilter.GaussianBlur(2)) for image in (one, other)]
+    apart = ImageChops.difference(*blurred)
+    return sum(ImageStat.Stat(apart).mean) / 3, max(high for _, high in apart.getextrema())

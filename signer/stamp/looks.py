@@ -103,19 +103,20 @@ def contents(order: SignOrder) -> Held:
 
 
 def natural_size(held: Held) -> tuple[float, float]:
-    """Width and height in points, where the look has a place of its own: as wide as the profile says, and as high as
-    what it holds; a seal alone has its true size."""
+    """Width and height in points, where the look has a place of its own: what it holds, at most as wide as the profile
+    says; a seal alone has its true size."""
     if held.look.place == "over-signature":
         return held.seal, held.seal_height
-    width = held.look.width_mm * POINTS
+    most, width = held.look.width_mm * POINTS, held.seal
     heights = [held.seal_height, LINK_SIDE if held.link else 0.0]
     if held.rows:
-        room = width - (held.seal + GAP if held.seal else 0)
+        beside = (held.seal + GAP if held.seal else 0) + 2 * _pad(held)
         size = held.look.font_size
         _, rows = typesetting.fit(
-            list(held.rows), load(), width=room - 2 * _pad(held), height=1000, largest=size, smallest=size
+            list(held.rows), load(), width=most - beside, height=1000, largest=size, smallest=size
         )
         heights.append(_Block(size, rows).height + 2 * _pad(held) + 0.1)
+        width = beside + max(map(typesetting.width_of, rows)) * size + 0.1
     return width + (LINK_SIDE + GAP if held.link else 0.0), max(heights)
 
 

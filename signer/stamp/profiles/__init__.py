@@ -14,7 +14,7 @@ be no rule.
 | `place` | `given` by the order; `top-right` of page 1; `over-signature`: over the left third of the person's picture |
 | `lines` | text with {placeholders}; a line is left out where all of its placeholders are empty |
 | `requires` | values that the order must bring: `number`, `date`, `title`, `note` |
-| `width_mm` | how wide the look is where the place is its own; its height follows from what it holds |
+| `width_mm` | how wide the look is at most where the place is its own; text is wrapped there |
 | `margin_mm` | from the page's edges, right and top |
 | `seal_mm` | true width of the seal where neither picture nor order state it |
 | `font_size`, `smallest` | points; text that does not fit at the latter is refused |
@@ -158,6 +158,8 @@ def _look(name: str, table: Any) -> Look:
         raise ProfileInvalid("the smallest size is the larger one", where=f"{where}.smallest")
     if look.shows == "none" and not look.lines:
         raise ProfileInvalid("the look shows nothing", where=where)
+    if look.place == "top-right" and look.shows == "signature":
+        raise ProfileInvalid("a hand stands where the order says", where=f"{where}.place")
     if look.place == "over-signature" and (look.shows != "seal" or look.lines):
         raise ProfileInvalid("a seal alone stands over a signature", where=f"{where}.place")
     return look
