@@ -54,6 +54,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "page.css": ("unprovisioned", "unprovisioned"),
     "report.css": ("unprovisioned", "unprovisioned"),
     "web": ("unprovisioned", "unprovisioned"),
+    "sign": ("locked", "locked"),
     "audit.css": ("unprovisioned", "unprovisioned"),
     "admin.css": ("unprovisioned", "unprovisioned"),
     "audit": ("locked", "locked"),

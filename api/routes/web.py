@@ -1,4 +1,4 @@
-"""`/web/…`: the web components, for our own pages and for those that embed them.
+"""`/web/…`: the web components, for our own pages and for those that embed them; `/sign/{session}`: the page for signing.
 
 Names that change with their content are kept for ever; `kyso.js`, whose name stays, is asked for again. Any page may load
 them, for they are no secret and hold nothing of anybody's; what they may then ask for is decided at each call.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from api import web
 from api.auth import needs
 from api.errors import NotFound
+from api.pages import sign
+from api.routes import common
+from api.routes.reports import language_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,3 +37,13 @@ async def file(request: Request, name: str) -> Response:
     if found.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         content, headers["Content-Encoding"] = found.compressed, "gzip"
     return Response(content, headers=headers, media_type=found.media_type)
+
+
+@router.get("/sign/ses_{rest}")
+@needs("nothing")
+async def signing(request: Request, rest: str) -> Response:
+    chosen = common.services(request).settings.sessions
+    text = sign.page(session=f"ses_{rest}", language=language_of(request), hotline=chosen.hotline)
+    return HTMLResponse(
+        text, headers={"Content-Security-Policy": sign.csp(chosen.origins), "Cache-Control": "no-cache"}
+    )

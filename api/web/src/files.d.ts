@@ -7,3 +7,6 @@ declare module "*?url" {
   const address: string;
   export default address;
 }
+declare module "pdfjs-dist/legacy/build/pdf.min.mjs" {
+  export * from "pdfjs-dist";
+}

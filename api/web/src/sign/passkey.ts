@@ -1,0 +1,36 @@
+// A person's key is used by a passkey or a security key (W3C WebAuthn): the challenge names exactly what was agreed to.
+import type { Activation } from "./model";
+
+/** The assertion as `PublicKeyCredential.toJSON()` spells it. Throws what `navigator.credentials.get` throws. */
+export async function assertion(asked: Activation): Promise<unknown> {
+  const found = (await navigator.credentials.get({
+    publicKey: {
+      challenge: octets(asked.challenge),
+      rpId: asked.rp_id,
+      allowCredentials: asked.credential_ids.map((id) => ({ type: "public-key" as const, id: octets(id) })),
+      userVerification: asked.user_verification,
+    },
+  })) as PublicKeyCredential | null;
+  if (!found) throw new DOMException("no credential", "NotAllowedError");
+  const response = found.response as AuthenticatorAssertionResponse;
+  return {
+    id: found.id,
+    rawId: found.id,
+    type: found.type,
+    response: {
+      clientDataJSON: text(response.clientDataJSON),
+      authenticatorData: text(response.authenticatorData),
+      signature: text(response.signature),
+    },
+    clientExtensionResults: {},
+  };
+}
+
+function octets(base64url: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64url.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+}
+
+function text(buffer: ArrayBuffer): string {
+  const binary = String.fromCharCode(...new Uint8Array(buffer));
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}

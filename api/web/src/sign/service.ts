@@ -1,0 +1,110 @@
+// The calls of a session, with its token. Problems come as the service says them (RFC 9457), in the page's language.
+import type { Activation, Place, Session } from "./model";
+
+/** What went wrong: what happened, what to do, and by which code support finds it. */
+export class Problem extends Error {
+  constructor(
+    readonly code: string,
+    readonly title: string,
+    readonly detail: string,
+    readonly support: string,
+  ) {
+    super(`${code}: ${title}`);
+  }
+}
+
+export interface ConsentDocument {
+  id: string;
+  sha256: string;
+  place?: Place;
+  fill?: Record<string, string>;
+}
+
+export class Service {
+  constructor(
+    private readonly address: string,
+    private readonly token: string,
+    private readonly language: string,
+  ) {}
+
+  session(): Promise<Session> {
+    return this.json("GET", "");
+  }
+
+  async picture(document: string, page: number, width: number, signal: AbortSignal): Promise<Blob> {
+    return (await this.ask("GET", `/documents/${document}/pages/${page}?width=${width}`, undefined, signal)).blob();
+  }
+
+  text(document: string): Promise<Outline> {
+    return this.json("GET", `/documents/${document}/text`);
+  }
+
+  async document(document: string, which: "shown" | "signed"): Promise<Blob> {
+    return (await this.ask("GET", `/documents/${document}${which === "signed" ? "?signed=1" : ""}`)).blob();
+  }
+
+  place(document: string, place: Place): Promise<unknown> {
+    return this.json("PUT", `/documents/${document}/place`, place);
+  }
+
+  sendBack(document: string, reason: string): Promise<unknown> {
+    return this.json("POST", `/documents/${document}/return`, { reason });
+  }
+
+  consent(key: string, documents: ConsentDocument[]): Promise<{ state: string; activation?: Activation }> {
+    return this.json("POST", "/consent", { key, documents });
+  }
+
+  activate(assertion: unknown): Promise<unknown> {
+    return this.json("PUT", "/activation", assertion);
+  }
+
+  stop(): Promise<unknown> {
+    return this.json("POST", "/stop");
+  }
+
+  go(): Promise<unknown> {
+    return this.json("POST", "/continue");
+  }
+
+  /** Calls `heard` at each event until the stream ends; resumes after `since`. Answers the last event's id. */
+  async listen(since: string, signal: AbortSignal, heard: () => void): Promise<string> {
+    const headers: Record<string, string> = since ? { "Last-Event-ID": since } : {};
+    const answer = await this.ask("GET", "/events", undefined, signal, { Accept: "text/event-stream", ...headers });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const part = await reader?.read();
+      if (!part || part.done) return since;
+      const blocks = (rest + part.value).split(/\r?\n\r?\n/);
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) {
+        since = /^id: ?(.*)$/m.exec(block)?.[1] ?? since;
+        if (/^data:/m.test(block)) heard();
+      }
+    }
+  }
+
+  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.ask(method, path, body);
+    return (answer.status === 204 ? null : await answer.json()) as T;
+  }
+
+  private async ask(method: string, path: string, body?: unknown, signal?: AbortSignal, more: Record<string, string> = {}): Promise<Response> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, "Accept-Language": this.language, ...more };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const wanted: RequestInit = { method, headers, credentials: "omit", cache: "no-store", signal: signal ?? null };
+    if (body !== undefined) wanted.body = JSON.stringify(body);
+    const answer = await fetch(this.address + path, wanted);
+    if (answer.ok) return answer;
+    const told = (await answer.json().catch(() => ({}))) as Record<string, string | undefined>;
+    const support = answer.headers.get("X-Request-Id") ?? told["instance"]?.split(":").pop() ?? "";
+    throw new Problem(told["code"] ?? `http-${answer.status}`, told["title"] ?? "", told["detail"] ?? "", support);
+  }
+}
+
+/** An XML document to be read: its elements in order. */
+export interface Outline {
+  leaves: { depth: number; name: string; attributes: [string, string][]; text: string; signature: boolean }[];
+  more: boolean;
+}

@@ -1,0 +1,57 @@
+// The styles of <kyso-sign> and of the pages in it.
+import { css } from "lit";
+
+export const signStyle = css`
+  .two { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 1.5rem; }
+  @media (min-width: 60rem) { .two { grid-template-columns: minmax(0, 19rem) minmax(0, 1fr); } .side { position: sticky; top: .5rem; align-self: start; } }
+  h1, .lead { font-size: clamp(1.3rem, 5vw, 1.7rem); line-height: 1.25; margin: .5rem 0 .25rem; font-weight: 700; }
+  .list { list-style: none; margin: 0; padding: 0; }
+  .list button { display: block; width: 100%; text-align: left; background: var(--paper); color: var(--ink); border: 1px solid var(--line);
+    border-left: .4rem solid var(--tone, var(--faint)); border-radius: .5rem; padding: .5rem .8rem; margin: .4rem 0; font-weight: 400; }
+  .list button[aria-current] { background: var(--soft); border-color: var(--link); border-left-color: var(--tone, var(--link)); }
+  .list b { display: block; font-weight: 600; }
+  .list .state { color: var(--tone, var(--faint)); font-size: .925rem; }
+  .many { max-height: 24rem; overflow: auto; }
+  .bar { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
+  .bar .note { flex-basis: 100%; margin: 0; }
+  .view { border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); padding: .5rem; max-height: min(80vh, 62rem); overflow: auto; }
+  .panel { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: 1rem 0; }
+  .panel h2 { margin-top: 0; }
+  fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
+  legend { font-size: 1.15rem; font-weight: 700; padding: 0; margin-bottom: .5rem; }
+  .choice { display: grid; grid-template-columns: auto 1fr; gap: .1rem .7rem; padding: .5rem 0; align-items: start; }
+  .choice input { min-height: 0; width: 1.4rem; height: 1.4rem; margin: .1rem 0; accent-color: var(--link); }
+  .choice small { display: block; color: var(--faint); font-size: .925rem; }
+  .choice .refused { color: var(--bad); }
+  .field { display: grid; gap: .3rem; max-width: 34rem; margin: .75rem 0; }
+  .field label { font-weight: 600; }
+  .about { margin: .5rem 0; padding-left: 1.4rem; }
+  .about small { color: var(--faint); display: block; font-size: .925rem; }
+  .mono { font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
+  .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
+  .box p { margin: .25rem 0; }
+  .box b { color: var(--tone); }
+  .tree, .tree ul { list-style: none; margin: 0; padding: 0 0 0 .9rem; border-left: 1px solid var(--line); }
+  .tree { padding: .5rem .75rem; border: 0; background: var(--paper); border-radius: .4rem; }
+  .tree .name { color: var(--faint); font-size: .925rem; }
+  summary { cursor: pointer; padding: .5rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
+`;
+
+export const pagesStyle = css`
+  :host { display: block; }
+  figure { margin: 0 auto .75rem; max-width: 60rem; }
+  figure.zoom-3 { width: 150%; max-width: 90rem; }
+  figure.zoom-4 { width: 200%; max-width: 120rem; }
+  svg { display: block; width: 100%; height: auto; border: 1px solid var(--line); touch-action: pan-x pan-y; }
+  svg.placing { cursor: crosshair; }
+  .paper { fill: #fff; }
+  .mine { cursor: move; touch-action: none; outline: none; }
+  .mine.fixed { cursor: default; }
+  .mine rect { fill: #0b57d0; fill-opacity: .14; stroke: #0b57d0; stroke-width: 2px; vector-effect: non-scaling-stroke; }
+  .mine:focus-visible rect { stroke-width: 5px; }
+  .mine.over rect { fill: #a8201a; stroke: #a8201a; }
+  .mine text { fill: #0a3d91; font-weight: 600; pointer-events: none; }
+  .taken { fill: #a8201a; fill-opacity: .1; stroke: #a8201a; stroke-dasharray: 5 4; vector-effect: non-scaling-stroke; }
+  figcaption { text-align: center; color: var(--faint); font-size: .925rem; }
+  .absent { text-align: center; margin: .5rem 0; }
+`;

@@ -1,0 +1,315 @@
+"""<kyso-sign> in a real browser before a stand-in for the service: what an official sees and does, by mouse and by keyboard
+alone; what is asked of the service; what is said when something fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from api import web
+from tests.appliance import ROOT
+from tests.browser import Tab, browser
+from tests.documents import pages as pdf_pages
+from tests.integration.web.fake_sessions import Story, certificate, challenge, document, serving, session
+
+pytestmark = pytest.mark.web
+
+XML = b"""<?xml version="1.0"?><fees><!--{"leaves": [
+ {"depth": 0, "name": "B\xc3\xa1o c\xc3\xa1o", "attributes": [["k\xe1\xbb\xb3", "2026-10"]], "text": "", "signature": false},
+ {"depth": 1, "name": "T\xe1\xbb\x95ng s\xe1\xbb\x91", "attributes": [], "text": "1.250.000", "signature": false}],
+ "more": false}--></fees>"""
+TAKEN = {"page": 3, "box": [60, 100, 260, 180]}
+PAGE_KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "PageUp": 33, "PageDown": 34}
+
+
+@pytest.fixture(scope="module")
+def three_pages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return pdf_pages(tmp_path_factory.mktemp("pdf") / "three.pdf", 3).read_bytes()
+
+
+@pytest.fixture
+def story(three_pages: bytes) -> Story:
+    """A form whose place is free, one whose place is laid down, and an XML."""
+    listed = [
+        document(
+            "d1",
+            three_pages,
+            title="Giấy giới thiệu (demo)",
+            fields_taken=[TAKEN],
+            fill=[{"name": "number", "label": "Số", "value": "12", "editable": True}],
+        ),
+        document(
+            "d2", three_pages, title="Quyết định (demo)", place={"page": 1, "box": [300, 90, 480, 150], "fixed": True}
+        ),
+        document("d3", XML, title="Báo cáo thu đảng phí (demo)"),
+    ]
+    keys = [
+        certificate("mine", "Nguyễn Văn Mẫu (demo)"),
+        certificate(
+            "old",
+            "Nguyễn Văn Mẫu (demo, cũ)",
+            usable=False,
+            code="certificate-expired",
+            not_after="2026-02-01T00:00:00+07:00",
+        ),
+    ]
+    return Story({"d1": three_pages, "d2": three_pages, "d3": XML}, session(listed, keys))
+
+
+@pytest.fixture(scope="module")
+def shared_tab() -> Iterator[Tab]:
+    with browser() as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(shared_tab: Tab) -> Tab:
+    shared_tab.look()
+    shared_tab.events.clear()
+    return shared_tab
+
+
+def opened(tab: Tab, link: str) -> None:
+    tab.open("about:blank")
+    tab.open(link)
+    tab.wait("deep('#title') && deep('image')")
+
+
+def axe(tab: Tab) -> list[str]:
+    """What axe-core finds against WCAG 2.2 AA, with the element."""
+    script = ROOT / "api" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    tab.run(script.read_text("utf-8") + ";0")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    told = tab.run(
+        f"axe.run(document, {{ runOnly: {json.dumps(tags)} }}).then((found) => JSON.stringify("
+        "found.violations.flatMap((one) => one.nodes.map((node) => one.id + ': ' + node.target.flat().join(' ') + ' '"
+        " + node.failureSummary))))"
+    )
+    return json.loads(told)
+
+
+def keys(tab: Tab, *names: str, shift: bool = False) -> None:
+    for name in names:
+        for kind in ("keyDown", "keyUp"):
+            tab.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=name,
+                code=name,
+                windowsVirtualKeyCode=PAGE_KEYS[name],
+                modifiers=8 if shift else 0,
+            )
+
+
+def calls(story: Story, method: str, end: str) -> list[object]:
+    return [body for kind, path, body in story.asked if kind == method and path.endswith(end)]
+
+
+def test_one_consent_signs_everything_that_was_shown(tab: Tab, story: Story):
+    """Documents with their states, pages first, the one certificate that is in force chosen; consent carries the digests
+    and the place; each outcome is told; the page hears of it all by its events."""
+    with serving(story) as fake:
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source=HEARD)
+        opened(tab, fake.link)
+        assert "" == tab.run("location.hash")
+        assert 3 == tab.run("deepAll('nav li').length")
+        assert [True, False] == tab.run("deepAll('input[type=radio]').map((one) => one.checked)")
+        assert "Đã hết hạn" in tab.run("deep('#certificates').innerText")
+        tab.run("deep('#put').click()")
+        tab.wait("deep('.mine')")
+        tab.run(
+            "deep('#fill-0').value = '15'; deep('#fill-0').dispatchEvent(new Event('input')); deep('#consent').click()"
+        )
+        tab.wait("heard.some(([name]) => name === 'kyso-done')")
+        (consent,) = calls(story, "POST", "/consent")
+        assert {"key", "documents"} == set(consent)
+        digests = [(one["id"], one["sha256"]) for one in story.session["documents"]]
+        assert digests == [(one["id"], one["sha256"]) for one in consent["documents"]]
+        assert ({"number": "15"}, 3) == (consent["documents"][0]["fill"], consent["documents"][0]["place"]["page"])
+        assert "place" not in consent["documents"][1]
+        assert 3 == tab.run("deepAll('nav .good').length")
+        names = tab.run("heard.map(([name]) => name)")
+        assert ["kyso-ready", "kyso-consented", "kyso-document", "kyso-document", "kyso-document", "kyso-done"] == names
+        assert [] == tab.complaints()
+        assert all(url.startswith((fake.origin, "data:", "blob:")) for url in tab.asked())
+
+
+HEARD = """
+window.heard = [];
+for (const name of ["kyso-ready", "kyso-consented", "kyso-document", "kyso-done", "kyso-error"])
+  window.addEventListener(name, (event) => heard.push([name, event.detail]));
+"""
+
+
+def test_a_place_is_found_with_the_keyboard_alone(tab: Tab, story: Story):
+    """Arrows move, Shift sizes, Page Up and Down change the page; each step is announced; the frame leaves no page and
+    steps over the field in its way."""
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#put').focus()")
+        tab.press("Enter", 13)
+        tab.wait("focused()?.classList.contains('mine')")
+        place = "JSON.stringify(deep('kyso-pages').place)"
+        box = json.loads(tab.run(place))["box"]
+        keys(tab, *["ArrowLeft"] * 60)
+        moved = json.loads(tab.run(place))["box"]
+        assert (0, box[1]) == (moved[0], moved[1]) or moved[0] >= TAKEN["box"][2]
+        keys(tab, *["ArrowDown"] * 60)
+        keys(tab, "ArrowRight", "ArrowDown", shift=True)
+        sized = json.loads(tab.run(place))["box"]
+        assert sized[2] - sized[0] > box[2] - box[0]
+        for _ in range(2):
+            keys(tab, *["ArrowUp"] * 40, *["ArrowRight"] * 80, *["ArrowDown"] * 150, *["ArrowLeft"] * 80)
+            found = json.loads(tab.run(place))
+            left, bottom, right, top = found["box"]
+            size = story.document("d1")["pages"][found["page"] - 1]
+            assert 0 <= left < right <= size["width"]
+            assert 0 <= bottom < top <= size["height"]
+            taken = TAKEN["box"]
+            assert left >= taken[2] or right <= taken[0] or bottom >= taken[3] or top <= taken[1]
+        keys(tab, "PageUp")
+        tab.wait(f"JSON.parse({place}).page === 2 && focused()?.classList.contains('mine')")
+        assert "Trang 2" in tab.run("deep('kyso-pages').shadowRoot.querySelector('[role=status]').textContent")
+        tab.wait("true")
+        assert [] == tab.complaints()
+
+
+def test_nothing_is_found_by_axe(tab: Tab, story: Story):
+    """WCAG 2.2 AA and what is good practice besides: on a desk, on a phone, in the dark, and when something failed."""
+    story.failing = {"d2": "certificate-revoked"}
+    with serving(story) as fake:
+        for look in ({}, {"width": 390, "height": 844, "phone": True}, {"dark": True}):
+            tab.look(**look)
+            opened(tab, fake.link)
+            tab.run("deep('#put')?.click()")
+            tab.wait("deep('.mine')")
+            assert [] == axe(tab)
+            assert tab.run("document.documentElement.scrollWidth") <= look.get("width", 1280)
+        tab.run("deep('#consent').click()")
+        tab.wait("deep('#progress') && deep('nav .bad')")
+        tab.run("deep('nav .bad').click()")
+        tab.wait("deep('#title').textContent.includes('Quyết định')")
+        assert "0200 000 000" in tab.run("deep('kyso-sign').shadowRoot.textContent")
+        assert [] == axe(tab)
+
+
+def test_without_events_the_page_asks(tab: Tab, story: Story):
+    """Where streams do not come through, the outcome still arrives."""
+    story.has_events = False
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#consent').click()")
+        tab.wait("deepAll('nav .good').length === 3")
+
+
+def test_signing_is_stopped_and_goes_on_after_the_page_was_closed(tab: Tab, story: Story):
+    """What is signed stays so; the page that is opened again finds the state, and goes on."""
+    story.pause = 0.6
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#consent').click()")
+        tab.wait("deep('#stop')")
+        tab.run("deep('#stop').click()")
+        tab.wait("deep('#go')")
+        tab.open("about:blank")
+        story.pause = 0.05
+        tab.open(f"{fake.origin}/sign/ses_1?lang=en")
+        tab.wait("deep('#go')")
+        tab.run("deep('#go').click()")
+        tab.wait("deepAll('nav .good').length === 3")
+
+
+def test_a_document_is_sent_back_with_a_reason(tab: Tab, story: Story):
+    """And is no longer among those that are about to be signed."""
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run(
+            "deep('#returning').open = true; deep('#reason').value = 'Sai tên'; deep('#returning form button').click()"
+        )
+        tab.wait("deepAll('.about li').length === 2")
+        assert [{"reason": "Sai tên"}] == calls(story, "POST", "/d1/return")
+        assert "đã trả lại: Sai tên" in tab.run("deep('section').innerText")
+
+
+def test_a_persons_key_is_used_with_a_passkey(tab: Tab, story: Story):
+    """The challenge goes to the authenticator, its answer to the service; without an answer nothing is signed."""
+    authenticator = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    tab.call("WebAuthn.enable")
+    made = tab.call("WebAuthn.addVirtualAuthenticator", options=authenticator)["authenticatorId"]
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        told = tab.run(CREATE)
+        story.activation = {**challenge(b"x"), "credential_ids": [told]}
+        tab.run("deep('#consent').click()")
+        tab.wait("deepAll('nav .good').length === 3")
+        (answer,) = calls(story, "PUT", "/activation")
+        assert {"clientDataJSON", "authenticatorData", "signature"} == set(answer["response"])
+        assert (told, "public-key") == (answer["id"], answer["type"])
+    tab.call("WebAuthn.removeVirtualAuthenticator", authenticatorId=made)
+    tab.call("WebAuthn.disable")
+
+
+CREATE = """
+navigator.credentials.create({ publicKey: { challenge: new Uint8Array(32), rp: { id: "localhost", name: "Kyso" },
+  user: { id: new Uint8Array(8), name: "demo", displayName: "demo" }, pubKeyCredParams: [{ type: "public-key", alg: -7 }],
+  authenticatorSelection: { userVerification: "required" } } }).then((one) => one.id)
+"""
+
+
+def test_the_pdf_itself_is_drawn_on_demand(tab: Tab, story: Story):
+    """pdf.js and its worker come from here, under the page's policy; other bytes than those to be signed are not shown."""
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        assert not any("pdf" in url and "/web/" in url for url in tab.asked())
+        tab.run("deep('#real').click()")
+        tab.wait("deep('kyso-sign').shadowRoot.textContent.includes('mã băm SHA-256 đúng')")
+        tab.wait("deep('image')")
+        assert [] == tab.complaints()
+        story.documents["d2"] = story.documents["d2"] + b"\n"
+        tab.run("deepAll('nav button')[1].click()")
+        tab.wait("deep('#real')")
+        tab.run("deep('#real').click()")
+        tab.wait("deep('kyso-sign').shadowRoot.textContent.includes('không đúng mã băm')")
+
+
+def test_a_refusal_says_what_to_do_and_whom_to_call(tab: Tab, story: Story):
+    """The service's sentence, the code, the support code, the hotline; a link without its token says so."""
+    story.refusals = {"/consent": (409, "document-changed")}
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#consent').click()")
+        tab.wait("deep('#problem')")
+        said = tab.run("deep('#problem').innerText")
+        for part in ("Lỗi document-changed", "Hãy làm theo", "req-1", "0200 000 000"):
+            assert part in said
+        tab.run("sessionStorage.clear()")
+        tab.open("about:blank")
+        tab.open(f"{fake.origin}/sign/ses_1?lang=en")
+        tab.wait("deep('#problem')")
+        assert "lacks the code" in tab.run("deep('#problem').innerText")
+
+
+def test_what_is_loaded_before_the_first_page_is_small():
+    """Without pdf.js: script and what it imports, compressed."""
+    found = web.entry("sign")
+    names = [found.script, *found.imports]
+    total = sum(len(web.file(name).compressed or b"") for name in names if name)
+    assert 0 < total <= 60_000, total
+    assert not any("pdf" in name for name in names if name)
+
+
+def test_an_xml_is_read_as_a_tree(tab: Tab, story: Story):
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deepAll('nav button')[2].click()")
+        tab.wait("deep('.tree')")
+        assert "1.250.000" in tab.run("deep('.tree ul').innerText")
