@@ -6,7 +6,8 @@
 3. What a document is refused for is its own matter; the others go on. What an operator can mend is tried again, for as
    long as completions are (`signing.completion_retry`).
 
-The caller's rights are looked at for each document as it is signed: a caller that was revoked meanwhile signs no more.
+The caller's rights are looked at for each document as it is signed: a caller that was revoked meanwhile signs no more. So
+it has to be a registered one; whom a token or a session of an issuer stands for is not known any more by then.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def create(
     """1. The batch as HTTP answers it, and whether it was made now. Raises NotPermitted, RequestInvalid, KeyNotFound,
     IdempotencyKeyReused; OSError (disk full), and keeps nothing then."""
     auth.require(caller, "sign")
+    if services.database.read(callers.named, caller.id) is None:
+        raise NotPermitted("a batch is signed later, when nobody vouches for a caller that is not registered")
     order = _order(services, caller, raw, uploads)
     mark = hashlib.sha256(order.canonical() + "".join(f"{one.name}\0{one.sha256}\0" for one in uploads).encode())
     kept: list[BlobId] = []

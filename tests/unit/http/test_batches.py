@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from api.errors import NotPermitted
 from api.store import batches as store
 from api.store import callers
+from api.store.callers import Caller, CallerId
+from api.uploads import of_file
 from api.workflows import batches, keyuse
 from hsm.errors import TokenNotAvailable
 from tests.documents import pdf
@@ -167,3 +171,13 @@ def test_too_many_documents_are_refused(home: House, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(batches, "MOST", 2)
     answer = post(home, papers(tmp_path, 3))
     assert (400, "request-invalid") == (answer.status_code, answer.json()["code"])
+
+
+def test_a_batch_of_nobody_who_can_be_looked_up_later_is_not_taken(home: House, tmp_path: Path):
+    """Callers that an issuer vouches for stand in no table: hours later nobody could say whether they still may."""
+    signed_in = Caller(CallerId("tinh-0011"), "An", "client", ("seal*",))
+    (_, data) = papers(tmp_path, 1)[0]
+    with of_file(io.BytesIO(data), name="a.pdf", folder=home.services.work, limit=1 << 30) as one:
+        with pytest.raises(NotPermitted):
+            batches.create(home.services, signed_in, b'{"key": "seal"}', [one], idempotency_key=None)
+    assert not work(home)
