@@ -177,7 +177,9 @@ def test_a_batch_of_nobody_who_can_be_looked_up_later_is_not_taken(home: House, 
     """Callers that an issuer vouches for stand in no table: hours later nobody could say whether they still may."""
     signed_in = Caller(CallerId("tinh-0011"), "An", "client", ("seal*",))
     (_, data) = papers(tmp_path, 1)[0]
-    with of_file(io.BytesIO(data), name="a.pdf", folder=home.services.work, limit=1 << 30) as one:
-        with pytest.raises(NotPermitted):
-            batches.create(home.services, signed_in, b'{"key": "seal"}', [one], idempotency_key=None)
+    with (
+        of_file(io.BytesIO(data), name="a.pdf", folder=home.services.work, limit=1 << 30) as one,
+        pytest.raises(NotPermitted),
+    ):
+        batches.create(home.services, signed_in, b'{"key": "seal"}', [one], idempotency_key=None)
     assert not work(home)
