@@ -11,6 +11,7 @@ from api.errors import NotFound
 from api.refusals import MediaTypeNotSupported
 from api.routes import common
 from api.routes.common import PROBLEMS
+from api.stampers import Stampers
 
 router = APIRouter(tags=["timestamps"])
 
@@ -41,6 +42,17 @@ async def issue(request: Request) -> Response:
         raise NotFound
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != QUERY:
         raise MediaTypeNotSupported(expected=QUERY)
-    body = await request.body()
-    answer = await common.side_room(request).run(services.timestamps.respond, services, body)
+    with _stampers(request).admit(request.client.host if request.client else None):
+        body = await request.body()
+        answer = await common.side_room(request).run(services.timestamps.respond, services, body)
     return Response(answer, 200, {"Cache-Control": "no-store"}, REPLY)
+
+
+def _stampers(request: Request) -> Stampers:
+    """How much each address may ask for, as long as the process lives."""
+    state = request.app.state
+    if not hasattr(state, "stampers"):
+        chosen = common.services(request).settings.authority
+        state.stampers = Stampers() if chosen is None else Stampers(chosen.per_minute, chosen.unlimited)
+    found: Stampers = state.stampers
+    return found

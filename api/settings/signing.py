@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from api.settings.section import KIB, MIB, Section
 
@@ -31,6 +32,18 @@ class Authority(Section):
     """True refuses to issue while the kernel says that its clock is not synchronised."""
     accuracy_ms: int = Field(default=1000, ge=1, le=1000)
     """Accuracy stated in tokens, in milliseconds."""
+    per_minute: int = Field(default=600, ge=0)
+    """Timestamps a minute for one address, counted by each api process: each costs a use of the key and two lines of the
+    ledger. 0 is no limit."""
+    unlimited: tuple[str, ...] = ()
+    """Addresses or networks that are not counted: other nodes, signing systems of one's own. Loopback never is."""
+
+    @field_validator("unlimited")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ipaddress.ip_network(one)
+        return value
 
 
 class Signing(Section):
