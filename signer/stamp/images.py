@@ -12,10 +12,10 @@ and what follows the end go nowhere. No picture is believed to be of the person 
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Literal
 
@@ -76,8 +76,9 @@ class _Plain:
     per_metre: int | None
 
 
+@lru_cache(maxsize=2)
 def admit(png: bytes, *, kind: Kind) -> Picture:
-    """The picture, if it is one of its kind.
+    """The picture, if it is one of its kind. The last ones are remembered: a dossier has one hand and one seal.
 
     1. Size and chunks. 2. Decoding. 3. Ground. 4. Colour of the ink. Raises PictureTooLarge, PictureUnreadable,
     PictureOpaque, PictureColour, each with what was found and what is wanted.
@@ -170,11 +171,6 @@ def srgb() -> generic.ArrayObject:
     return generic.ArrayObject([pdf_name("/CalRGB"), generic.DictionaryObject(numbers)])
 
 
-def digest_of(png: bytes) -> str:
-    """What stands for a picture where orders are compared and kept."""
-    return hashlib.sha256(png).hexdigest()
-
-
 def _walk(png: bytes, kind: Kind) -> _Plain:
     """Chunk by chunk (ISO/IEC 15948 §5.3); nothing is unpacked."""
 
@@ -262,4 +258,4 @@ def _stream(image: Image.Image, data: bytes, entries: dict[str, generic.PdfObjec
         pdf_name("/Filter"): pdf_name("/FlateDecode"),
     }
     dictionary.update((pdf_name(key), value) for key, value in entries.items())
-    return generic.StreamObject(dictionary, encoded_data=zlib.compress(data, 9))
+    return generic.StreamObject(dictionary, encoded_data=zlib.compress(data))

@@ -118,7 +118,7 @@ def test_earlier_signatures_stay_whole(tmp_path):
     assert [(True, False)] * 4 + [(True, True)] == readers.poppler(path)
     assert all(holds for holds, _ in readers.pyhanko(path))
     assert "" == readers.qpdf(path)
-    assert ["permitted"] * 4 + ["none"] == changes_of(path)
+    assert ["allowed"] * 4 + ["none"] == changes_of(path)
 
 
 def changes_of(path: Path) -> list[str]:
