@@ -61,6 +61,8 @@ from api.visitors import Visitors
 
 __all__ = ["compose", "create_app"]
 
+PRACTICE_PER_MINUTE = 6
+"""Practice sessions that one address may open in a minute."""
 SIDE_THREADS = 8
 """Threads for what must not wait behind documents: our own timestamps, health, look-ups."""
 
@@ -119,11 +121,13 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(module.router)
     app.include_router(login.administration)
     app.include_router(sessions.inbox)
+    app.include_router(sessions.pages)
     documentation.describe(app)
     for base in (*problems.KNOWN_BASES, HTTPException, RequestValidationError):
         app.add_exception_handler(base, _on_error)
     app.state.appliance = ApplianceState(services)
     app.add_middleware(StateGate, state=app.state.appliance)
+    app.state.practice = Visitors(per_minute=PRACTICE_PER_MINUTE, at_a_time=1)
     app.state.streams = Streams(services.settings.sessions.event_streams)
     if services.settings.sessions.origins:
         app.add_middleware(Crossing, origins=services.settings.sessions.origins)

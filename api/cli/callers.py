@@ -18,6 +18,7 @@ from rich.markup import escape
 from api import settings as kyso_settings
 from api.cli import console, home, whoever
 from api.cli.console import Form, Lang, t
+from api.sessions import callbacks
 from api.settings import Settings
 from api.store.callers import Entry, Reach, Role
 from api.workflows import callers
@@ -128,6 +129,19 @@ def list_(form: Form = "text", lang: Lang = "vi") -> None:  # noqa: ARG001 - rea
             _when(settings, entry.last_used_at),
         )
     console.out.print(shown)
+
+
+@app.command(
+    "callback-secret",
+    help=t("tạo khóa bí mật ký các lần gọi lại; chỉ hiện một lần", "make the secret that callbacks are signed with"),
+)
+def callback_secret(
+    caller: Identity,
+    lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
+) -> None:
+    with home.services(kyso_settings.load()) as services:
+        print(callbacks.new_secret(services, caller))
+    console.err.print(t("Hãy cất khóa này; không xem lại được.", "Keep this secret; it cannot be shown again."))
 
 
 @app.command("revoke", help=t("thu hồi khóa API", "revoke an API key"))

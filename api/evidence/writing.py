@@ -14,6 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from api import render
+from api.evidence import activating
 from api.evidence import howto as howtos
 from api.evidence import ledger as ledgers
 from api.evidence import manifest as manifests
@@ -58,6 +59,7 @@ class Told:
     detached: Mapping[str, BinaryIO] = field(default_factory=dict)
     """What signatures in XML refer to by name."""
     standing: tuple[standings.StandingPart, ...] = ()
+    activations: tuple[activating.ActivationPart, ...] = ()
 
 
 def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
@@ -72,6 +74,7 @@ def write(out: BinaryIO, document: BinaryIO, *, told: Told) -> None:
         **signed,
         **ledger,
         **standings.files(told.standing),
+        **activating.files(told.activations),
     }
     beside = {DETACHED.format(number=number): one for number, one in enumerate(told.detached.items(), 1)}
     digests = {name: report.document.sha256}

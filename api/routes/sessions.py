@@ -20,13 +20,15 @@ from api.routes import common
 from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
 from api.routes.files import Stored
+from api.routes.reports import language_of
 from api.schema_activation import ACTIVATION, parse_assertion
 from api.services import Services
-from api.sessions import choosing, consenting, creating, ending, events, showing, viewing, working
+from api.sessions import choosing, consenting, creating, ending, events, practice, showing, viewing, working
 from api.sessions.schema import MOST, ConsentRequest, PlaceRequest, ReassignRequest, ReturnRequest, SessionRequest
 from api.store.callers import Caller
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=common.PlainRoute)
+pages = APIRouter(include_in_schema=False)
 inbox = APIRouter(prefix="/v1/inbox", tags=["sessions"], route_class=common.PlainRoute)
 
 LONGEST_REQUEST = 1024 * 1024
@@ -138,6 +140,16 @@ async def waiting(request: Request) -> Response:
         return [ending.inbox_json(services, one) for one in ending.inbox(services, caller)]
 
     return common.json({"sessions": await _asked(request, work)})
+
+
+@pages.get("/sign/demo")
+@needs("nothing")
+async def practice_page(request: Request) -> Response:
+    """Opens a practice session and leads to its page; not there where nobody practises."""
+    services = common.services(request)
+    with request.app.state.practice.admit(request.client.host if request.client else "-"):
+        where = await common.room(request).run(lambda: practice.begin(services, language=language_of(request)))
+    return Response(status_code=303, headers={"Location": links.to(where), "Cache-Control": "no-store"})
 
 
 # --- documents --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from api import telemetry
 from api.errors import ApiError, LedgerBroken
+from api.evidence.activating import ActivationPart, part
 from api.evidence.collecting import Recorder
 from api.evidence.ledger import LedgerPart, ProvenLine
 from api.evidence.standing import StandingPart, standing
@@ -39,7 +40,8 @@ def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> N
             detached=detached,
         )
         ledger = ledger_of(services, identity)
-        made = evidence.Made(report, trust, recorder.answers, ledger, detached, standing_of(services, ledger))
+        standing, agreed = standing_of(services, ledger), activations_of(services, ledger)
+        made = evidence.Made(report, trust, recorder.answers, ledger, detached, standing, agreed)
         evidence.write(out, worker, source, made, zone=services.settings.zone)
 
 
@@ -73,6 +75,20 @@ def standing_of(services: Services, ledger: LedgerPart) -> tuple[StandingPart, .
         lambda connection: [standing(connection, line, zone=services.settings.zone) for line in lines]
     )
     return tuple(one for one in found if one is not None)
+
+
+def activations_of(services: Services, ledger: LedgerPart) -> tuple[ActivationPart, ...]:
+    """What persons agreed to, as the keeper has it on record; without the keeper's answer the evidence says less."""
+    found = []
+    for line in (decode(one.line) for one in ledger.lines):
+        identity, key = line.facts.get("activation"), line.facts.get("key")
+        if line.kind != "INTENT" or not identity or not key:
+            continue
+        try:
+            found.append(part(line.number, services.keys.token(services.keys.find(key)).activation(identity)))
+        except HsmError as error:
+            telemetry.logger().warning("evidence without an activation", code=error.code)
+    return tuple(found)
 
 
 def _checkpoint(services: Services, *, number: int) -> Note | None:

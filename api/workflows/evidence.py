@@ -33,6 +33,7 @@ from verify.report import Report, Warning_
 from verify.trust import Trust
 
 if TYPE_CHECKING:
+    from api.evidence.activating import ActivationPart
     from api.evidence.standing import StandingPart  # it loads the database, which judging a file needs not
 
 
@@ -47,6 +48,8 @@ class Made:
     detached: Contents = field(default_factory=dict)
     standing: tuple[StandingPart, ...] = ()
     """By which post and delegation somebody signed."""
+    activations: tuple[ActivationPart, ...] = ()
+    """What a person agreed to, whose key it is."""
 
 
 def write(
@@ -71,7 +74,17 @@ def write(
         portrait = reporting.portrait(worker, source, made.report, password=password)
     except SandboxError:  # the page then says less; what the judgement rested on is there all the same
         dissected, portrait = Dissected(), None
-    told = writing.Told(made.report, collected, dissected, zone, portrait, made.ledger, made.detached, made.standing)
+    told = writing.Told(
+        made.report,
+        collected,
+        dissected,
+        zone,
+        portrait,
+        made.ledger,
+        made.detached,
+        made.standing,
+        made.activations,
+    )
     writing.write(out, source, told=told)
 
 

@@ -78,6 +78,10 @@ include = ["softhsm"]
 chain_check = "required"
 revocation_unknown = "warn"
 
+# `/sign/demo` opens a practice session in the name of the demo's system. Never in production.
+[sessions]
+unsafe_practice = "demo client"
+
 # Whoever opens the page may verify documents there, without an API key and within limits.
 [verification]
 public = true

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
+from api.evidence import activating
+from api.workflows import carrying
 from api.workflows.keys import Keys
 from api.workflows.keyuse import KeyUser
 from hsm.activation import Assertion, Party
@@ -111,6 +113,12 @@ def test_one_touch_signs_all_and_is_in_the_evidence(office: Office):
     lines = [line for line in services.ledger.read(limit=1000) if line.facts.get("session") == session]
     assert 1 == len({line.facts["activation"] for line in lines if line.kind == "INTENT"})
     assert 3 == sum(1 for line in lines if line.kind == "PREPARED")
+    signature = shown["documents"][0]["outcome"]["signature"]
+    (carried,) = carrying.activations_of(services, carrying.ledger_of(services, signature))
+    client_data = json.loads(base64.b64decode(carried.client_data))
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(carried.text.encode()).digest()).rstrip(b"=").decode()
+    assert (challenge, ORIGIN) == (client_data["challenge"], client_data["origin"])
+    assert ["activations.json"] == list(activating.files((carried,)))
     again = office.desk.page("PUT", session, "/activation", json=given)
     assert (202, "done") == (again.status_code, again.json()["state"])
 
