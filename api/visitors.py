@@ -1,8 +1,8 @@
 """Visitors: who verifies without an API key, where `[verification] public` allows it, and how much each may ask for.
 
 A visitor is an address. Each may make so many requests a minute, all of them together so many at a time, and each gets a
-worker of its own, for visitors are strangers to one another. Counted per api process; behind a proxy all visitors have
-the proxy's address, unless it limits them itself.
+worker of its own, for visitors are strangers to one another. Counted per api process; behind a proxy that is not in
+`[server] trusted_proxies` all visitors have the proxy's address, unless it limits them itself.
 
 >>> gate = Visitors(per_minute=1, at_a_time=1, clock=lambda: 0.0)
 >>> with gate.admit("192.0.2.1"):

@@ -24,8 +24,12 @@ from api.services import Services
 from api.store.encryption import container, keys
 from api.store.encryption.blobs import EncryptedBlobs
 from api.store.encryption.keys import StorageKeyMissing
+from api.store.signing_tables import callback_secret
 from api.store.tables import batch_document, sealed, signature
 
+_SEALED = ((sealed, sealed.c.signature, ""), (callback_secret, callback_secret.c.caller, "callback "))
+"""Passwords that wait for a lift, and secrets of callbacks: the table, what a value is of, and how that is called in its
+seal (`api.workflows.passwords`, `api.sessions.callbacks`)."""
 TRIES = 3
 PAUSE = 5.0
 
@@ -115,15 +119,18 @@ def store_of(services: Services) -> EncryptedBlobs:
 
 
 def _reseal(services: Services) -> int:
-    """Passwords that wait for a lift, sealed with the current key."""
+    """Every value that is sealed, with the current key."""
     seal = Seal(services.settings.secrets / "sealing.key", keys=services.storage_keys)
 
     def work(connection: sa.Connection) -> int:
-        rows = connection.execute(sa.select(sealed.c.signature, sealed.c.value)).all()
-        for row in rows:
-            value = seal.close(seal.open(row.value, bound_to=row.signature), bound_to=row.signature)
-            connection.execute(sealed.update().where(sealed.c.signature == row.signature).values(value=value))
-        return len(rows)
+        count = 0
+        for table, record, of in _SEALED:
+            for identity, value in connection.execute(sa.select(record, table.c.value)).all():
+                bound_to = f"{of}{identity}"
+                again = seal.close(seal.open(value, bound_to=bound_to), bound_to=bound_to)
+                connection.execute(table.update().where(record == identity).values(value=again))
+                count += 1
+        return count
 
     return services.database.write(work)
 
