@@ -1,0 +1,128 @@
+"""What the official sees of documents, and where a signature may be put: pages as they are shown, cropped and turned."""
+
+from __future__ import annotations
+
+import pikepdf
+import pytest
+
+from api.sessions import geometry
+from tests.session_support import Desk, desk
+
+pytestmark = pytest.mark.web
+
+XML = '<?xml version="1.0"?><BaoCao xmlns="urn:x" ky="11"><Tong>12 &lt;b&gt;</Tong><!-- chú thích --></BaoCao>'
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return desk(tmp_path_factory.mktemp("desk"))
+
+
+def turned(one: Desk, *, turn: int, crop: tuple[int, int, int, int]) -> tuple[str, bytes]:
+    """A page that is cropped and turned."""
+    ((_, data),) = one.papers(1)
+    path = one.folder / f"turned-{turn}.pdf"
+    path.write_bytes(data)
+    with pikepdf.open(path, allow_overwriting_input=True) as document:
+        page = document.pages[0]
+        page.Rotate, page.CropBox = turn, list(crop)
+        document.save(path)
+    return path.name, path.read_bytes()
+
+
+def test_bytes_pages_and_pictures(one: Desk):
+    """The stored bytes; the sizes; a page as a small PNG of the width that was asked for; no other page."""
+    papers = one.papers(1)
+    session = one.asked(papers)
+    assert papers[0][1] == one.page("GET", session, "/documents/d1").content
+    assert {"pages": [{"width": 595.0, "height": 842.0}]} == one.page("GET", session, "/documents/d1/pages").json()
+    picture = one.page("GET", session, "/documents/d1/pages/1?width=800")
+    assert ("image/png", b"\x89PNG") == (picture.headers["content-type"], picture.content[:4])
+    assert 790 < int.from_bytes(picture.content[16:20], "big") < 810
+    assert len(picture.content) < 60_000
+    for path in ("/documents/d1/pages/2", "/documents/d1/pages/0", "/documents/d2", "/documents/d1/text"):
+        assert 404 == one.page("GET", session, path).status_code
+    for path in ("/documents/d1/pages/x", "/documents/d1/pages/1?width=x"):
+        assert 400 == one.page("GET", session, path).status_code
+    assert "document-not-ready" == one.page("GET", session, "/documents/d1?signed=1").json()["code"]
+
+
+def test_an_xml_document_is_read_as_a_tree(one: Desk):
+    """Elements with depth, attributes and text; what looks like markup in a text stays text."""
+    session = one.asked([("báo cáo.xml", XML.encode())])
+    shown = one.show(session)["documents"][0]
+    assert ("XML", [], None) == (shown["format"], shown["pages"], shown["place"])
+    told = one.page("GET", session, "/documents/d1/text").json()
+    assert [(0, "BaoCao", ""), (1, "Tong", "12 <b>")] == [(e["depth"], e["name"], e["text"]) for e in told["leaves"]]
+    place = {"page": 1, "box": [10, 10, 100, 50]}
+    assert 400 == one.page("PUT", session, "/documents/d1/place", json=place).status_code
+    assert "document-doctype-refused" == one.post([("x.xml", b"<!DOCTYPE a []><a/>")]).json()["code"]
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_place_is_where_it_is_seen(one: Desk, turn: int):
+    """On a page that is cropped and turned a place is told as people see it, and the signature's field lies there."""
+    crop = (50, 100, 450, 700)
+    session = one.asked([turned(one, turn=turn, crop=crop)])
+    size = one.show(session)["documents"][0]["pages"][0]
+    assert ((600, 400) if turn in (90, 270) else (400, 600)) == (size["width"], size["height"])
+    box = [20, 30, 180, 90]
+    put = one.page("PUT", session, "/documents/d1/place", json={"page": 1, "box": box})
+    assert (200, {"page": 1, "box": box, "fixed": False}) == (put.status_code, put.json()["place"])
+    one.consent(session)
+    one.work()
+    signed = one.page("GET", session, "/documents/d1?signed=1").content
+    path = one.folder / f"signed-{turn}.pdf"
+    path.write_bytes(signed)
+    with pikepdf.open(path) as document:
+        rectangle = tuple(float(side) for side in document.pages[0].Annots[0].Rect)
+    assert tuple(box) == pytest.approx(geometry.shown(rectangle, corner=crop, turn=turn))
+    shown = one.show(one.asked([(path.name, signed)]))["documents"][0]
+    assert box == pytest.approx(shown["fields_taken"][0]["box"], abs=0.1)
+
+
+def test_places_that_cannot_be(one: Desk):
+    """Off the page, upside down, too small, over a field that is there, on no page, not finite: refused, with codes."""
+    session = one.asked(each={"order": {"place": {"page": 1, "box": [100, 100, 300, 160]}, "field": "ChuKy1"}})
+    place = one.show(session)["documents"][0]["place"]
+    assert {"page": 1, "box": [100, 100, 300, 160], "fixed": True} == place
+    free = {"page": 1, "box": [10, 10, 100, 50]}
+    assert "place-fixed" == one.page("PUT", session, "/documents/d1/place", json=free).json()["code"]
+    one.consent(session)
+    one.work()
+    signed = one.page("GET", session, "/documents/d1?signed=1").content
+    second = one.asked([("lần hai.pdf", signed)])
+    for box, code in (
+        ([-20, 10, 100, 50], "place-outside-page"),
+        ([500, 10, 700, 50], "place-outside-page"),
+        ([100, 50, 10, 10], "place-outside-page"),
+        ([10, 10, 20, 20], "place-too-small"),
+        ([250, 150, 400, 200], "place-over-field"),
+        ([1e300, 10, 1e301, 50], "place-outside-page"),
+    ):
+        answer = one.page("PUT", second, "/documents/d1/place", json={"page": 1, "box": box})
+        assert code == answer.json()["code"], box
+    answer = one.page("PUT", second, "/documents/d1/place", json={"page": 2, "box": [10, 10, 100, 50]})
+    assert "place-outside-page" == answer.json()["code"]
+    assert 400 == one.page("PUT", second, "/documents/d1/place", content=b'{"page":1,"box":[NaN,1,2,3]}').status_code
+    assert 200 == one.page("PUT", second, "/documents/d1/place", json=free).status_code
+
+
+def test_a_document_that_moved_on_is_not_signed(one: Desk):
+    """Built on a signature of ours; another signature came first: refused as stale, and nothing is half done."""
+    session = one.asked()
+    one.consent(session)
+    one.work()
+    signature = one.show(session)["documents"][0]["outcome"]["signature"]
+    asked = {"person": "Nguyễn Văn Mẫu", "documents": [{"document": f"signature:{signature}"}]}
+    made = [one.house.ask("POST", "/v1/sessions", json=asked).json() for _ in range(2)]
+    for told in made:
+        one.made[told["id"]] = told
+        assert 202 == one.consent(told["id"]).status_code
+        one.work()
+    outcomes = [one.show(told["id"])["documents"][0]["outcome"] for told in made]
+    assert [("signed", None), ("failed", "stale-document")] == [(each["state"], each.get("code")) for each in outcomes]
+    assert (
+        400
+        == one.house.ask("POST", "/v1/sessions", json=asked | {"documents": [{"document": "signature:no"}]}).status_code
+    )
