@@ -23,6 +23,7 @@ import { tree } from "./tree";
 const TONES: Record<string, string> = { signed: "good", returned: "unsure", reassigned: "unsure", failed: "bad", signing: "plain" };
 const ZOOMS = [1, 1.5, 2];
 const PLACE_WAITS = 500;
+const DAY = { day: "2-digit", month: "2-digit", year: "numeric", timeZone: "Asia/Ho_Chi_Minh" } as const;
 
 interface Real {
   state: "no" | "opening" | "shown" | "refused";
@@ -150,6 +151,7 @@ export class KysoSign extends KysoElement {
       if (one.place && !this.places.has(one.id)) this.places.set(one.id, one.place);
       const former = before?.documents.find((other) => other.id === one.id);
       if (former && former.state !== one.state) {
+        if (one.id === this.looked && this.real.state !== "no") this.open(one.id);
         this.announce("kyso-document", { id: one.id, state: one.state });
         this.said = `${one.title}: ${this.state(one.state)}`;
       }
@@ -311,9 +313,10 @@ export class KysoSign extends KysoElement {
     const service = this.service;
     if (!service) return;
     this.real = { state: "opening", drawn: null };
+    const which = one.state === "signed" ? "signed" : "shown";
     try {
-      const [file, { drawn }] = await Promise.all([service.document(one.id, "shown"), import("./pdf")]);
-      const found = await drawn(file, one.sha256);
+      const [file, { drawn }] = await Promise.all([service.document(one.id, which), import("./pdf")]);
+      const found = await drawn(file, which === "signed" ? one.outcome.sha256 : one.sha256);
       if (this.looked !== one.id) {
         found?.close();
         return;
@@ -345,11 +348,12 @@ export class KysoSign extends KysoElement {
   private when(text: string | null): string {
     if (!text) return "–";
     const locale = this.language === "vi" ? "vi-VN" : "en-GB";
-    return new Date(text).toLocaleString(locale, { dateStyle: "short", timeStyle: "short", timeZone: "Asia/Ho_Chi_Minh" });
+    const time = { hour: "2-digit", minute: "2-digit" } as const;
+    return new Date(text).toLocaleString(locale, { ...DAY, ...time });
   }
 
   private day(text: string | null): string {
-    return text ? this.when(text).replace(/,? ?\d\d:\d\d,? ?/, "").trim() : "–";
+    return text ? new Date(text).toLocaleDateString(this.language === "vi" ? "vi-VN" : "en-GB", DAY) : "–";
   }
 
   protected override render(): TemplateResult {
@@ -374,7 +378,8 @@ export class KysoSign extends KysoElement {
   private progress(session: Session): TemplateResult | typeof nothing {
     const words = this.words.sign;
     const { done, total } = session.progress;
-    const sentence = words.sessionState[session.state];
+    const isOver = session.state === "partly" && this.waiting().length === 0;
+    const sentence = isOver ? words.partlyOver : words.sessionState[session.state];
     const isSigning = session.state === "signing";
     if (!isSigning && !sentence) return nothing;
     const tone = session.state === "done" ? "good" : isSigning ? "plain" : "unsure";
@@ -451,16 +456,19 @@ export class KysoSign extends KysoElement {
     const hotline = this.told?.hotline;
     return html`<div class="box ${TONES[one.state] ?? "plain"}"><p><b>${this.state(one.state)}</b>${reason ? `: ${reason}` : ""}</p>
       ${code ? html`<p class="note">${fill(words.code, { code })}${support ? ` · ${fill(words.support, { code: support })}` : ""}${hotline ? ` · ${fill(words.hotline, { hotline })}` : ""}</p>` : nothing}
+      ${one.state === "failed" ? html`<p>${words.failedHelp}</p>` : nothing}
     </div>`;
   }
 
   private pdf(one: SessionDocument, decides: boolean): TemplateResult {
     const words = this.words.sign;
-    const place = this.places.get(one.id) ?? null;
+    const isSigned = one.state === "signed";
+    const place = isSigned ? null : (this.places.get(one.id) ?? null);
     const placing = decides && !one.place?.fixed;
-    const real = { no: "", opening: words.realOpening, shown: words.realShown, refused: words.realRefused }[this.real.state];
+    const realShown = isSigned ? words.signedShown : words.realShown;
+    const real = { no: isSigned ? words.signedNot : "", opening: words.realOpening, shown: realShown, refused: words.realRefused }[this.real.state];
     return html`
-      ${one.state === "signed" ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>
+      ${isSigned ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>
         ${one.place?.fixed
           ? html`<span class="note">${fill(words.placeFixed, { n: one.place.page })}</span>`
           : placing && place
@@ -475,8 +483,9 @@ export class KysoSign extends KysoElement {
       <div class="bar">
         <button type="button" class="quiet" ?disabled=${this.zoom === 1} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
         <button type="button" class="quiet" ?disabled=${this.zoom === 2} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
-        ${this.real.state === "no" && one.state !== "signed"
-          ? html`<button type="button" id="real" class="quiet" @click=${() => void this.openReal(one)}>${fill(words.real, { size: size(one.size, this.language) })}</button>`
+        ${this.real.state === "no"
+          ? html`<button type="button" id="real" class="quiet" @click=${() => void this.openReal(one)}>
+              ${isSigned ? words.signedReal : fill(words.real, { size: size(one.size, this.language) })}</button>`
           : nothing}
         ${real ? html`<span class="note" role="status">${real}</span>` : nothing}
       </div>`;

@@ -18,6 +18,8 @@ export interface Outcome {
   code?: string;
   reason?: string;
   support_code?: string;
+  /** Of the signed document. */
+  sha256?: string;
 }
 
 export interface SessionDocument {

@@ -8,7 +8,7 @@ export interface Drawn {
 }
 
 /** Null when the bytes are not those of the document with this SHA-256. */
-export async function drawn(file: Blob, sha256: string): Promise<Drawn | null> {
+export async function drawn(file: Blob, sha256: string | undefined): Promise<Drawn | null> {
   const bytes = await file.arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   if ([...digest].map((octet) => octet.toString(16).padStart(2, "0")).join("") !== sha256) return null;

@@ -18,7 +18,8 @@ export const signStyle = css`
   .panel { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: 1rem 0; }
   .panel h2 { margin-top: 0; }
   fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
-  legend { font-size: 1.15rem; font-weight: 700; padding: 0; margin-bottom: .5rem; }
+  legend { float: left; width: 100%; font-size: 1.15rem; font-weight: 700; padding: 0; margin-bottom: .5rem; }
+  legend + * { clear: both; }
   .choice { display: grid; grid-template-columns: auto 1fr; gap: .1rem .7rem; padding: .5rem 0; align-items: start; }
   .choice input { min-height: 0; width: 1.4rem; height: 1.4rem; margin: .1rem 0; accent-color: var(--link); }
   .choice small { display: block; color: var(--faint); font-size: .925rem; }
