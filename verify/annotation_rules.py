@@ -273,7 +273,9 @@ def _redrawn(
     found: Iterable[FormUpdate] = _allow_in_place_appearance_update(
         before, after, context.old, context.new, fq_name=name
     )
-    return found
+    # pyHanko takes a stream for rewritten unless the revision just before wrote it: a locked field would seem changed.
+    last_change = context.old.reader.xrefs.get_last_change
+    return (update for update in found if last_change(update.updated_ref) > context.old.revision)
 
 
 def _added(reference: Reference, old: HistoricalResolver, new: HistoricalResolver) -> Iterator[Qualified]:

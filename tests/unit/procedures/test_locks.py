@@ -52,3 +52,14 @@ def test_only_a_signature_closes_fields(tmp_path: Path):
     plan = FieldPlan("so", kind="text", place=Place(1, (50, 400, 150, 420)), lock=("ngay",))
     with pytest.raises(OrderInvalid):
         HAND.sign(pdf(tmp_path / "a.pdf"), tmp_path / "1.pdf", fields=(plan,))
+
+
+def test_a_closed_field_that_nobody_touched_is_not_changed(tmp_path: Path):
+    """Its appearance is older than the revision before, and in no revision since: the verifier finds no change."""
+    plans = (box("o1", 700, "so"), *(box(f"o{number}", 700 - 70 * number) for number in (2, 3, 4)), NUMBER)
+    HAND.sign(pdf(tmp_path / "a.pdf"), tmp_path / "1.pdf", field="o1", certify=2, fields=plans, fill=(("so", "15"),))
+    for number in (2, 3, 4):
+        HAND.sign(tmp_path / f"{number - 1}.pdf", tmp_path / f"{number}.pdf", field=f"o{number}")
+    assert [("allowed", False)] * 3 + [("none", False)] == [
+        (one.kind, one.modified) for one in ours(tmp_path / "4.pdf")
+    ]
