@@ -24,7 +24,7 @@ from api.services import Services
 from api.store.encryption import container, keys
 from api.store.encryption.blobs import EncryptedBlobs
 from api.store.encryption.keys import StorageKeyMissing
-from api.store.signing_tables import callback_secret
+from api.store.signing_tables import callback_secret, signing_document
 from api.store.tables import batch_document, sealed, signature
 
 _SEALED = ((sealed, sealed.c.signature, ""), (callback_secret, callback_secret.c.caller, "callback "))
@@ -157,9 +157,9 @@ def decrypt(services: Services, *, by: str) -> int:
                     order_json=_with_plain(row.order_json),
                 )
             )
-        for row in connection.execute(sa.select(batch_document).where(batch_document.c.blob.is_not(None))).all():
-            plain = batch_document.update().where(batch_document.c.blob == row.blob)
-            connection.execute(plain.values(blob=_plain(row.blob)))
+        for table in (batch_document, signing_document):  # documents that wait to be signed
+            for blob in connection.execute(sa.select(table.c.blob).where(table.c.blob.is_not(None))).scalars().all():
+                connection.execute(table.update().where(table.c.blob == blob).values(blob=_plain(blob)))
 
     facts = {"what": "storage-decrypted", "caller": by, "files": len(former)}
     services.ledger.append("CHANGED", facts, also=also)
