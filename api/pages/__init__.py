@@ -25,7 +25,7 @@ CSP = (
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """A report is read and shown inside of the page, so its style and its pictures (`data:`) are allowed."""
-ASSETS = {"page.css": "text/css", "audit.css": "text/css", "admin.css": "text/css", "verify.js": "text/javascript"}
+ASSETS = {"page.css": "text/css", "audit.css": "text/css", "admin.css": "text/css"}
 OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 

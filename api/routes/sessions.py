@@ -291,9 +291,12 @@ def _within(raw: bytes) -> bytes:
     """The assertion itself, or as the member `assertion`."""
     try:
         found = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+        return msgspec.json.encode(found["assertion"]) if isinstance(found, dict) and "assertion" in found else raw
+    except (
+        msgspec.DecodeError,
+        RecursionError,
+    ):  # no JSON, or nested without end: refused by whoever reads it strictly
         return raw
-    return msgspec.json.encode(found["assertion"]) if isinstance(found, dict) and "assertion" in found else raw
 
 
 @router.post("/{session}/stop", summary="Begin no further document", responses=PROBLEMS)
