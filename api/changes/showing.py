@@ -58,6 +58,12 @@ def parts(effect: Mapping[str, Any]) -> tuple[Part, ...]:
     return tuple(_file(path, before[path], after[path]) for path in sorted(after))
 
 
+def as_proposed(kind: str, payload: str) -> tuple[Part, ...]:
+    """What was asked for, where it was never worked out."""
+    lines = _pretty(payload).splitlines()
+    return (Part(kind, tuple(DiffLine(" ", visible(line)) for line in lines)),)
+
+
 def differing(before: str, after: str) -> tuple[DiffLine, ...]:
     """Lines that went and came, with those around them."""
     found = []
@@ -99,5 +105,5 @@ def _certificate(octets: str | None) -> dict[str, str] | None:
     return certificate_json(x509.load_pem_x509_certificate(data).public_bytes(Encoding.DER))
 
 
-def _pretty(rule: str | None) -> str:
-    return "" if rule is None else json.dumps(json.loads(rule), ensure_ascii=False, indent=2)
+def _pretty(text: str | None) -> str:
+    return "" if text is None else json.dumps(json.loads(text), ensure_ascii=False, indent=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +27,7 @@ from api.locale import Language
 from api.pages import admin as page
 from api.pages.admin import Fault
 from api.problems import KNOWN_BASES, problem, status_of
+from api.refusals import RequestTooLarge
 from api.routes import admin_page, common
 from api.routes.callers import expiry
 from api.routes.reports import language_of
@@ -42,6 +44,8 @@ Form = Mapping[str, str]
 Act = Callable[[Services, Visit, Form], Response]
 FORM_BYTES = 96 * 1024
 """A certificate's file; the fields beside it are bounded by `uploads`."""
+TEXT_BYTES = 400 * 1024
+"""A form without a file: a policy of 64 KiB, of which each byte may be three in the form."""
 ROOM_OF = {"trust": "trust", "policy": "rules", "rights": "rules", "keys": "keys"}
 BY_REASON = {
     "pin": ("sha256", "pin"),
@@ -63,7 +67,7 @@ _PATTERN = re.compile(r"\S{1,128}")
 @router.post("/admin/proposals")
 @needs("a-session")
 async def propose(request: Request) -> Response:
-    """A form of any room, with a certificate's file where there is one."""
+    """A form of any room; that of a new anchor has a place for a file."""
 
     def act(services: Services, visit: Visit, form: Form) -> Response:
         kind = form.get("kind", "")
@@ -86,10 +90,8 @@ async def propose(request: Request) -> Response:
     visit = await _admitted(request, "administer")
     if isinstance(visit, Response):
         return visit
-    with await _received(request, limit=FORM_BYTES) as upload:
-        certificate = upload.file.read()
-        form = _fields(upload)
-        return await common.side_room(request).run(_proven, request, visit, form, act)
+    form, certificate = await _proposal(request)
+    return await common.side_room(request).run(_proven, request, visit, form, act)
 
 
 @router.post("/admin/changes/{change}/approval")
@@ -270,8 +272,24 @@ def _proven(request: Request, visit: Visit, form: Form, act: Act) -> Response:
     return act(services, visit, form)
 
 
+async def _proposal(request: Request) -> tuple[dict[str, str], bytes]:
+    """Fields, and a file where the form has a place for one. Raises RequestTooLarge."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        with await _received(request, limit=FORM_BYTES) as upload:
+            return _fields(upload), upload.file.read()
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > TEXT_BYTES:
+            raise RequestTooLarge(limit=TEXT_BYTES)
+    try:
+        return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=40)), b""
+    except ValueError:
+        raise RequestInvalid("a form of too many fields") from None
+
+
 async def _received(request: Request, *, limit: int) -> Upload:
-    return await uploads.receive(request, folder=common.services(request).settings.tmp, limit=limit)
+    return await uploads.receive(request, folder=common.services(request).work, limit=limit)
 
 
 def _fields(upload: Upload) -> dict[str, str]:

@@ -177,7 +177,7 @@ async def trial(request: Request, identity: str) -> Response:
     services = common.services(request)
     changes = _changes(request)
     upload: Upload = await uploads.receive(
-        request, folder=services.settings.tmp, limit=services.settings.limits.upload_bytes
+        request, folder=services.work, limit=services.settings.limits.upload_bytes
     )
 
     def work() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from api.changes import Change, Changes
 from api.changes.deciding import Trial
-from api.changes.showing import Part, parts
+from api.changes.showing import Part, as_proposed, parts
 from api.errors import ApiError, RequestInvalid
 from api.services import Services
 from api.store.callers import Caller
@@ -75,7 +75,8 @@ def card(services: Services, caller: Caller, identity: str) -> Card:
 def card_of(services: Services, caller: Caller, change: Change) -> Card:
     changes, found, impossible = Changes(services), (), ""
     try:
-        found = parts(changes.effect(change)) if change.state != "rejected" or change.effect else ()
+        is_over = change.state == "rejected"
+        found = as_proposed(change.kind, change.payload) if is_over else parts(changes.effect(change))
     except ApiError as error:
         impossible = str(error)
     return Card(change, found, changes.needs_two(change), changes.needs_another(caller, change), impossible)

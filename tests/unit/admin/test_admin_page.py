@@ -175,6 +175,16 @@ def test_an_approver_sees_what_would_hide(first: Somebody, second: Somebody) -> 
     assert "\u202e" not in shown
 
 
+def test_a_policy_may_be_as_long_as_policies_may_be(first: Somebody, second: Somebody) -> None:
+    """Longer than other forms; what is longer still is refused before it is read to its end."""
+    text = 'extends = "default"\n' + "# ghi chú\n" * 5_000
+    page = first.follow(first.propose(kind="policy-set", name="dai", text=text, reason="thử"))
+    change = re.search(r"Proposal (chg_[0-9a-f]+)", page.text)[1]
+    second.post(f"/admin/changes/{change}/rejection")
+    assert "ghi ch" in second.get(f"/admin/changes/{change}").text  # what was rejected can still be read
+    assert 413 == first.propose(kind="policy-set", name="dai", text="#" * 500_000, reason="thử").status_code
+
+
 def test_a_sample_of_any_size_is_tried(first: Somebody, second: Somebody) -> None:
     """The verdict as things are and as they would be, before the approval; nothing is decided by it."""
     page = first.follow(first.propose(kind="policy-set", name="thu", text='extends = "default"\n', reason="thử"))
