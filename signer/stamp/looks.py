@@ -91,6 +91,8 @@ def contents(order: SignOrder) -> Held:
     look = profiles.find(plan.profile, plan.look)
     picture = _picture(plan, look)
     if plan.link is not None:
+        if look.place == "over-signature":
+            raise OrderInvalid("a seal over a signature shows nothing else", reason="link")
         qr.require(plan.link)
     seal = _true_width(plan, look, picture) if picture is not None and look.shows == "seal" else 0.0
     lines = order.stamp.lines if order.stamp is not None and order.stamp.lines else look.text(_values(order, look))

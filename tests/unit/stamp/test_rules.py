@@ -230,6 +230,11 @@ REFUSED = {
     "a script for a link": (
         LookPlan("dang", "so-hoa", link="javascript:alert(1)"), errors.OrderInvalid, {"reason": "link"},
     ),
+    "a link over a hand": (
+        LookPlan("dang", "dau", seal=seal(), link="https://kyso.example/"),
+        errors.OrderInvalid,
+        {"reason": "link"},
+    ),
     "nobody to seal": (LookPlan("dang", "dau", seal=seal()), errors.FieldNotFound, {}),
 }  # fmt: skip
 
