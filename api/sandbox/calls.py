@@ -19,6 +19,7 @@ arguments, in the order given here; where the arguments name `detached` contents
 | `survey` | `Survey` | document | `Surveyed` |
 | `draw` | `Look` | document | `Drawn` |
 | `outline` | `Outline` | document | `Outlined` |
+| `steps` | `Steps` | document | `signer.procedures.Facts` |
 """
 
 from __future__ import annotations
@@ -229,6 +230,8 @@ class Survey:
     sha256: str
     field: str | None = None
     anchor: Anchor | None = None
+    facts: bool = False
+    """Whether what a procedure goes by is read, too."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,8 @@ class Surveyed:
     warnings: tuple[str, ...]
     anchored: Place | None = None
     """Where the anchor's words lead."""
+    facts: str | None = None
+    """JSON of `signer.procedures.Facts`."""
 
 
 @dataclass(frozen=True)
@@ -307,3 +312,10 @@ class Leaf:
 class Outlined:
     leaves: tuple[Leaf, ...]
     more: bool = False
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How far a document of a procedure is: its fields, and who signed which."""
+
+    password: str | None = field(default=None, repr=False)
