@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import links, logs, problems, telemetry, tracing
 from api.draining import Drain, ServiceEnding
+from api.errors import ApiError, RequestInvalid
 from api.forwarded import Entrance
 from api.hosts import Hosts
 from api.refusals import RequestTooLarge
@@ -99,7 +100,7 @@ class Edge:
                     message["headers"].append(HSTS)
             await send(message)
 
-        refusal = self._entrance.refusal(scope) or self._hosts.refusal(scope)
+        refusal = self._entrance.refusal(scope) or self._hosts.refusal(scope) or _of_address(scope)
         if refusal is None and self._drain.refuses(scope["path"]):
             refusal = ServiceEnding()
         self._drain.going_on += 1
@@ -177,6 +178,13 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and REQUEST_ID.match(value):
             return str(value.decode())
     return secrets.token_hex(8)
+
+
+def _of_address(scope: Scope) -> ApiError | None:
+    """A NUL stands in nothing of ours, and PostgreSQL takes it in no text: no address with one goes further."""
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        return RequestInvalid("the address holds a character with the number 0", field="address")
+    return None
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
