@@ -34,7 +34,7 @@ from hsm.keys import KeyInfo
 from hsm.lifecycle import TokenStatus
 from hsm.permit import Permit
 from hsm.uselog import KeyUse, UsesPage
-from signer import pipeline, procedures
+from signer import pipeline
 from signer.errors import SignerError
 from tests.pki import Authority, Signer
 from verify.errors import VerifyError
@@ -160,9 +160,6 @@ class LocalDocuments:
 
     def outline(self, source):
         return self._run("outline", lambda: viewing.outline(source, Outline()))
-
-    def steps(self, source, *, password=None):
-        return self._run("steps", lambda: procedures.read(source, password=password))
 
     def judge_certificate(self, certificate, **_: object) -> CertificateVerdict:
         self.judged += 1

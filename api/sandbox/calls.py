@@ -19,7 +19,6 @@ arguments, in the order given here; where the arguments name `detached` contents
 | `survey` | `Survey` | document | `Surveyed` |
 | `draw` | `Look` | document | `Drawn` |
 | `outline` | `Outline` | document | `Outlined` |
-| `steps` | `Steps` | document | `signer.procedures.Facts` |
 """
 
 from __future__ import annotations
@@ -312,10 +311,3 @@ class Leaf:
 class Outlined:
     leaves: tuple[Leaf, ...]
     more: bool = False
-
-
-@dataclass(frozen=True)
-class Steps:
-    """How far a document of a procedure is: its fields, and who signed which."""
-
-    password: str | None = field(default=None, repr=False)

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import verify.policy
 from api.sandbox import calls, portraits, rendering, viewing, warmup
 from api.sandbox.worker import Operation
-from signer import pipeline, procedures
+from signer import pipeline
 from signer import timestamp as timestamps
 from signer.extending import Grounds
 from signer.model import Extended, Prepared, Signed
@@ -159,11 +159,6 @@ def outline(args: calls.Outline, files: Files, _: Fetcher) -> calls.Outlined:
     return viewing.outline(document, args)
 
 
-def steps(args: calls.Steps, files: Files, _: Fetcher) -> procedures.Facts:
-    (document,) = files
-    return procedures.read(document, password=args.password)
-
-
 TABLE: Mapping[str, Operation] = {
     "prepare": Operation(prepare, calls.Prepare, ("rb", "r+b"), detached=True),
     "require_unmarked": Operation(require_unmarked, calls.RequireUnmarked, ("rb",), detached=True),
@@ -179,7 +174,6 @@ TABLE: Mapping[str, Operation] = {
     "survey": Operation(survey, calls.Survey, ("rb",)),
     "draw": Operation(draw, calls.Look, ("rb",)),
     "outline": Operation(outline, calls.Outline, ("rb",)),
-    "steps": Operation(steps, calls.Steps, ("rb",)),
 }
 
 

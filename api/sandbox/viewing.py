@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import BinaryIO
 
+import msgspec
 import pypdfium2
 import pypdfium2.raw as pdfium
 from lxml import etree
 
 from api.sandbox.calls import Drawn, Leaf, Look, Outline, Outlined, Page, PagePicture, Survey, Surveyed, Taken
 from api.sandbox.rendering import LARGEST, PageNotFound
-from signer import admission, anchors
+from signer import admission, anchors, procedures
 from signer.model import SignOrder
 from verify.document import Limits, sniff
 from verify.errors import DocumentBroken
@@ -60,7 +61,8 @@ def survey(document: BinaryIO, order: Survey) -> Surveyed:
     except pypdfium2.PdfiumError as error:
         raise DocumentBroken("the document cannot be shown", reason=str(error)) from error
     anchored = None if order.anchor is None else anchors.find(document, order.anchor)
-    return Surveyed("PDF", pages, taken, looked, admitted.warnings, anchored)
+    facts = msgspec.json.encode(procedures.read(document)).decode() if order.facts else None
+    return Surveyed("PDF", pages, taken, looked, admitted.warnings, anchored, facts)
 
 
 def _page(pdf: pypdfium2.PdfDocument, number: int) -> Page:

@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from api.sandbox import portraits, rendering, viewing
 from api.sandbox.calls import Look, Outline, Portray, Portrayed, Survey
-from signer import pipeline, procedures
+from signer import pipeline
 from signer.authority import Authority
 from signer.extending import Grounds
 from signer.model import Anchor, FieldPlan, LookPlan, Place, SignatureValue, SignOrder, Stamp
@@ -113,7 +113,6 @@ def run(policy: Policy) -> None:
     viewing.survey(BytesIO(document), Survey(hashlib.sha256(document).hexdigest(), facts=True))
     viewing.draw(BytesIO(document), Look(1, 64))
     viewing.outline(BytesIO(b'<a xml:lang="vi">Kyso</a>'), Outline())
-    procedures.read(BytesIO(document))
 
 
 def _try_xml(signer: _Identity, *, answers: _Answers, grounds: Grounds) -> None:

@@ -16,7 +16,6 @@ from api.sandbox import calls
 from api.sandbox.errors import WorkerDied
 from api.sandbox.pool import Sandbox, Worker
 from signer.model import Extended, Prepared, SignatureValue, Signed, SignOrder
-from signer.procedures import Facts
 from verify.dissected import Dissected
 from verify.fetcher import Fetcher, Offline
 from verify.report import Check, Report, Warning_
@@ -154,10 +153,6 @@ class DocumentWorker:
     def outline(self, source: BinaryIO) -> calls.Outlined:
         files = (source.fileno(),)
         return self.worker.call("outline", calls.Outline(), files=files, fetcher=Offline(), result=calls.Outlined)
-
-    def steps(self, source: BinaryIO, *, password: str | None = None) -> Facts:
-        order, files = calls.Steps(password), (source.fileno(),)
-        return self.worker.call("steps", order, files=files, fetcher=Offline(), result=Facts)
 
     def judge_certificate(
         self,
