@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,16 +63,21 @@ def write(tab: Tab, selector: str, text: str) -> None:
     tab.call("Input.insertText", text=text)
 
 
+def arrive(tab: Tab, condition: str) -> None:
+    """On a page with this, and all of its styles: what is clicked stays where it is."""
+    tab.wait(f"document.readyState === 'complete' && ({condition})")
+
+
 def sign_in(tab: Tab, appliance: Appliance, api_key: str) -> None:
     """Out first, where somebody is in."""
     tab.open(f"{appliance.url}/admin?lang=en")
     if tab.run("document.querySelector('.session button') !== null"):
         click(tab, ".session button")
-        tab.wait("document.body.innerText.includes('signed out')")
+        arrive(tab, "document.body.innerText.includes('signed out')")
         tab.open(f"{appliance.url}/admin?lang=en")
     write(tab, "#api_key", api_key)
     click(tab, "main button")
-    tab.wait("document.querySelector('h1') && document.querySelector('.session')")
+    arrive(tab, "document.querySelector('h1') && document.querySelector('.session')")
 
 
 def text(tab: Tab) -> str:
@@ -82,9 +88,20 @@ def key_of(appliance: Appliance, role: str) -> str:
     return (appliance.home / "demo" / f"{role}.key").read_text().strip()
 
 
+def signs(appliance: Appliance, form: bytes, *, wanted: bool) -> bool:
+    """Whether the key comes to sign, or to be refused as disabled: each process remembers that for two seconds."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = appliance.sign(form, key="demo-official-2", field="o1_chi_uy", stamp={})
+        if answer.is_success == wanted and (wanted or answer.json()["code"] == "key-disabled"):
+            return True
+        time.sleep(0.5)
+    return False
+
+
 def decide(tab: Tab) -> None:
     click(tab, ".approve")
-    tab.wait("document.querySelector('#did')")
+    arrive(tab, "document.querySelector('#did')")
     assert "was approved and done" in text(tab)
 
 
@@ -95,37 +112,36 @@ def test_two_administrators_disable_a_key_and_take_it_back(appliance: Appliance,
         tab.scripts(on=False)
         sign_in(tab, appliance, key_of(appliance, "administrator"))
         click(tab, "nav a[href*='/admin/keys']")
-        tab.wait("document.querySelector('a[href*=demo-official-2]')")
+        arrive(tab, "document.querySelector('a[href*=demo-official-2]')")
         click(tab, "a[href*=demo-official-2]")
-        tab.wait("document.querySelector('#act')")
+        arrive(tab, "document.querySelector('#act')")
         write(tab, "#f-reason", "thiết bị thất lạc")
         click(tab, "#act button")
-        tab.wait("document.querySelector('#did')")
+        arrive(tab, "document.querySelector('#did')")
         assert "waits for approval" in text(tab)
         assert "Another administrator has to approve it" in text(tab)
         assert tab.run("document.querySelector('.approve') === null")
-        assert 200 <= appliance.sign(form, key="demo-official-2", field="o1_chi_uy", stamp={}).status_code < 300
+        assert signs(appliance, form, wanted=True)
 
         sign_in(tab, appliance, second)
         assert "<b>Hai" in text(tab)
         click(tab, "nav a[href*='/admin/changes']")
-        tab.wait("document.querySelector('.approve')")
+        arrive(tab, "document.querySelector('.approve')")
         assert "thiết bị thất lạc" in text(tab)
         decide(tab)
-        refused = appliance.sign(form, key="demo-official-2", field="o1_chi_uy", stamp={})
-        assert "key-disabled" == refused.json()["code"]
+        assert signs(appliance, form, wanted=False)
         click(tab, ".undo summary")
-        tab.wait("document.querySelector('.undo').open")
+        arrive(tab, "document.querySelector('.undo').open")
         write(tab, "#f-reason", "đã tìm thấy")
         click(tab, ".undo button")
-        tab.wait("document.body.innerText.includes('to take it back is on record')")
+        arrive(tab, "document.body.innerText.includes('to take it back is on record')")
 
         sign_in(tab, appliance, key_of(appliance, "administrator"))
         click(tab, "nav a[href*='/admin/changes']")
-        tab.wait("document.querySelector('.approve')")
+        arrive(tab, "document.querySelector('.approve')")
         decide(tab)
         assert [] == tab.complaints()
-    assert 200 <= appliance.sign(form, key="demo-official-2", field="o1_chi_uy", stamp={}).status_code < 300
+    assert signs(appliance, form, wanted=True)
 
 
 def test_a_clients_key_sees_a_refusal(appliance: Appliance) -> None:
