@@ -10,12 +10,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api import web
+from api import locale, web
 from api.auth import needs
 from api.errors import NotFound
 from api.pages import sign
 from api.routes import common
-from api.routes.reports import language_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,8 +41,11 @@ async def file(request: Request, name: str) -> Response:
 @router.get("/sign/ses_{rest}")
 @needs("nothing")
 async def signing(request: Request, rest: str) -> Response:
-    chosen = common.services(request).settings.sessions
-    text = sign.page(session=f"ses_{rest}", language=language_of(request), hotline=chosen.hotline)
+    """In the language of this service, whatever the browser says: the session's own takes its place, and so does `?lang=`."""
+    settings = common.services(request).settings
+    chosen = settings.sessions
+    language = locale.choose(request.query_params.get("lang"), default=settings.server.language)
+    text = sign.page(session=f"ses_{rest}", language=language, hotline=chosen.hotline)
     return HTMLResponse(
         text, headers={"Content-Security-Policy": sign.csp(chosen.origins), "Cache-Control": "no-cache"}
     )

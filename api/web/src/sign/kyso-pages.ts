@@ -258,19 +258,19 @@ export class KysoPages extends LitElement {
     const all = this.document.pages.length;
     const fields = this.document.fields_taken.filter((one) => one.page === number);
     return html`<figure data-page=${number} class="zoom-${this.zoom * 2}">
+      ${this.absent.has(number)
+        ? html`<p class="absent">${fill(this.words.pageAbsent, { n: number })}
+            <button type="button" class="quiet" @click=${() => this.retry(number)}>${this.words.again}</button></p>`
+        : nothing}
       <svg viewBox="0 0 ${size.width} ${size.height}" class=${this.placing ? "placing" : ""} @click=${(event: MouseEvent) => this.tapped(event, number, size)}>
         <rect class="paper" width=${size.width} height=${size.height}></rect>
         ${address
           ? svg`<image role="img" aria-label=${fill(this.words.pageOf, { n: number, all })} href=${address}
               width=${size.width} height=${size.height} preserveAspectRatio="none"></image>`
           : nothing}
-        ${this.placing ? fields.map((one) => rectangle("taken", one.box, size)) : nothing}
+        ${this.placing && this.place ? fields.map((one) => rectangle("taken", one.box, size)) : nothing}
         ${this.place?.page === number ? this.frame(this.place, size) : nothing}
       </svg>
-      ${this.absent.has(number)
-        ? html`<p class="absent">${fill(this.words.pageAbsent, { n: number })}
-            <button type="button" class="quiet" @click=${() => this.retry(number)}>${this.words.again}</button></p>`
-        : nothing}
       <figcaption>${fill(this.words.pageOf, { n: number, all })}</figcaption>
     </figure>`;
   }

@@ -16,7 +16,7 @@ import type { KysoPages, Picture } from "./kyso-pages";
 import { type Certificate, OVER, type Place, type Session, type SessionDocument, UNDECIDED } from "./model";
 import { assertion } from "./passkey";
 import type { Drawn } from "./pdf";
-import { type ConsentDocument, type Outline, Problem, Service } from "./service";
+import { type Agreed, type ConsentDocument, type Outline, Problem, Service } from "./service";
 import { signStyle } from "./style";
 import { tree } from "./tree";
 
@@ -73,6 +73,8 @@ export class KysoSign extends KysoElement {
   private following: Following | null = null;
   private picture: Picture = () => Promise.reject(new Error("nothing is open"));
   private placeTimer = 0;
+  /** Names one attempt to consent, so that repeating it does nothing twice. */
+  private mark = "";
   private readonly returned = () => document.visibilityState === "visible" && void this.look();
 
   constructor() {
@@ -147,6 +149,7 @@ export class KysoSign extends KysoElement {
   private take(session: Session): void {
     const before = this.told;
     this.told = session;
+    if (!before && this.ownPage) this.speak(session.language);
     for (const one of session.documents) {
       if (one.place && !this.places.has(one.id)) this.places.set(one.id, one.place);
       const former = before?.documents.find((other) => other.id === one.id);
@@ -165,6 +168,14 @@ export class KysoSign extends KysoElement {
       this.said = this.words.sign.sessionState[session.state] ?? session.state;
       if (session.state !== "partly") this.announce("kyso-done", { state: session.state });
     }
+  }
+
+  /** The page speaks the session's language, unless somebody chose another. */
+  private speak(language: string): void {
+    const query = new URLSearchParams(location.search);
+    if (language === this.language || query.has("lang")) return;
+    query.set("lang", language);
+    location.replace(`${location.pathname}?${query.toString()}`);
   }
 
   private document(): SessionDocument | undefined {
@@ -235,26 +246,48 @@ export class KysoSign extends KysoElement {
     return this.told?.documents.filter((one) => one.state === "waiting") ?? [];
   }
 
+  /** Consent; or, where that was interrupted before a person's key was used, go on from there. */
   private consent(): void {
     void this.act(async () => {
       const service = this.service;
       if (!service) return;
       clearTimeout(this.placeTimer);
-      const answer = await service.consent(this.chosen, this.waiting().map((one) => this.agreed(one)));
-      if (answer.activation) {
-        this.waitsForKey = true;
-        try {
-          await service.activate(await assertion(answer.activation));
-        } catch (error) {
-          await this.look();
-          if (error instanceof Problem) throw error;
-          throw new Problem("activation-aborted", this.words.sign.keyAborted, "", "");
-        } finally {
-          this.waitsForKey = false;
-        }
+      if (this.told?.state === "consented") return this.finish(service, await service.go());
+      this.mark ||= random();
+      const asked = this.waiting().map((one) => this.agreed(one));
+      try {
+        await this.finish(service, await service.consent(this.chosen, asked, this.mark));
+      } catch (error) {
+        // Only an answer ends the attempt: after a broken connection the same consent finds what it began.
+        if (error instanceof Problem) this.mark = "";
+        throw error;
       }
-      this.announce("kyso-consented", { documents: this.waiting().map((one) => one.id) });
-      await this.look();
+      this.mark = "";
+    });
+  }
+
+  private async finish(service: Service, answer: Agreed): Promise<void> {
+    const documents = this.waiting().map((one) => one.id);
+    if (answer.activation) {
+      this.waitsForKey = true;
+      try {
+        await service.activate(await assertion(answer.activation));
+      } catch (error) {
+        await this.look();
+        if (error instanceof Problem || error instanceof TypeError) throw error;
+        throw new Problem("activation-aborted", this.words.sign.keyAborted, "", "");
+      } finally {
+        this.waitsForKey = false;
+      }
+    }
+    this.announce("kyso-consented", { documents });
+    await this.look();
+  }
+
+  /** Go on with what was stopped, or failed for a reason that may have passed. */
+  private goOn(): void {
+    void this.act(async () => {
+      if (this.service) await this.finish(this.service, await this.service.go());
     });
   }
 
@@ -383,6 +416,8 @@ export class KysoSign extends KysoElement {
     const isSigning = session.state === "signing";
     if (!isSigning && !sentence) return nothing;
     const tone = session.state === "done" ? "good" : isSigning ? "plain" : "unsure";
+    const hasFailed = session.state === "partly" && session.documents.some((one) => one.state === "failed");
+    const canGoOn = (session.stopped && !OVER.includes(session.state)) || hasFailed;
     const hasSigned = session.documents.some((one) => one.state === "signed");
     return html`<div class="box ${tone}" id="progress">
       ${sentence ? html`<p><b>${sentence}</b></p>` : nothing}
@@ -394,9 +429,7 @@ export class KysoSign extends KysoElement {
         ${isSigning && !session.stopped
           ? html`<button type="button" id="stop" class="quiet" @click=${() => void this.act(async () => { await this.service?.stop(); await this.look(); })}>${words.stop}</button>`
           : nothing}
-        ${session.stopped && !OVER.includes(session.state)
-          ? html`<button type="button" id="go" @click=${() => void this.act(async () => { await this.service?.go(); await this.look(); })}>${words.go}</button>`
-          : nothing}
+        ${canGoOn ? html`<button type="button" id="go" ?disabled=${this.busy} @click=${() => this.goOn()}>${session.stopped ? words.go : words.retry}</button>` : nothing}
         ${hasSigned && !isSigning ? html`<button type="button" class="quiet" @click=${() => void this.downloadAll()}>${words.downloadAll}</button>` : nothing}
         ${OVER.includes(session.state) && safe(session.return_url)
           ? html`<a class="button" href=${session.return_url ?? ""}>${words.backTo}</a>`
@@ -580,6 +613,10 @@ export class KysoSign extends KysoElement {
     if (one.place?.fixed) return fill(words.aboutFixed, { n: one.place.page });
     return place ? fill(words.aboutPlaced, { n: place.page }) : words.aboutUnseen;
   }
+}
+
+function random(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, "0")).join("");
 }
 
 /** Only an address that leads to a page. */

@@ -58,6 +58,7 @@ export interface Session {
   person: { name: string };
   organisation: { name: string | null } | null;
   on_behalf?: string | null;
+  language: string;
   return_url: string | null;
   hotline: string | null;
   documents: SessionDocument[];

@@ -20,6 +20,12 @@ export interface ConsentDocument {
   fill?: Record<string, string>;
 }
 
+/** What follows a consent: a person's key wants an answer to a challenge first. */
+export interface Agreed {
+  state: string;
+  activation?: Activation;
+}
+
 export class Service {
   constructor(
     private readonly address: string,
@@ -51,8 +57,8 @@ export class Service {
     return this.json("POST", `/documents/${document}/return`, { reason });
   }
 
-  consent(key: string, documents: ConsentDocument[]): Promise<{ state: string; activation?: Activation }> {
-    return this.json("POST", "/consent", { key, documents });
+  consent(key: string, documents: ConsentDocument[], mark: string): Promise<Agreed> {
+    return this.json("POST", "/consent", { key, documents }, { "Idempotency-Key": mark });
   }
 
   activate(assertion: unknown): Promise<unknown> {
@@ -63,7 +69,7 @@ export class Service {
     return this.json("POST", "/stop");
   }
 
-  go(): Promise<unknown> {
+  go(): Promise<Agreed> {
     return this.json("POST", "/continue");
   }
 
@@ -85,15 +91,17 @@ export class Service {
     }
   }
 
-  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await this.ask(method, path, body);
+  private async json<T>(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<T> {
+    const answer = await this.ask(method, path, body, undefined, more);
     return (answer.status === 204 ? null : await answer.json()) as T;
   }
 
   private async ask(method: string, path: string, body?: unknown, signal?: AbortSignal, more: Record<string, string> = {}): Promise<Response> {
     const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, "Accept-Language": this.language, ...more };
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    const wanted: RequestInit = { method, headers, credentials: "omit", cache: "no-store", signal: signal ?? null };
+    // Pictures of pages may be kept for a while, as the service says; nothing else may.
+    const cache = path.includes("/pages/") ? "default" : "no-store";
+    const wanted: RequestInit = { method, headers, credentials: "omit", cache, signal: signal ?? null };
     if (body !== undefined) wanted.body = JSON.stringify(body);
     const answer = await fetch(this.address + path, wanted);
     if (answer.ok) return answer;

@@ -107,6 +107,7 @@ export const en: Words = {
     progress: "{done} of {total} documents done",
     stop: "Stop",
     go: "Go on signing",
+    retry: "Try again what could not be signed",
     stopped: "Stopped. The document being signed is finished; those after it wait for you.",
     offline: "The connection is lost; signing goes on at the server. Connecting again…",
     download: "Download, signed",

@@ -105,6 +105,7 @@ export const vi = {
     progress: "Đã xong {done}/{total} tài liệu",
     stop: "Dừng",
     go: "Tiếp tục ký",
+    retry: "Thử ký lại các tài liệu chưa ký được",
     stopped: "Đã dừng. Tài liệu đang ký dở được ký xong, các tài liệu sau chờ bạn tiếp tục.",
     offline: "Mất kết nối; việc ký vẫn tiếp tục trên máy chủ. Đang nối lại…",
     download: "Tải bản đã ký",
