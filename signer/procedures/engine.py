@@ -20,6 +20,7 @@ that lacks; what a former signer forbade; what is to be filled, is missing or no
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -69,7 +70,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Numbering:
-    """What the register is asked for: the number, and the year it belongs to."""
+    """What the register is asked for: the number as numbers are compared (composed, in capitals, single spaces), and the
+    year it belongs to. An organisation gives each once a year in a procedure."""
 
     number: str
     year: int
@@ -241,6 +243,7 @@ def _require_fill(document: Document, step: Step, fill: Mapping[str, str]) -> No
     for name in step.fill:
         if not fill.get(name, "").strip():
             raise NumberMissing(step=step.name, field=name, label=document.fields[name].label)
+    _numbering(step, fill)
 
 
 def _plans(document: Document, facts: Facts) -> tuple[FieldPlan, ...]:
@@ -272,7 +275,8 @@ def _numbering(step: Step, fill: Mapping[str, str]) -> Numbering | None:
     year = _YEAR.fullmatch(fill[step.date].strip())
     if year is None:
         raise NumberMissing("the date has no year", step=step.name, field=step.date, label=step.date)
-    return Numbering(fill[step.number].strip(), int(year[1] or year[2]))
+    number = " ".join(unicodedata.normalize("NFC", fill[step.number]).upper().split())
+    return Numbering(number, int(year[1] or year[2]))
 
 
 def _without_nothing(plan: dict[str, Any]) -> dict[str, Any]:

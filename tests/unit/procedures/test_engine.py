@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,7 @@ from signer import procedures
 from signer.errors import SignatureBroken
 from signer.procedures import Facts, FieldFacts, SignedFacts, Who
 from signer.procedures.engine import Numbering
-from signer.procedures.errors import NumberTaken
-from signer.procedures.registers import InMemory
+from signer.procedures.errors import NumberMissing
 from tests.unit.procedures.support import DAY, values_for, who_for
 from tests.unit.procedures.test_files import FIFTH
 
@@ -129,6 +129,7 @@ def test_number_missing_and_what_is_not_the_step_s():
     assert code("dau", "trinh", "cuoi", fill=None) is None
     assert "number-missing" == code("dau", "trinh", "cuoi", fill={})
     assert "number-missing" == code("dau", "trinh", "cuoi", fill={"so": " ", "ngay": DAY})
+    assert "number-missing" == code("dau", "trinh", "cuoi", fill={"so": "1", "ngay": "hôm nay"})
     assert "fill-not-of-step" == code("dau", "trinh", "cuoi", fill={"so": "1", "ngay": DAY, "nhay": "x"})
     assert "fill-not-of-step" == code("cuoi", "trinh", fill={"so": "1"})
     assert "step-unknown" == code_of_unknown()
@@ -172,12 +173,15 @@ def test_the_order_over_http_is_the_same_order():
     )
 
 
-def test_a_number_is_given_once_a_year():
-    """To one document of an organisation; written otherwise it is the same number."""
-    register = InMemory()
-    to = {"organisation": "dang-uy-mau", "procedure": FIVE.name}
-    register.take(Numbering("15-GT/ĐU", 2026), document="a", **to)
-    register.take(Numbering("15-GT/ĐU", 2026), document="a", **to)
-    register.take(Numbering("15-GT/ĐU", 2027), document="b", **to)
-    with pytest.raises(NumberTaken):
-        register.take(Numbering(" 15-gt/đu", 2026), document="b", **to)
+@pytest.mark.parametrize("number", ["15-GT/ĐU", " 15-gt/đu ", unicodedata.normalize("NFD", "15-GT/ĐU")])
+def test_a_number_written_otherwise_is_the_same_number(number: str):
+    """The register compares what `numbering` says; the document shows what the clerk wrote."""
+    parts = procedures.order_for(FIVE, "dau", facts=facts("trinh", "cuoi"), fill={"so": number, "ngay": "22/11/2026"})
+    assert Numbering("15-GT/ĐU", 2026) == parts.numbering
+    assert number.strip() == dict(parts.fill)["so"]
+
+
+def test_a_date_without_a_year_gives_no_number():
+    """There is no year to count in."""
+    with pytest.raises(NumberMissing):
+        procedures.order_for(FIVE, "dau", facts=facts("trinh", "cuoi"), fill={"so": "1", "ngay": "hôm nay"})
