@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast, get_args
 
 Kind = Literal["PREPARED", "INTENT", "DONE", "REFUSED", "FAILED", "IN_DOUBT", "COMPLETED", "CHANGED", "SESSION"]
@@ -86,10 +87,17 @@ def columns(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {column: facts.get(fact) for column, fact in SEARCHED.items()}
 
 
+@lru_cache(maxsize=1024)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
 def _check(value: object) -> None:
+    if type(value) is str:  # nearly all of them: an abstract class takes longer to deny
+        return
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if not isinstance(key, str) or not _NAME.fullmatch(key):
+            if not isinstance(key, str) or not _is_name(key):
                 raise ValueError(f"not a name of a fact: {key!r}")
             _check(item)
     elif isinstance(value, list | tuple):

@@ -20,7 +20,7 @@ from api.ledger.examine import Examination, Observer, require
 from api.ledger.inclusion import Tree, leaves_of
 from api.ledger.line import CLOSING, Kind, Line, canonical, columns, decode, encode
 from api.ledger.merkle import Frontier, LedgerState, leaf_hash
-from api.store.database import Database
+from api.store.database import Database, at_the_end, noted
 from api.store.statement import Statement
 from api.store.tables import ledger as table
 from api.store.tables import ledger_head as head_table
@@ -44,15 +44,27 @@ def _now() -> datetime:
 def append_within(connection: sa.Connection, kind: Kind, facts: Mapping[str, Any], *, text: str, at: datetime) -> int:
     """Append inside a transaction of `Database.write`; the number counts only once that has returned.
 
-    `text` is `canonical(facts)`. The head's row is locked until the commit: lines have no gaps."""
-    head = _head(connection, chosen=HEAD_TO_CHANGE)
+    `text` is `canonical(facts)`. The head's row is locked until the commit: lines have no gaps. It is read for the first
+    line of a transaction and written after the last."""
+    before: _NewHead | None = noted(connection, _NewHead.__name__)
+    head = _head(connection, chosen=HEAD_TO_CHANGE) if before is None else before.frontier
     number = head.size + 1
     line = encode(number, at=at, kind=kind, facts_json=text)
     leaf = leaf_hash(line.encode())
-    frontier = head.add(leaf)
     NEW_LINE.change(connection, {"number": number, "line": line, "leaf_hash": leaf, "kind": kind, **columns(facts)})
-    NEW_HEAD.change(connection, {"new_size": number, "new_frontier": frontier.to_bytes()})
+    at_the_end(connection, _NewHead.__name__, _NewHead(head.add(leaf)))
     return number
+
+
+class _NewHead:
+    """The head as it will be written."""
+
+    def __init__(self, frontier: Frontier) -> None:
+        self.frontier = frontier
+
+    def __call__(self, connection: sa.Connection) -> None:
+        size, hashes = self.frontier.size, self.frontier.to_bytes()
+        NEW_HEAD.change(connection, {"new_size": size, "new_frontier": hashes})
 
 
 class Ledger:

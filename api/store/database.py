@@ -46,6 +46,7 @@ BATCH = 64
 RETRIABLE = frozenset({"40001", "40P01"})
 """PostgreSQL: serialisation failure and deadlock; the same transaction may succeed the next time."""
 TRIES = 4
+_LAST = "kyso_last"
 
 
 @dataclass(eq=False)
@@ -202,16 +203,36 @@ class Database:
         """One that writes. On SQLite the connection is kept for the next; after an error there is a new one."""
         connection = self._kept or self.engine.connect().execution_options(kyso_writes=True)
         self._kept = None
+        last = connection.info[_LAST] = {}
         try:
             with connection.begin():
                 yield connection
+                for act in last.values():
+                    act(connection)
         except BaseException:
+            connection.info.pop(_LAST, None)
             connection.close()
             raise
+        del connection.info[_LAST]
         if connection.dialect.name == "sqlite":
             self._kept = connection
         else:  # the pool looks whether a server is still there
             connection.close()
+
+
+def at_the_end(connection: sa.Connection, name: str, act: Callable[[sa.Connection], Any]) -> None:
+    """Have `act` done once, last thing in the transaction of `Database.write`, instead of what had this name before: what
+    each piece of a batch changes is written once. Outside of one it is done now."""
+    last = connection.info.get(_LAST)
+    if last is None:
+        act(connection)
+    else:
+        last[name] = act
+
+
+def noted(connection: sa.Connection, name: str) -> Any:
+    """What `at_the_end` was given under this name in the transaction that is under way; None where nothing was."""
+    return connection.info.get(_LAST, {}).get(name)
 
 
 @contextmanager
