@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api import telemetry
@@ -29,7 +31,6 @@ from api.errors import (
 )
 from api.refusals import CertificateStatusUnknown, KeyWithoutCertificate
 from api.settings import Signing
-from api.workflows.keys import certificate_of
 from hsm.keys import KeyInfo
 
 BAD_REMEMBERED = 15.0
@@ -68,6 +69,22 @@ class _Remembered:
     facts: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a certificate says of itself, as far as it is compared here."""
+
+    spki: bytes
+    not_before: datetime
+    not_after: datetime
+
+
+@lru_cache(maxsize=256)
+def _said(der: bytes) -> _Said:
+    certificate = x509.load_der_x509_certificate(der)
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _Said(spki, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
 class CertificateGate:
     """Raises for a certificate that must not be signed with. Safe to share between threads."""
 
@@ -81,16 +98,15 @@ class CertificateGate:
 
     def check(self, key: KeyInfo, *, at: datetime) -> None:
         """Raise one of Certificate…, or KeyWithoutCertificate, unless `key` may sign at `at`."""
-        certificate = certificate_of(key)
-        if certificate is None or key.certificate is None:
+        if key.certificate is None:
             raise KeyWithoutCertificate(key=key.ref)
-        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if key.public_key and spki != key.public_key:
+        said = _said(key.certificate)
+        if key.public_key and said.spki != key.public_key:
             raise CertificateMismatch(key=key.ref)
-        if at < certificate.not_valid_before_utc:
-            raise CertificateNotYetValid(key=key.ref, not_before=certificate.not_valid_before_utc.isoformat())
-        if at > certificate.not_valid_after_utc:
-            raise CertificateExpired(key=key.ref, not_after=certificate.not_valid_after_utc.isoformat())
+        if at < said.not_before:
+            raise CertificateNotYetValid(key=key.ref, not_before=said.not_before.isoformat())
+        if at > said.not_after:
+            raise CertificateExpired(key=key.ref, not_after=said.not_after.isoformat())
         found = self._judged(key)
         if found.error is not None:
             raise found.error(key=key.ref, **found.facts)

@@ -76,6 +76,8 @@ def keep(services: Services, order: OrderRequest, document: Upload) -> Kept:
 
 def told(order: OrderRequest, kept: Kept, **more: str) -> str:
     """The order as it is stored: with where to find what was kept."""
+    if kept == NOTHING and not more:
+        return order.canonical().decode()
     said: dict[str, Any] = {**json.loads(order.canonical()), **more}
     if kept != NOTHING:
         said["kept"] = {"original": kept.original, "name": kept.name, "detached": kept.detached}
@@ -84,6 +86,8 @@ def told(order: OrderRequest, kept: Kept, **more: str) -> str:
 
 def of(record: SignatureRecord) -> Kept:
     """What was kept for a record."""
+    if '"kept"' not in record.order:  # as of nearly all PDFs: nothing to take apart
+        return NOTHING
     said: Mapping[str, Any] = json.loads(record.order).get("kept") or {}
     detached = tuple((str(name), str(blob)) for name, blob in said.get("detached", ()))
     return Kept(said.get("original"), said.get("name"), detached)

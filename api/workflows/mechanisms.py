@@ -27,7 +27,7 @@ def believed(services: Services, key: KeyInfo, *, wanted: Mechanism | None) -> K
         raise AlgorithmRefused(
             key=key.ref, mechanism=wanted or ", ".join(key.mechanisms), bits=key.key_size, policy=policy.name
         )
-    return replace(key, mechanisms=kept)
+    return key if kept == key.mechanisms else replace(key, mechanisms=kept)
 
 
 def _believed(policy: Policy, mechanism: Mechanism, *, bits: int, at: datetime) -> bool:

@@ -28,6 +28,8 @@ def seal(services: Services, prepared: Prepared, *, signature: str) -> bytes | N
 
 def without(prepared: Prepared) -> Prepared:
     """As it is stored."""
+    if prepared.order.password is None:
+        return prepared
     return replace(prepared, order=replace(prepared.order, password=None))
 
 
