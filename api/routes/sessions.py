@@ -83,6 +83,7 @@ async def create(request: Request) -> Response:
     key = common.idempotency_key(request)
     services = common.services(request)
     received: tuple[uploads.Upload, ...] = ()
+    here = f"{request.url.scheme}://{request.url.netloc}"
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
         raw = await _body(request, limit=LONGEST_REQUEST)
     else:
@@ -97,7 +98,7 @@ async def create(request: Request) -> Response:
         raw = received[0].fields["session"]
     try:
         told, made = await common.room(request).run(
-            lambda: creating.create(services, caller, raw, received, idempotency_key=key)
+            lambda: creating.create(services, caller, raw, received, idempotency_key=key, here=here)
         )
     finally:
         for one in received:
