@@ -14,7 +14,11 @@ from api.directory.reading import Source
 from tests.documents import pdf
 from tests.http_support import House, house
 
-ORGANISATIONS = "Mã;Tên;Loại;Cấp trên;Từ ngày\nA;Đảng ủy xã Mẫu A;đảng ủy cơ sở;;2020-01-01\n"
+ORGANISATIONS = """\
+Mã;Tên;Loại;Cấp trên;Từ ngày
+A;Đảng ủy xã Mẫu A;đảng ủy cơ sở;;2020-01-01
+A1;Chi bộ thôn Mẫu;chi bộ;A;2020-01-01
+"""
 PEOPLE = "mã cán bộ,họ và tên,tài khoản\np1,Nguyễn Văn Mẫu,\np2,Trần Thị Ví Dụ,\np3,Lê Văn Thư,\n"
 POSTS = "cán bộ;đơn vị;chức vụ;cấp bậc;từ\np1;A;Bí thư;trưởng;2021-01-01\np2;A;Phó Bí thư;phó;2021-01-01\n"
 ROLES = "cán bộ;đơn vị;vai trò;từ ngày\np3;A;văn thư;2024-01-01\n"

@@ -293,11 +293,8 @@ def _within(raw: bytes) -> bytes:
     try:
         found = msgspec.json.decode(raw)
         return msgspec.json.encode(found["assertion"]) if isinstance(found, dict) and "assertion" in found else raw
-    except (
-        msgspec.DecodeError,
-        RecursionError,
-    ):  # no JSON, or nested without end: refused by whoever reads it strictly
-        return raw
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return raw  # refused by whoever reads it strictly
 
 
 @router.post("/{session}/stop", summary="Begin no further document", responses=PROBLEMS)

@@ -27,7 +27,7 @@ from api.errors import ApiError, RequestInvalid
 from api.jobs import enqueue_within
 from api.sandbox import wire
 from api.services import Services
-from api.sessions import choosing, ending, making, moves, people, store
+from api.sessions import choosing, ending, making, moves, people, steps, store
 from api.sessions.errors import DocumentChanged, SessionConsented, SessionState
 from api.sessions.model import Session, SessionDocument
 from api.sessions.schema import ConsentDocument, ConsentRequest
@@ -67,6 +67,7 @@ def consent(
     listed = {one.id: one for one in services.database.read(store.listed, session.id)}
     chosen = [(_shown(listed, each), each) for each in asked.documents]
     values = [_values(services, session, one, each) for one, each in chosen]
+    numbers = [(one, steps.number_of(session, one, {**making.values_of(one), **each.fill})) for one, each in chosen]
     # 3
     key = people.require(services, session, asked.key)
     on_behalf = asked.on_behalf or session.request["on_behalf"]
@@ -78,6 +79,9 @@ def consent(
     turn = session.round + 1
 
     def also(connection: sa.Connection) -> None:
+        for one, number in numbers:
+            if number is not None:
+                store.take_number(connection, number, document=f"{session.id} {one.number}")
         for (one, _), more in zip(chosen, values, strict=True):
             store.change(connection, session.id, one.number, **more, round=turn, signature=None, code=None)
 

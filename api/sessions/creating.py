@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -57,16 +57,23 @@ class _Document:
     request: DocumentRequest
     upload: Upload
     order: OrderRequest
-    step: steps.Step
+    step: steps.Step = steps.NONE
     surveyed: Surveyed | None = None
     blob: BlobId | None = None
 
 
 def create(
-    services: Services, caller: Caller, raw: bytes, uploads: Sequence[Upload], *, idempotency_key: str | None
+    services: Services,
+    caller: Caller,
+    raw: bytes,
+    uploads: Sequence[Upload],
+    *,
+    idempotency_key: str | None,
+    here: str = "",
 ) -> tuple[dict[str, Any], bool]:
     """What the system is told, and whether the session was made now. Asked again with the same Idempotency-Key it is
-    another token of the same session, and the former one opens no longer.
+    another token of the same session, and the former one opens no longer. `here` is the origin that the request came to,
+    for a service that is told of none.
 
     Raises RequestInvalid, WrongRole, CallbackRefused, ProcedureUnknown, and what is wrong with a document, with its name
     in the facts."""
@@ -84,11 +91,14 @@ def create(
     try:
         # 2
         documents = [_document(services, caller, one, uploads, opened) for one in wanted.documents]
+        role = people.role_of(services, asked, wanted.role)
+        organisation = services.directory.organisation(asked.organisation) if asked.organisation else None
+        level = organisation.kind if organisation is not None else ""
         if len({one.upload.name for one in documents if not _is_ours(one.request)}) < len(uploads):
             raise RequestInvalid("a document was sent that the session does not name", part="document")
         # 3
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as pool:
-            list(pool.map(lambda one: _survey(services, caller, one), documents))
+            list(pool.map(lambda one: _survey(services, caller, one, role=role, level=level), documents))
         # 4
         for one in documents:
             one.upload.file.seek(0)
@@ -109,13 +119,13 @@ def create(
         services.database.write(store.note, identity, token_sha256=tokens.mark(token))
     if former is not None and made:
         ending.supersede(services, former, by=identity)
-    return _told(services, session, token), made
+    return _told(services, session, token, here=here), made
 
 
-def _told(services: Services, session: Session, token: str) -> dict[str, Any]:
+def _told(services: Services, session: Session, token: str, *, here: str) -> dict[str, Any]:
     origin = services.settings.server.origin.rstrip("/")
     address = links.to(f"/sign/{session.id}")
-    base = origin if urlsplit(origin).scheme in ("http", "https") else ""
+    base = origin if urlsplit(origin).scheme in ("http", "https") else here
     return {
         "id": session.id,
         "url": f"{base}{address}#token={token}",
@@ -175,14 +185,13 @@ def _document(
         if upload.detached:
             raise RequestInvalid("a session has no detached contents", part="detached")
     try:
-        step = steps.settle(request)
-        order = formats.fitting(_order(request, step), upload)
+        order = formats.fitting(_order(request, steps.NONE), upload)
     except (ApiError, SignerError, VerifyError) as error:
         error.facts = {**error.facts, "document": request.document}
         raise
     if formats.is_beside(order):
         raise RequestInvalid("a session's signatures are in their documents", document=request.document)
-    return _Document(request, upload, order, step)
+    return _Document(request, upload, order)
 
 
 def _signed(services: Services, caller: Caller, request: DocumentRequest, opened: list[BinaryIO]) -> Upload:
@@ -220,12 +229,19 @@ def _order(request: DocumentRequest, step: steps.Step) -> OrderRequest:
     return parse_order(json.dumps({**given, "fill": fill, "key": STAND_IN}, ensure_ascii=False).encode())
 
 
-def _survey(services: Services, caller: Caller, one: _Document) -> None:
-    """Step 3."""
-    asked = Survey(one.upload.sha256, one.order.field, one.order.signer_anchor())
+def _survey(services: Services, caller: Caller, one: _Document, *, role: str, level: str) -> None:
+    """Step 3, and what a procedure says to what was found."""
+    procedural = one.request.procedure is not None
+    asked = Survey(one.upload.sha256, one.order.field, one.order.signer_anchor(), facts=procedural)
     try:
         with services.documents.open(caller.id) as worker:
             one.surveyed = worker.survey(one.upload.file, order=asked)
+            if procedural:
+                facts = None if one.surveyed.facts is None else json.loads(one.surveyed.facts)
+                one.step = steps.settle(one.request, facts=facts, role=role, level=level)
+                one.order = formats.fitting(_order(one.request, one.step), one.upload)
+                if one.step.anchor is not None:
+                    one.surveyed = worker.survey(one.upload.file, order=replace(asked, anchor=one.step.anchor))
     except (ApiError, SignerError, VerifyError) as error:
         error.facts = {**error.facts, "document": one.request.document}
         raise
@@ -272,8 +288,10 @@ def _row(session: str, number: int, one: _Document) -> dict[str, Any]:
         "procedure": one.request.procedure,
         "step": one.request.step,
         "look": one.step.look,
-        "fill": [{"name": name, "label": name, "value": value} for name, value in one.request.fill.items()],
-        "may_fill": one.step.may_fill,
+        "facts": None if one.surveyed.facts is None else json.loads(one.surveyed.facts),
+        "who": one.step.who,
+        "fill": _fill(one),
+        "may_fill": [field.name for field in one.step.fields],
         "order": json.loads(one.order.canonical()),
     }
     return {
@@ -285,10 +303,17 @@ def _row(session: str, number: int, one: _Document) -> dict[str, Any]:
         "format": one.surveyed.kind,
         "blob": one.blob,
         "request_json": json.dumps(told, ensure_ascii=False),
-        "survey_json": msgspec.json.encode(one.surveyed).decode(),
+        "survey_json": msgspec.json.encode(replace(one.surveyed, facts=None)).decode(),
         "state": "waiting",
         "round": 0,
     }
+
+
+def _fill(one: _Document) -> list[dict[str, Any]]:
+    """What is filled in, and what the signer fills in, with what people call it."""
+    own = {field.name: field.label for field in one.step.fields}
+    names = dict.fromkeys((*own, *one.request.fill))
+    return [{"name": name, "label": own.get(name, name), "value": one.request.fill.get(name, "")} for name in names]
 
 
 class _Known(Exception):

@@ -62,13 +62,6 @@ class CertificateOfAnotherPerson(ApiError):
     actor = "official"
 
 
-class WrongRole(ApiError):
-    """The person may not sign so: not in this role, not for this organisation, or not on its behalf."""
-
-    code = "wrong-role"
-    actor = "official"
-
-
 class PlaceFixed(ApiError):
     """Where the signature goes is laid down and cannot be chosen."""
 
@@ -81,13 +74,6 @@ class PlaceTooSmall(ApiError):
 
     code = "place-too-small"
     actor = "official"
-
-
-class ProcedureUnknown(ApiError):
-    """There is no such procedure, or it has no such step."""
-
-    code = "procedure-unknown"
-    actor = "caller"
 
 
 class CallbackRefused(ApiError):

@@ -15,7 +15,7 @@ from api.errors import ApiError
 from api.refusals import DocumentErased
 from api.schemas import OrderRequest, parse_order
 from api.services import Services
-from api.sessions import creating, moves, people
+from api.sessions import creating, moves, people, steps
 from api.sessions.errors import DocumentChanged
 from api.sessions.model import Session, SessionDocument
 from api.store.callers import Caller
@@ -37,7 +37,7 @@ def sign(services: Services, session: Session, one: SessionDocument) -> Signatur
     with _document(services, one) as upload:
         key = _once(session, one)
         return signing.sign(
-            services, signer(services, session), _order(session, one), upload, idempotency_key=key
+            services, signer(services, session), _order(services, session, one), upload, idempotency_key=key
         ).record
 
 
@@ -46,7 +46,7 @@ def prepare(services: Services, session: Session, one: SessionDocument) -> Signa
     with _document(services, one) as upload:
         key = _once(session, one)
         return activations.prepare(
-            services, signer(services, session), _order(session, one), upload, idempotency_key=key
+            services, signer(services, session), _order(services, session, one), upload, idempotency_key=key
         ).record
 
 
@@ -74,15 +74,25 @@ def _document(services: Services, one: SessionDocument) -> Iterator[Upload]:
         yield Upload(file, one.name, sha256, size)
 
 
-def _order(session: Session, one: SessionDocument) -> OrderRequest:
+def _order(services: Services, session: Session, one: SessionDocument) -> OrderRequest:
     """As it came, with what the official decided."""
     assert session.consent is not None
-    order: dict[str, Any] = {**one.request["order"], "key": session.consent["key"], "head": one.sha256}
+    key = session.consent["key"]
+    order: dict[str, Any] = {**one.request["order"], "key": key, "head": one.sha256}
+    if one.request["procedure"] is not None:
+        order |= steps.order_of(services, one, values_of(one), key=key)
+        return parse_order(json.dumps(order, ensure_ascii=False).encode())
     if one.place is not None and not order.get("place"):
         order["place"] = {"page": one.place["page"], "box": one.place["own"]}
     if one.fill:
         order["fill"] = {**order.get("fill", {}), **one.fill}
     return parse_order(json.dumps(order, ensure_ascii=False).encode())
+
+
+def values_of(one: SessionDocument) -> dict[str, Any]:
+    """What is filled in: as it was asked for, and as the official changed it."""
+    asked = {value["name"]: value["value"] for value in one.request["fill"]}
+    return {**asked, **(one.fill or {})}
 
 
 def _once(session: Session, one: SessionDocument) -> str:

@@ -69,6 +69,8 @@ def settle(
         store.lock(connection, session.id)
         made[:] = [store.settle(connection, session.id, document.number, state, **values)]
         if made[0]:
+            if state != "signed":
+                store.give_back(connection, document=f"{session.id} {document.number}")
             event = {"type": "document", "id": document.id, "state": state}
             shown = {name: values[name] for name in ("code", "signature", "support_code") if values.get(name)}
             store.tell(connection, session.id, event | shown)

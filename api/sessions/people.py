@@ -25,7 +25,7 @@ from api.directory.model import Refusal
 from api.errors import NotPermitted, RequestInvalid
 from api.refusals import KeyWithoutCertificate
 from api.services import Services
-from api.sessions.errors import CertificateOfAnotherPerson, WrongRole
+from api.sessions.errors import CertificateOfAnotherPerson
 from api.sessions.model import Session
 from api.settings import Key as KeySettings
 from api.settings.keys import Holder
@@ -33,6 +33,7 @@ from api.store import callers
 from api.store.callers import Caller
 from hsm.errors import HsmError, KeyNotFound
 from hsm.keys import KeyInfo
+from signer.procedures.errors import WrongRole
 
 CLERK = "clerk"
 DOCUMENT_SHAPES = frozenset({"signed-attributes", "signed-info"})
@@ -92,6 +93,16 @@ def require_authority(services: Services, asked: Asked, on_behalf: str | None) -
     found = services.directory.may_sign_for(asked.person, asked.organisation, on_behalf)  # type: ignore[arg-type]
     if isinstance(found, Refusal):
         raise WrongRole(reason=found.code, on_behalf=on_behalf)
+
+
+def role_of(services: Services, asked: Asked, role: str | None) -> str:
+    """In which role a procedure sees the person: `clerk` where the directory says so. Raises WrongRole."""
+    if role in (None, "official"):
+        return "official"
+    roles = services.directory.roles(asked.person) if asked.person else ()
+    if role == CLERK and not any(one.role == CLERK and one.organisation == asked.organisation for one in roles):
+        raise WrongRole(reason="not-a-clerk")
+    return role or ""
 
 
 def names(services: Services, session: Session) -> tuple[str, str | None]:

@@ -13,10 +13,19 @@ import sqlalchemy as sa
 from api.errors import IdempotencyKeyReused
 from api.sessions.errors import SessionState
 from api.sessions.model import ENDED, MAY_FOLLOW, Session, SessionDocument, State
-from api.store.signing_tables import callback_secret, signing_document, signing_event, signing_session
+from api.store.dialect import insert_if_absent
+from api.store.signing_tables import (
+    callback_secret,
+    document_number,
+    signing_document,
+    signing_event,
+    signing_session,
+)
 from api.store.tables import signature as signatures
+from signer.procedures.errors import NumberTaken
 
 table, documents, events = signing_session, signing_document, signing_event
+numbers = document_number
 OPEN = ("waiting", "opened", "consented", "signing", "partly")
 
 
@@ -162,6 +171,26 @@ def forgotten(connection: sa.Connection, *, before: float, limit: int = 200) -> 
         .limit(limit)
     )
     return tuple((row.session, row.number, row.blob) for row in connection.execute(chosen))
+
+
+# --- numbers of documents ---------------------------------------------------------------------------------------------
+
+
+def take_number(connection: sa.Connection, number: tuple[str, str, int, str], *, document: str) -> None:
+    """A number is given to a document of an organisation once a year in a procedure; to the same one again. Raises
+    NumberTaken."""
+    organisation, procedure, year, written = number
+    key = {"organisation": organisation, "procedure": procedure, "year": year, "number": written}
+    if insert_if_absent(connection, numbers, **key, document=document):
+        return
+    same = sa.select(numbers.c.document).where(*(numbers.c[name] == value for name, value in key.items()))
+    if connection.execute(same).scalar() != document:
+        raise NumberTaken(number=written, year=year, organisation=organisation)
+
+
+def give_back(connection: sa.Connection, *, document: str) -> None:
+    """The document is not signed: its number may be another's."""
+    connection.execute(numbers.delete().where(numbers.c.document == document))
 
 
 # --- secrets of callbacks ---------------------------------------------------------------------------------------------

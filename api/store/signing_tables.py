@@ -72,3 +72,15 @@ callback_secret = sa.Table(
     sa.Column("value", sa.LargeBinary, nullable=False),  # sealed (`api.sealing`)
     sa.Column("made_at", sa.Double, nullable=False),
 )
+
+document_number = sa.Table(
+    "document_number",
+    metadata,
+    # Numbers that an organisation has given in a procedure: each once a year.
+    sa.Column("organisation", sa.Text, primary_key=True),
+    sa.Column("procedure", sa.Text, primary_key=True),
+    sa.Column("year", Number, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),  # session and number of the document
+    sa.Index("document_number_document", "document"),
+)
