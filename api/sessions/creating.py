@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -101,6 +102,8 @@ def create(
             list(pool.map(lambda one: _survey(services, caller, one, role=role, level=level), documents))
         # 4
         for one in documents:
+            # A worker shares the file's offset, and what was buffered before it read is no longer the next to come.
+            one.upload.file.seek(0, os.SEEK_END)
             one.upload.file.seek(0)
             one.blob = services.blobs.put(one.upload.file)
             kept.append(one.blob)
