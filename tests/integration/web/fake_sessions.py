@@ -27,6 +27,11 @@ from api import pages, web
 from api.pages import sign
 
 TOKEN = "t" * 43
+CROSSING = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Accept-Language",
+}
+"""What the service lets pages of other systems do."""
 
 
 @dataclass
@@ -125,6 +130,27 @@ def session(documents: list[dict[str, Any]], certificates: list[dict[str, Any]],
     }
 
 
+@contextmanager
+def elsewhere(page: str, *, policy: str) -> Iterator[str]:
+    """The address of a plain page of another origin, under a policy of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_address[1]}/"
+        server.shutdown()
+
+
 @dataclass(frozen=True)
 class Fake:
     origin: str
@@ -156,6 +182,9 @@ def serving(story: Story) -> Iterator[Fake]:
                 self._send(200, pages.asset(path.removeprefix("/")), "text/css")
             else:
                 self._send(404, b"", "text/plain")
+
+        def do_OPTIONS(self) -> None:
+            self._send(204, b"", "text/plain", **CROSSING)
 
         def do_POST(self) -> None:
             self._call("POST", urlsplit(self.path).path.removeprefix("/v1/sessions/ses_1"), {})
@@ -220,6 +249,7 @@ def serving(story: Story) -> Iterator[Fake]:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Connection", "close")
+            self.send_header("Access-Control-Allow-Origin", "*")
             self.end_headers()
             number = 0
             while story.session["state"] == "signing" and not story.session["stopped"]:
@@ -242,6 +272,7 @@ def serving(story: Story) -> Iterator[Fake]:
             for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
             self.send_header("X-Request-Id", "req-1")
+            self.send_header("Access-Control-Allow-Origin", "*")
             self.end_headers()
             self.wfile.write(content)
 

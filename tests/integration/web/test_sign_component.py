@@ -12,7 +12,16 @@ from api import web
 from tests.appliance import ROOT
 from tests.browser import Tab, browser
 from tests.documents import pages as pdf_pages
-from tests.integration.web.fake_sessions import Story, certificate, challenge, document, serving, session
+from tests.integration.web.fake_sessions import (
+    TOKEN,
+    Story,
+    certificate,
+    challenge,
+    document,
+    elsewhere,
+    serving,
+    session,
+)
 
 pytestmark = pytest.mark.web
 
@@ -313,3 +322,21 @@ def test_an_xml_is_read_as_a_tree(tab: Tab, story: Story):
         tab.run("deepAll('nav button')[2].click()")
         tab.wait("deep('.tree')")
         assert "1.250.000" in tab.run("deep('.tree ul').innerText")
+
+
+def test_a_page_of_another_origin_embeds_the_component(tab: Tab, story: Story):
+    """One script and one element, under that page's own strict policy; the page hears of what happens."""
+    with serving(story) as fake:
+        policy = f"default-src 'none'; script-src {fake.origin}; connect-src {fake.origin}; img-src blob:"
+        page = (
+            f'<!doctype html><html lang="en"><title>Dossiers</title><script type="module" src="{fake.origin}/web/kyso.js">'
+            f'</script><main><h1>Dossiers</h1><kyso-sign session="ses_1" token="{TOKEN}"></kyso-sign></main></html>'
+        )
+        with elsewhere(page, policy=policy) as address:
+            tab.call("Page.addScriptToEvaluateOnNewDocument", source=HEARD)
+            tab.open(address)
+            tab.wait("deep('image')")
+            tab.run("deep('#consent').click()")
+            tab.wait("heard.some(([name]) => name === 'kyso-done')")
+            assert "Everything is signed." in tab.run("deep('#progress').innerText")
+            assert [] == [one for one in tab.complaints() if "favicon" not in one]
