@@ -65,7 +65,7 @@ async def create(request: Request) -> Response:
     services = common.services(request)
     received = await uploads.receive_many(
         request,
-        folder=services.settings.tmp,
+        folder=services.work,
         limit=services.settings.limits.upload_bytes,
         needs=("order",),
         most=batches.MOST,

@@ -176,9 +176,7 @@ async def trial(request: Request, identity: str) -> Response:
     caller = await common.caller(request)
     services = common.services(request)
     changes = _changes(request)
-    upload: Upload = await uploads.receive(
-        request, folder=services.work, limit=services.settings.limits.upload_bytes
-    )
+    upload: Upload = await uploads.receive(request, folder=services.work, limit=services.settings.limits.upload_bytes)
 
     def work() -> dict[str, Any]:
         found = changes.try_(caller, identity, upload.file, name=upload.name)

@@ -89,7 +89,7 @@ async def create(request: Request) -> Response:
     else:
         received = await uploads.receive_many(
             request,
-            folder=services.settings.tmp,
+            folder=services.work,
             limit=services.settings.limits.upload_bytes,
             needs=("session",),
             most=MOST,

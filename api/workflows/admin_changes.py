@@ -73,7 +73,9 @@ def card(services: Services, caller: Caller, identity: str) -> Card:
 
 
 def card_of(services: Services, caller: Caller, change: Change) -> Card:
-    changes, found, impossible = Changes(services), (), ""
+    changes = Changes(services)
+    found: tuple[Part, ...] = ()
+    impossible = ""
     try:
         is_over = change.state == "rejected"
         found = as_proposed(change.kind, change.payload) if is_over else parts(changes.effect(change))

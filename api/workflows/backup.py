@@ -250,7 +250,9 @@ def _state(settings: Settings, *, with_keys: bool) -> Iterator[Path]:
         if (top.name in LEFT_OUT and top.name not in included) or top.name.startswith("kyso.db") or top == kept:
             continue
         for file in [top] if top.is_file() else sorted(top.rglob("*")):
-            is_state = file.is_file() and not file.is_symlink() and (top.name in included or file.suffix not in NO_STATE)
+            is_state = (
+                file.is_file() and not file.is_symlink() and (top.name in included or file.suffix not in NO_STATE)
+            )
             if is_state and (with_keys or keys is None or not file.samefile(keys)):
                 yield file
 

@@ -21,9 +21,7 @@ def test_an_operator_signs_a_checkpoint_and_notes_it(fresh: World, tmp_path: Pat
     box.stop()
     home.mkdir()
     module = f'pin_file = "{box.path}/pin"\nenvironment = {{ SOFTHSM2_CONF = "{box.path}/softhsm2.conf" }}\n'
-    (home / "kyso.toml").write_text(
-        TOML.format(library=box.library).replace("[keys.seal]", f"{module}\n[keys.seal]")
-    )
+    (home / "kyso.toml").write_text(TOML.format(library=box.library).replace("[keys.seal]", f"{module}\n[keys.seal]"))
     ran = kyso("audit", "checkpoint", home=home)
     assert (64, True) == (ran.status, "no line yet" in ran.err[0]), ran
     Ledger(open_database(f"sqlite:///{home / 'kyso.db'}")).append("REFUSED", {"code": "x"})

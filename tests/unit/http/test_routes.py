@@ -112,7 +112,7 @@ def test_signatures_belong_to_their_caller(home: House, document: bytes):
         ("GET", "/v1/audit?limit=0", "auditor", (400, "request-invalid")),
         ("GET", "/v1/audit?kind=NO", "auditor", (400, "request-invalid")),
         ("POST", "/tsa", "client", (404, "not-found")),
-        ("GET", "/v1/signatures/%00", "client", (404, "not-found")),
+        ("GET", "/v1/signatures/%00", "client", (400, "request-invalid")),
         ("GET", "/v1/signatures/sig_%F0%9F%92%A9", "client", (404, "not-found")),
     ],
 )
