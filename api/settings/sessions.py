@@ -35,8 +35,8 @@ class SigningSessions(Section):
         "demo/bao-cao-phi.xml",
     )
     """Files below KYSO_HOME that a practice session is about."""
-    practice_person: str = Field(default="Nguyễn Văn Mẫu (demo)", max_length=200)
-    """Who signs in a practice session, by code or by name."""
+    practice_person: str = Field(default="DEMO-01", max_length=200)
+    """Who signs in a practice session: code in the directory, or a name."""
 
     @field_validator("origins")
     @classmethod

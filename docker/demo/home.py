@@ -81,6 +81,7 @@ revocation_unknown = "warn"
 # `/sign/demo` opens a practice session in the name of the demo's system. Never in production.
 [sessions]
 unsafe_practice = "demo client"
+practice_person = "DEMO-01"
 
 # Whoever opens the page may verify documents there, without an API key and within limits.
 [verification]
