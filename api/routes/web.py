@@ -26,7 +26,10 @@ FOR_EVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 async def file(request: Request, name: str) -> Response:
     if name not in web.names():
         raise NotFound
-    found = web.file(name)
+    try:
+        found = web.file(name)
+    except FileNotFoundError:  # built anew since
+        raise NotFound from None
     headers = {
         "Cache-Control": FOR_EVER if found.is_immutable else ASK_AGAIN,
         "Vary": "Accept-Encoding",

@@ -88,6 +88,8 @@ export const en: Words = {
       "certificate-not-yet-valid": "Not in force yet",
       "certificate-revoked": "Revoked",
       "certificate-suspended": "Suspended",
+      "certificate-of-another-person": "Belongs to another person or organisation",
+      "key-not-found": "The key is not there",
     },
     unusableElse: "Cannot be used now ({code})",
     expired: "Expired",

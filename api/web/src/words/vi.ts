@@ -86,6 +86,8 @@ export const vi = {
       "certificate-not-yet-valid": "Chưa có hiệu lực",
       "certificate-revoked": "Đã bị thu hồi",
       "certificate-suspended": "Đang bị tạm dừng",
+      "certificate-of-another-person": "Thuộc về người hoặc cơ quan khác",
+      "key-not-found": "Không tìm thấy khóa",
     } as Record<string, string>,
     unusableElse: "Không dùng được lúc này ({code})",
     expired: "Đã hết hạn",
