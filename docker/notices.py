@@ -72,6 +72,8 @@ _CLASSIFIERS = {
     "License :: OSI Approved :: Python Software Foundation License": "PSF-2.0",
 }
 
+_SPELT = {"3-Clause BSD License": "BSD-3-Clause"}
+"""Licences that a package names in words of its own → SPDX."""
 
 MIT_BEGINS = "Permission is hereby granted, free of charge, to any person obtaining a copy"
 
@@ -129,7 +131,7 @@ def _licence(name: str) -> str:
         return " AND ".join(sorted(set(named)))
     short = told.get("License", "")
     if short and len(short) < 60 and "\n" not in short:
-        return short
+        return _SPELT.get(short, short)
     if MIT_BEGINS in _text_of_licence(name):
         return "MIT"
     raise LookupError(f"{name} does not say under which licence it is")
