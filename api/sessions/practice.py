@@ -34,13 +34,20 @@ def begin(services: Services, *, language: str) -> str:
         if not uploads:
             raise NotFound
         asked = {
-            "documents": [{"document": one.name} for one in uploads],
+            "documents": [_request(one, field=chosen.practice_field) for one in uploads],
             "person": chosen.practice_person,
             "expires_at": datetime.fromtimestamp(time.time() + LASTS, UTC).isoformat(),
             "language": language,
         }
         told, _ = creating.create(services, caller, json.dumps(asked).encode(), uploads, idempotency_key=None)
     return f"/sign/{told['id']}#token={told['token']}"
+
+
+def _request(document: Upload, *, field: str) -> dict[str, object]:
+    """What is asked for one document: a PDF is signed in the box that practice is for."""
+    is_boxed = bool(field) and document.file.read(5) == b"%PDF-"
+    document.file.seek(0)
+    return {"document": document.name} | ({"order": {"field": field}} if is_boxed else {})
 
 
 def _caller(services: Services) -> Caller:

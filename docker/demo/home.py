@@ -82,6 +82,7 @@ revocation_unknown = "warn"
 [sessions]
 unsafe_practice = "demo client"
 practice_person = "DEMO-01"
+practice_field = "o1_chi_uy"
 
 # Whoever opens the page may verify documents there, without an API key and within limits.
 [verification]
