@@ -26,8 +26,8 @@ def test_a_closed_house_asks_for_a_key(tmp_path, document: bytes):
     home = house(tmp_path / "home")
     assert 401 == verify(home, document).status_code
     page = home.ask("GET", "/", name=None).text
-    assert 'id="key"' in page
-    assert 'id="optional-key"' not in page
+    assert 'access="key"' in page
+    assert "<form" not in page  # without a key there is nothing that a form could send
 
 
 def test_an_open_house_lets_visitors_verify_and_nothing_else(tmp_path, document: bytes):
@@ -37,7 +37,9 @@ def test_an_open_house_lets_visitors_verify_and_nothing_else(tmp_path, document:
     assert 401 == verify(home, document, Authorization="Bearer kyso_wrong_key").status_code
     for method, path in (("GET", "/v1/keys"), ("POST", "/v1/signatures"), ("POST", "/v1/extensions")):
         assert 401 == home.ask(method, path, name=None).status_code
-    assert 'id="optional-key"' in home.ask("GET", "/", name=None).text
+    page = home.ask("GET", "/", name=None).text
+    assert 'access="optional"' in page
+    assert '<form id="verify"' in page
 
 
 def test_every_visitor_has_a_worker_of_their_own(tmp_path, document: bytes):
