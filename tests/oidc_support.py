@@ -172,7 +172,9 @@ class Provider:
                 return server.create_authorization_response(request, grant_user=self.person, grant=grant)
             case "/token":
                 return self._server().create_token_response(request)
-        return Response("signed out here" if request.path == "/end" else "", 200 if request.path == "/end" else 404)
+        # Browsers ask for the icon by themselves, and complain of a 404.
+        body, status = {"/end": ("signed out here", 200), "/favicon.ico": ("", 204)}.get(request.path, ("", 404))
+        return Response(body, status)
 
     def _discovery(self) -> dict[str, Any]:
         return {

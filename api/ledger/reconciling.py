@@ -60,7 +60,8 @@ def closes(line: Line) -> bool:
 
 
 class Reconciliation:
-    """All uses of all keepers against all lines, which are shown one by one. Of each kind the first finding is kept."""
+    """All uses of all keepers against all lines, which are shown one by one. Of each kind the first finding of each key is
+    kept."""
 
     def __init__(
         self, uses: Mapping[str, Iterable[KeyUse]], *, twins: Mapping[str, str] | None = None, since: int = 0
@@ -102,5 +103,6 @@ class Reconciliation:
         return self.findings
 
     def _find(self, finding: Finding) -> None:
-        if all(one.code != finding.code for one in self.findings):
+        of = (finding.code, finding.facts.get("key"))
+        if all((one.code, one.facts.get("key")) != of for one in self.findings):
             self.findings.append(finding)

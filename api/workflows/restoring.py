@@ -8,7 +8,7 @@ W5. The storage keys open every encrypted file's head, where they are there.
 W6. A ledger line says that this was restored, from which backup; the folder takes its place under its name at once.
 
 Beside the service of the former machine nothing may run with the same HSM keys: uses of keys after the backup have no line
-in this ledger. `kyso audit verify` with the former machine's logs of uses names each (USE_WITHOUT_LINE).
+in this ledger. `kyso audit verify` with the former machine's logs of uses names each key that was so used (USE_WITHOUT_LINE).
 """
 
 from __future__ import annotations
