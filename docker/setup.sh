@@ -15,8 +15,9 @@ declare -A packages=(
   # poppler-utils, mupdf-tools, qpdf, openssl, xmlsec1: second opinions · opensc: pkcs11-tool · gcc with libp11-kit-dev:
   # a PKCS#11 module that fails on demand · pcscd, vsmartcard-vpcd, opensc-pkcs11: a PIV card · swtpm, libtpm2-pkcs11-1,
   # libtss2-tcti-swtpm0: a TPM · opencryptoki, p11-kit: two more roads to a key (see hsm/README.md) · chromium: pages
+  # nginx: a proxy before the service
   [test]="poppler-utils mupdf-tools qpdf openssl xmlsec1 opensc gcc libc6-dev libp11-kit-dev pcscd vsmartcard-vpcd
-    opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules chromium"
+    opensc-pkcs11 swtpm libtpm2-pkcs11-1 libtss2-tcti-swtpm0 opencryptoki p11-kit p11-kit-modules chromium nginx"
   # mmdebstrap: the base system, checked by Debian's keys · buildah: the stages · podman, runc: running it
   [image]="mmdebstrap debian-archive-keyring buildah podman runc"
 )
@@ -64,6 +65,12 @@ echo "kyso: installing Debian packages: ${missing[*]}"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 quietly() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@" </dev/null >"$log" 2>&1; }
+# A tool of the tests that is a service elsewhere (nginx, pcscd) is not started here: they start their own.
+asleep=/usr/sbin/policy-rc.d
+if [ "${1:-run}" = test ] && [ ! -e "$asleep" ]; then
+  trap 'rm -f "$log"; "${as_root[@]}" rm -f "$asleep"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 0755 /dev/stdin "$asleep"
+fi
 quietly apt-get -q update || { tail -5 "$log" >&2; echo "kyso: the package lists could not be renewed; going on" >&2; }
 quietly apt-get -q -y --no-install-recommends install "${missing[@]}" ||
   { tail -20 "$log" >&2; fail "these packages could not be installed: ${missing[*]}"; }
