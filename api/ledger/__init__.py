@@ -18,7 +18,7 @@ elsewhere (`verify(known=…)`), which is what signed checkpoints are for (`note
 
 from api.ledger.examine import Examination, Finding, examine_export, verify_export
 from api.ledger.line import KINDS, Kind, Line, canonical
-from api.ledger.log import Ledger, append_within
+from api.ledger.log import Ledger, append_within, state_within
 from api.ledger.merkle import LedgerState
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "append_within",
     "canonical",
     "examine_export",
+    "state_within",
     "verify_export",
 ]

@@ -56,6 +56,11 @@ def append_within(connection: sa.Connection, kind: Kind, facts: Mapping[str, Any
     return number
 
 
+def state_within(connection: sa.Connection) -> LedgerState:
+    """Size and root as the head says, unproved, in a transaction that is under way."""
+    return _head(connection).state()
+
+
 class _NewHead:
     """The head as it will be written."""
 

@@ -37,7 +37,7 @@ from api.backup.envelope import Key, seal
 from api.backup.manifest import NAME, File, Manifest
 from api.errors import ApiError, RequestInProgress
 from api.jobs import Handlers, Job
-from api.ledger import Ledger, LedgerState
+from api.ledger import Ledger, LedgerState, state_within
 from api.ledger.kept import Kept
 from api.services import Services
 from api.settings import Settings
@@ -180,17 +180,24 @@ def _database(database: Database, folder: Path) -> tuple[str, str, LedgerState, 
 
 
 def _dump(database: Database, folder: Path) -> tuple[str, str, LedgerState, set[str]]:
-    """By pg_dump, whose snapshot begins a little after these were read: a line more than said is no less a backup."""
+    """By pg_dump, in the snapshot of the transaction in which everything else is read: all of it is of one moment."""
     tool = shutil.which("pg_dump")
     if tool is None:
         raise BackupToolMissing(tool="pg_dump")
-    version, needed = database.read(schema.current) or "", database.read(_needed)
-    state = Ledger(database).state()
     url = database.engine.url.set(drivername="postgresql")
     password = {} if url.password is None else {"PGPASSWORD": str(url.password)}
     shown = url.set(password=None).render_as_string(hide_password=False)
-    command = [tool, "--format=custom", "--no-owner", f"--file={folder / 'database.dump'}", f"--dbname={shown}"]
-    done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)
+    command = [tool, "--format=custom", "--no-owner", "--no-privileges"]
+    command += [f"--file={folder / 'database.dump'}", f"--dbname={shown}"]
+    environment = {**os.environ, **password}
+
+    def dumped(connection: sa.Connection) -> tuple[subprocess.CompletedProcess[str], str, LedgerState, set[str]]:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        named = f"--snapshot={connection.exec_driver_sql('SELECT pg_export_snapshot()').scalar_one()}"
+        done = subprocess.run([*command, named], env=environment, capture_output=True, text=True, check=False)
+        return done, schema.current(connection) or "", state_within(connection), _needed(connection)
+
+    done, version, state, needed = database.read(dumped)
     if done.returncode != 0:
         raise BackupToolMissing(f"pg_dump failed: {done.stderr[:300]}", tool="pg_dump")
     return "postgresql", version, state, needed

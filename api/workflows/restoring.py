@@ -3,7 +3,8 @@
 W1. The folder is empty or not there; nothing else is touched, and no database that is there, whoever names it.
 W2. The file is opened and unpacked beside it, under names that stay inside; it must prove whole to its last byte.
 W3. Every file is the one that the manifest tells, and none is missing or too many.
-W4. The database is of this program or an older one, is whole, and its ledger is the one that the manifest tells.
+W4. The database is of this program or an older one, is whole, and its ledger is the one that the manifest tells. A dump of
+    PostgreSQL is looked at in the empty database that kyso.toml (or KYSO_DATABASE) names, which is emptied if it is wrong.
 W5. The storage keys open every encrypted file's head, where they are there.
 W6. A ledger line says that this was restored, from which backup; the folder takes its place under its name at once.
 
@@ -22,6 +23,7 @@ import subprocess
 import tarfile
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
@@ -33,7 +35,7 @@ from api import settings as kyso_settings
 from api.backup.envelope import BackupUnusable, Key, opened
 from api.backup.manifest import FORMAT, NAME, File, Manifest
 from api.errors import ApiError, DatabaseVersionUnknown, LedgerBroken
-from api.ledger import Ledger
+from api.ledger import Ledger, LedgerState
 from api.settings import Settings
 from api.store import schema
 from api.store.blobs import sync
@@ -85,16 +87,17 @@ def restore(
             database = database.rename(staged / "kyso.db")
             _check_sqlite(database, manifest)  # W4
             named = f"sqlite:///{database}"
-        elif not dry:
-            _restore_dump(database, settings, manifest)
+        elif dry:
+            _check_dump(database)
         if dry:
             return Restored(manifest, has_keys)
         elsewhere = _elsewhere(staged, home=home) if manifest.database == "sqlite" else None
-        # W6
-        _note(named, manifest, by=by)
-        if elsewhere is not None:
-            _move(database, elsewhere)
-        _take_place(staged, home)
+        with contextlib.nullcontext() if manifest.database == "sqlite" else _restored_dump(database, named, manifest):
+            # W6
+            _note(named, manifest, by=by)
+            if elsewhere is not None:
+                _move(database, elsewhere)
+            _take_place(staged, home)
     return Restored(manifest, has_keys)
 
 
@@ -197,32 +200,55 @@ def _check(database: Database, manifest: Manifest) -> None:
     version = database.read(schema.current)
     if version not in schema.versions():
         raise DatabaseVersionUnknown(f"the backup has version {version}", version=str(version))
-    ledger = Ledger(database)
-    state = ledger.verify()
-    if state.size < manifest.ledger_size or (state.size == manifest.ledger_size and state.root != manifest.ledger_root):
+    told = LedgerState(manifest.ledger_size, manifest.ledger_root)
+    if Ledger(database).verify(known=(told,)).size != told.size:
         raise LedgerBroken("the ledger in the backup is not the one that it tells")
 
 
-def _restore_dump(dump: Path, settings: Settings, manifest: Manifest) -> None:
-    """Into the database that kyso.toml names, which must be empty."""
-    tool = shutil.which("pg_restore")
-    if tool is None:
-        raise BackupToolMissing(tool="pg_restore")
-    database = open_database(settings.database_url, migrate=False)
+def _check_dump(dump: Path) -> None:
+    """All of it can be read; what stands in its ledger shows only in a server."""
+    _pg_restore("--file=/dev/null", str(dump))
+
+
+@contextlib.contextmanager
+def _restored_dump(dump: Path, named: str, manifest: Manifest) -> Iterator[None]:
+    """The database that kyso.toml names, filled from the dump. It must be empty, and is again if anything fails."""
+    database = open_database(named, migrate=False)
     try:
         if database.read(lambda connection: sa.inspect(connection).get_table_names()):
             raise HomeNotEmpty("the database is not empty", home="database")
         url = database.engine.url.set(drivername="postgresql")
         password = {} if url.password is None else {"PGPASSWORD": str(url.password)}
         shown = url.set(password=None).render_as_string(hide_password=False)
-        command = [tool, "--exit-on-error", "--single-transaction", "--no-owner", f"--dbname={shown}", str(dump)]
-        done = subprocess.run(command, env={**os.environ, **password}, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BackupUnusable(f"pg_restore failed: {done.stderr[:300]}", reason="database")
-        _check(database, manifest)
+        _pg_restore("--single-transaction", "--no-owner", f"--dbname={shown}", str(dump), **password)
+        try:
+            _check(database, manifest)
+            dump.unlink()
+            yield
+        except BaseException:
+            _empty(database.engine)
+            raise
     finally:
         database.close()
-    dump.unlink()
+
+
+def _pg_restore(*options: str, **variables: str) -> None:
+    tool = shutil.which("pg_restore")
+    if tool is None:
+        raise BackupToolMissing(tool="pg_restore")
+    command = [tool, "--exit-on-error", *options]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BackupUnusable(f"pg_restore failed: {done.stderr[:300]}", reason="database")
+
+
+def _empty(engine: sa.Engine) -> None:
+    """Take away what was restored, from a database in which nothing else was."""
+    found = sa.MetaData()
+    found.reflect(engine)
+    found.drop_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP FUNCTION IF EXISTS ledger_append_only()")
 
 
 def _check_keys(home: Path, settings: Settings, *, given: Path | None) -> bool:
