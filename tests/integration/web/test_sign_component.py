@@ -280,14 +280,14 @@ def test_the_pdf_itself_is_drawn_on_demand(tab: Tab, story: Story):
         opened(tab, fake.link)
         assert not any("pdf" in url and "/web/" in url for url in tab.asked())
         tab.run("deep('#real').click()")
-        tab.wait("deep('kyso-sign').shadowRoot.textContent.includes('mã băm SHA-256 đúng')")
+        tab.wait("deep('kyso-document').shadowRoot.textContent.includes('mã băm SHA-256 đúng')")
         tab.wait("deep('image')")
         assert [] == tab.complaints()
         story.documents["d2"] = story.documents["d2"] + b"\n"
         tab.run("deepAll('nav button')[1].click()")
         tab.wait("deep('#real')")
         tab.run("deep('#real').click()")
-        tab.wait("deep('kyso-sign').shadowRoot.textContent.includes('không đúng mã băm')")
+        tab.wait("deep('kyso-document').shadowRoot.textContent.includes('không đúng mã băm')")
 
 
 def test_a_refusal_says_what_to_do_and_whom_to_call(tab: Tab, story: Story):

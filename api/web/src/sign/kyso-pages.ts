@@ -6,14 +6,13 @@ import { base } from "../style";
 import { fill, type Words } from "../words";
 import { firstFree, isFree, moved, sized, takenOn, within, type Direction } from "./geometry";
 import type { Box, Place, SessionDocument, Size } from "./model";
+import { type Picture, Pictures } from "./pictures";
 import { pagesStyle } from "./style";
 
 const STEP = 6;
 const WIDTHS = [800, 1200, 1600, 2400];
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const MM = 25.4 / 72;
-
-export type Picture = (page: number, width: number, signal: AbortSignal) => Promise<Blob>;
 
 export class KysoPages extends LitElement {
   static override styles = [base, pagesStyle];
@@ -24,8 +23,6 @@ export class KysoPages extends LitElement {
     place: { attribute: false },
     placing: { attribute: false },
     zoom: { attribute: false },
-    shown: { state: true },
-    absent: { state: true },
     held: { state: true },
     said: { state: true },
   };
@@ -38,20 +35,14 @@ export class KysoPages extends LitElement {
   declare placing: boolean;
   /** How much wider than the column a page is shown: 1, 1.5, … */
   declare zoom: number;
-  /** Page → address of its picture. */
-  declare shown: Map<number, string>;
-  declare absent: Set<number>;
   /** The frame while it is dragged. */
   declare held: { box: Box; grip: readonly [number, number] } | null;
   declare said: string;
-  private readonly asked = new Map<number, AbortController>();
+  private readonly pictures = new Pictures(() => this.requestUpdate());
   private watcher: IntersectionObserver | null = null;
-  private readonly near = new Set<number>();
 
   constructor() {
     super();
-    this.shown = new Map();
-    this.absent = new Set();
     this.held = this.place = null;
     this.placing = false;
     this.zoom = 1;
@@ -59,16 +50,16 @@ export class KysoPages extends LitElement {
   }
 
   override disconnectedCallback(): void {
-    this.forget();
+    this.pictures.forget();
     this.watcher?.disconnect();
     this.watcher = null;
     super.disconnectedCallback();
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has("document") && changed.get("document")?.id !== this.document.id) this.near.clear();
-    const isAnother = changed.get("document") && (changed.get("document") as SessionDocument).id !== this.document.id;
-    if (isAnother || changed.has("picture") || changed.has("zoom")) this.forget();
+    const former = changed.get("document") as SessionDocument | undefined;
+    const isAnother = former !== undefined && former.id !== this.document.id;
+    if (isAnother || changed.has("picture") || changed.has("zoom")) this.pictures.forget();
   }
 
   protected override updated(changed: PropertyValues): void {
@@ -83,52 +74,14 @@ export class KysoPages extends LitElement {
   private watched(seen: IntersectionObserverEntry[]): void {
     for (const one of seen) {
       const page = Number((one.target as HTMLElement).dataset["page"]);
-      if (one.isIntersecting) {
-        this.near.add(page);
-        void this.load(page);
-      } else {
-        this.near.delete(page);
-        this.drop(page);
-      }
+      if (one.isIntersecting) this.load(page);
+      else this.pictures.leave(page);
     }
   }
 
-  private async load(page: number): Promise<void> {
-    if (this.shown.has(page) || this.asked.has(page)) return;
+  private load(page: number): void {
     const wanted = this.clientWidth * this.zoom * Math.min(devicePixelRatio, this.zoom > 1 ? 2 : 1);
-    const width = WIDTHS.find((one) => one >= wanted) ?? 2400;
-    const control = new AbortController();
-    this.asked.set(page, control);
-    try {
-      const blob = await this.picture(page, width, control.signal);
-      if (control.signal.aborted) return;
-      this.shown.set(page, URL.createObjectURL(blob));
-      this.absent.delete(page);
-    } catch {
-      if (!control.signal.aborted) this.absent.add(page);
-    } finally {
-      if (this.asked.get(page) === control) this.asked.delete(page);
-    }
-    this.requestUpdate();
-  }
-
-  /** A page far away gives its memory back. */
-  private drop(page: number): void {
-    this.asked.get(page)?.abort();
-    this.asked.delete(page);
-    const address = this.shown.get(page);
-    if (address && Math.min(...this.near, page) !== page && this.shown.size > 12) {
-      URL.revokeObjectURL(address);
-      this.shown.delete(page);
-    }
-  }
-
-  private forget(): void {
-    for (const one of this.asked.values()) one.abort();
-    for (const address of this.shown.values()) URL.revokeObjectURL(address);
-    this.asked.clear();
-    this.shown.clear();
-    this.absent.clear();
+    void this.pictures.load(page, WIDTHS.find((one) => one >= wanted) ?? 2400, this.picture);
   }
 
   // --- the frame -----------------------------------------------------------------------------------------------------
@@ -254,13 +207,13 @@ export class KysoPages extends LitElement {
   }
 
   private page(size: Size, number: number): TemplateResult {
-    const address = this.shown.get(number);
+    const address = this.pictures.of(number);
     const all = this.document.pages.length;
     const fields = this.document.fields_taken.filter((one) => one.page === number);
     return html`<figure data-page=${number} class="zoom-${this.zoom * 2}">
-      ${this.absent.has(number)
+      ${this.pictures.isAbsent(number)
         ? html`<p class="absent">${fill(this.words.pageAbsent, { n: number })}
-            <button type="button" class="quiet" @click=${() => this.retry(number)}>${this.words.again}</button></p>`
+            <button type="button" class="quiet" @click=${() => this.load(number)}>${this.words.again}</button></p>`
         : nothing}
       <svg viewBox="0 0 ${size.width} ${size.height}" class=${this.placing ? "placing" : ""} @click=${(event: MouseEvent) => this.tapped(event, number, size)}>
         <rect class="paper" width=${size.width} height=${size.height}></rect>
@@ -273,11 +226,6 @@ export class KysoPages extends LitElement {
       </svg>
       <figcaption>${fill(this.words.pageOf, { n: number, all })}</figcaption>
     </figure>`;
-  }
-
-  private retry(page: number): void {
-    this.absent.delete(page);
-    void this.load(page);
   }
 
   private frame(place: Place, page: Size): SVGTemplateResult {

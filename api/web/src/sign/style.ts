@@ -1,4 +1,4 @@
-// The styles of <kyso-sign> and of the pages in it.
+// The styles of <kyso-sign>, of a document in it, and of its pages.
 import { css } from "lit";
 
 export const signStyle = css`
@@ -12,9 +12,6 @@ export const signStyle = css`
   .list b { display: block; font-weight: 600; }
   .list .state { color: var(--tone, var(--faint)); font-size: .925rem; }
   .many { max-height: 24rem; overflow: auto; }
-  .bar { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
-  .bar .note { flex-basis: 100%; margin: 0; }
-  .view { border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); padding: .5rem; max-height: min(80vh, 62rem); overflow: auto; }
   .panel { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; margin: 1rem 0; }
   .panel h2 { margin-top: 0; }
   fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
@@ -32,10 +29,17 @@ export const signStyle = css`
   .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
   .box p { margin: .25rem 0; }
   .box b { color: var(--tone); }
+  summary { cursor: pointer; padding: .5rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
+`;
+
+export const documentStyle = css`
+  :host { display: block; }
+  .bar { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
+  .bar .note { flex-basis: 100%; margin: 0; }
+  .view { border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); padding: .5rem; max-height: min(80vh, 62rem); overflow: auto; }
   .tree, .tree ul { list-style: none; margin: 0; padding: 0 0 0 .9rem; border-left: 1px solid var(--line); }
   .tree { padding: .5rem .75rem; border: 0; background: var(--paper); border-radius: .4rem; }
   .tree .name { color: var(--faint); font-size: .925rem; }
-  summary { cursor: pointer; padding: .5rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
 `;
 
 export const pagesStyle = css`

@@ -1,0 +1,190 @@
+// <kyso-document>: one document to be looked at: the pages of a PDF, larger or smaller, as pictures or as the PDF itself; an
+// XML as a tree; and the tools by which a signature is put in its place. Used by <kyso-sign>.
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { base } from "../style";
+import { fill, type Language, type Words } from "../words";
+import "./kyso-pages";
+import type { KysoPages } from "./kyso-pages";
+import type { Place, SessionDocument } from "./model";
+import type { Drawn } from "./pdf";
+import type { Picture } from "./pictures";
+import type { Outline } from "./service";
+import type { Sitting } from "./sitting";
+import { documentStyle } from "./style";
+import { fileSize } from "./telling";
+import { tree } from "./tree";
+
+const ZOOMS = [1, 1.5, 2];
+
+/** The PDF itself, instead of pictures of its pages. */
+type Real = "no" | "opening" | "shown" | "refused";
+
+export class KysoDocument extends LitElement {
+  static override styles = [base, documentStyle];
+  static override properties = {
+    document: { attribute: false },
+    sitting: { attribute: false },
+    words: { attribute: false },
+    language: { attribute: false },
+    place: { attribute: false },
+    decides: { attribute: false },
+    zoom: { state: true },
+    real: { state: true },
+    outline: { state: true },
+  };
+
+  declare document: SessionDocument;
+  declare sitting: Sitting;
+  declare words: Words["sign"];
+  declare language: Language;
+  /** Where the signature will be. */
+  declare place: Place | null;
+  /** Whether the official still decides about this document. */
+  declare decides: boolean;
+  declare zoom: number;
+  declare real: Real;
+  declare outline: Outline | null;
+  private drawn: Drawn | null = null;
+  private picture: Picture = () => Promise.reject(new Error("nothing is open"));
+
+  constructor() {
+    super();
+    this.place = this.outline = null;
+    this.decides = false;
+    this.real = "no";
+    this.zoom = 1;
+  }
+
+  override disconnectedCallback(): void {
+    this.drawn?.close();
+    super.disconnectedCallback();
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (!changed.has("document") && !changed.has("sitting")) return;
+    const former = changed.get("document") as SessionDocument | undefined;
+    const isSame = former?.id === this.document.id && !changed.has("sitting");
+    const isSignedSince = isSame && former.state !== this.document.state && this.real !== "no";
+    if (!isSame || isSignedSince) this.begin(this.document.id);
+  }
+
+  private begin(id: string): void {
+    const { service } = this.sitting;
+    this.drawn?.close();
+    this.drawn = this.outline = null;
+    this.real = "no";
+    this.zoom = 1;
+    this.picture = (page, width, signal) => service.picture(id, page, width, signal);
+    if (this.document.format === "XML") void this.read(id);
+  }
+
+  private async read(id: string): Promise<void> {
+    try {
+      const found = await this.sitting.service.text(id);
+      if (this.document.id === id) this.outline = found;
+    } catch (error) {
+      this.sitting.fail(error);
+    }
+  }
+
+  /** Load the PDF and draw it here, if it is the one on record. */
+  private async open(one: SessionDocument): Promise<void> {
+    this.real = "opening";
+    const which = one.state === "signed" ? "signed" : "shown";
+    try {
+      const [file, { drawn }] = await Promise.all([this.sitting.service.document(one.id, which), import("./pdf")]);
+      const found = await drawn(file, which === "signed" ? one.outcome.sha256 : one.sha256);
+      if (this.document.id !== one.id) {
+        found?.close();
+        return;
+      }
+      this.drawn = found;
+      if (found) this.picture = (page, width) => found.picture(page, width);
+      this.real = found ? "shown" : "refused";
+    } catch {
+      this.real = "refused";
+    }
+  }
+
+  private get pages(): KysoPages | null {
+    return this.renderRoot.querySelector("kyso-pages");
+  }
+
+  private putSomewhere(): void {
+    const page = this.sitting.pageWithRoom(this.document);
+    if (page) this.pages?.put(page);
+  }
+
+  // --- what is seen --------------------------------------------------------------------------------------------------
+
+  protected override render(): TemplateResult {
+    return this.document.format === "PDF" ? this.pdf(this.document) : this.xml();
+  }
+
+  private xml(): TemplateResult {
+    return html`<div class="view" tabindex="0" role="region" aria-label="XML">${
+      this.outline ? tree(this.outline.leaves, this.words.signature) : this.words.loading}</div>
+      ${this.outline?.more ? html`<p class="note">${this.words.fullXml}</p>` : nothing}`;
+  }
+
+  private pdf(one: SessionDocument): TemplateResult {
+    const { words } = this;
+    const isSigned = one.state === "signed";
+    return html`
+      ${isSigned ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
+      <div class="view" tabindex="0" role="region" aria-label=${`${one.title}, ${fill(words.pages, { n: one.pages.length })}`}>
+        <kyso-pages .document=${one} .words=${words} .picture=${this.picture} .placing=${this.decides && !one.place?.fixed}
+          .place=${isSigned ? null : this.place} .zoom=${this.zoom}
+          @place=${(event: CustomEvent<Place>) => this.sitting.put(one, event.detail)}></kyso-pages>
+      </div>
+      <div class="bar">
+        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
+        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
+        ${this.itself(one, isSigned)}
+      </div>`;
+  }
+
+  /** Where the signature goes, and by what it is put there. */
+  private placing(one: SessionDocument): TemplateResult {
+    const { words } = this;
+    if (one.place?.fixed) return html`<span class="note">${fill(words.placeFixed, { n: one.place.page })}</span>`;
+    if (this.decides && this.place) return this.tools(one, this.place);
+    return html`<span class="note">${this.place ? "" : words.placeNone}</span>
+      ${this.decides ? html`<button type="button" id="put" class="quiet" @click=${() => this.putSomewhere()}>${words.placePut}</button>` : nothing}`;
+  }
+
+  private tools(one: SessionDocument, place: Place): TemplateResult {
+    const { words } = this;
+    const turn = (event: Event) => this.pages?.put(Number((event.target as HTMLSelectElement).value));
+    const pages = one.pages.map((_, index) => html`<option value=${index + 1} ?selected=${index + 1 === place.page}>${index + 1}</option>`);
+    return html`<label>${words.onPage} <select id="on-page" .value=${String(place.page)} @change=${turn}>${pages}</select></label>
+      <button type="button" class="quiet" @click=${() => this.pages?.resize("smaller")}>${words.smaller}</button>
+      <button type="button" class="quiet" @click=${() => this.pages?.resize("larger")}>${words.larger}</button>
+      <span class="note">${words.placeHelp}</span>`;
+  }
+
+  private itself(one: SessionDocument, isSigned: boolean): TemplateResult {
+    const { words } = this;
+    const label = isSigned ? words.signedReal : fill(words.real, { size: fileSize(one.size, this.language) });
+    const said: Record<Real, string> = {
+      no: isSigned ? words.signedNot : "",
+      opening: words.realOpening,
+      shown: isSigned ? words.signedShown : words.realShown,
+      refused: words.realRefused,
+    };
+    return html`${this.real === "no" ? html`<button type="button" id="real" class="quiet" @click=${() => void this.open(one)}>${label}</button>` : nothing}
+      ${said[this.real] ? html`<span class="note" role="status">${said[this.real]}</span>` : nothing}`;
+  }
+
+  private zooms(by: number): void {
+    this.zoom = ZOOMS[ZOOMS.indexOf(this.zoom) + by] ?? this.zoom;
+  }
+}
+
+if (!customElements.get("kyso-document")) customElements.define("kyso-document", KysoDocument);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "kyso-document": KysoDocument;
+  }
+}
