@@ -12,6 +12,7 @@ from api.errors import NotFound
 from api.services import Services
 from api.sessions import creating
 from api.sessions.creating import digest_of
+from api.settings.sessions import SigningSessions
 from api.store import callers
 from api.store.callers import Caller
 from api.uploads import Upload
@@ -34,7 +35,7 @@ def begin(services: Services, *, language: str) -> str:
         if not uploads:
             raise NotFound
         asked = {
-            "documents": [_request(one, field=chosen.practice_field) for one in uploads],
+            "documents": [_request(one, chosen) for one in uploads],
             "person": chosen.practice_person,
             "expires_at": datetime.fromtimestamp(time.time() + LASTS, UTC).isoformat(),
             "language": language,
@@ -43,11 +44,14 @@ def begin(services: Services, *, language: str) -> str:
     return f"/sign/{told['id']}#token={told['token']}"
 
 
-def _request(document: Upload, *, field: str) -> dict[str, object]:
-    """What is asked for one document: a PDF is signed in the box that practice is for."""
-    is_boxed = bool(field) and document.file.read(5) == b"%PDF-"
+def _request(document: Upload, chosen: SigningSessions) -> dict[str, object]:
+    """What is asked for one document: a PDF is signed in the box that practice is for, with the look that is chosen."""
+    is_boxed = bool(chosen.practice_field) and document.file.read(5) == b"%PDF-"
     document.file.seek(0)
-    return {"document": document.name} | ({"order": {"field": field}} if is_boxed else {})
+    if not is_boxed:
+        return {"document": document.name}
+    look = {"profile": chosen.practice_look} if chosen.practice_look else {}
+    return {"document": document.name, "order": {"field": chosen.practice_field, **look}}
 
 
 def _caller(services: Services) -> Caller:

@@ -37,6 +37,8 @@ class SigningSessions(Section):
     """Files below KYSO_HOME that a practice session is about."""
     practice_field: str = Field(default="", max_length=200)
     """Signature box in which a PDF among them is signed; empty puts the signature on no page."""
+    practice_look: str = Field(default="", max_length=100)
+    """How a signature on a PDF among them looks, such as `dang/nguoi-ky`, with the pictures of the key; empty is text."""
     practice_person: str = Field(default="DEMO-01", max_length=200)
     """Who signs in a practice session: code in the directory, or a name."""
 

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 PKI_DEFINITION = Path(__file__).with_name("pki.yml")
+DRAWN = tuple(Path(__file__).with_name(f"{name}.py") for name in ("pictures", "sample"))
+"""What draws the sample and how signatures look on it: they fit each other."""
 DIRECTORY = Path(__file__).with_name("directory")
 """Who is who in the demo, as files that `kyso directory import` takes."""
 LEDGER_KEY = "demo-ledger"
@@ -83,6 +85,7 @@ revocation_unknown = "warn"
 unsafe_practice = "demo client"
 practice_person = "DEMO-01"
 practice_field = "o1_chi_uy"
+practice_look = "dang/nguoi-ky"
 
 # Whoever opens the page may verify documents there, without an API key and within limits.
 [verification]
@@ -136,8 +139,8 @@ def is_set_up(home: Path, *, port: int) -> bool:
 
 def _fingerprint(port: int) -> str:
     """Changes when certificates have to be issued anew, which carry the port's address and what the definition says,
-    when a key has to be made, or when the directory's files are others."""
-    files = b"".join(path.read_bytes() for path in (PKI_DEFINITION, *directory_files()))
+    when a key has to be made, or when the directory's files or the sample are others."""
+    files = b"".join(path.read_bytes() for path in (PKI_DEFINITION, *DRAWN, *directory_files()))
     return hashlib.sha256(f"{port}\n{LEDGER_KEY}\n".encode() + files).hexdigest()
 
 

@@ -30,17 +30,20 @@ from reportlab.platypus import Paragraph
 FONTS = Path("/usr/share/fonts/truetype/liberation2")
 WIDTH, HEIGHT = A4
 LEFT, RIGHT, TOP, BOTTOM = 68.0, WIDTH - 51.0, HEIGHT - 57.0, 51.0  # margins of 24, 18, 20 and 18 mm
+HAND, SEAL, NAME = (150.0, 66.0), 104.0, 18.0
+"""A signature by hand, 53 by 23 mm, between office and name; a seal of 36 mm, with a little room; a line for the name."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """One numbered box: who confirms there, in whose name and as what, and the signature fields it holds."""
+    """One numbered box: who confirms there, in whose name and as what, who that is, and the signature fields."""
 
     number: int
     title: str
     text: str
     on_behalf: str
     role: str
+    name: str
     field: str
     seal: str | None = None
 
@@ -53,6 +56,7 @@ BOXES = (
         "đồng chí để làm thủ tục chuyển sinh hoạt đảng.",
         "T/M CHI ỦY",
         "BÍ THƯ",
+        "Nguyễn Văn Mẫu (demo)",
         "o1_chi_uy",
     ),
     Box(
@@ -60,7 +64,8 @@ BOXES = (
         "ĐẢNG ỦY BỘ PHẬN",
         "Kính gửi: Đảng ủy cơ sở Mẫu (demo)<br/>Đã xem xét hồ sơ và giới thiệu đồng chí có tên trên đến Đảng ủy cơ sở.",
         "T/M ĐẢNG ỦY BỘ PHẬN",
-        "PHÓ BÍ THƯ",
+        "BÍ THƯ",
+        "Lê Thị Đường Cong (demo)",
         "o2_dang_uy_bo_phan",
     ),
     Box(
@@ -70,6 +75,7 @@ BOXES = (
         "Giới thiệu đồng chí có tên trên đến Đảng bộ xã Ví Dụ (demo).",
         "T/M ĐẢNG ỦY",
         "PHÓ BÍ THƯ",
+        "Phạm Thị Thứ Hai (demo)",
         "o3_dang_uy_co_so",
         "o3_dau",
     ),
@@ -80,6 +86,7 @@ BOXES = (
         "Đồng ý chuyển sinh hoạt đảng theo đề nghị tại ô 3.",
         "T/L BAN THƯỜNG VỤ",
         "TRƯỞNG BAN TỔ CHỨC",
+        "Trương Thị Minh Họa (demo)",
         "o4_cap_tren",
         "o4_dau",
     ),
@@ -90,6 +97,7 @@ BOXES = (
         "Đã nhận hồ sơ và giới thiệu đồng chí về sinh hoạt tại chi bộ.",
         "T/M ĐẢNG ỦY",
         "BÍ THƯ",
+        "Ngô Ví Dụ (demo)",
         "o5_noi_den",
         "o5_dau",
     ),
@@ -99,6 +107,7 @@ BOXES = (
         "Chi bộ thôn Ví Dụ (demo)<br/>Đã tiếp nhận đồng chí vào sinh hoạt đảng từ ngày ..... tháng ..... năm ........",
         "T/M CHI ỦY",
         "BÍ THƯ",
+        "Đinh Văn Thử (demo)",
         "o6_tiep_nhan",
     ),
 )
@@ -171,14 +180,19 @@ def _box(canvas: Canvas, box: Box, *, x: float, top: float, width: float, height
     y = _put(canvas, box.text, _style(10.5), x=x + 6, top=top - 25, width=width - 12)
     signing = {"alignment": TA_CENTER}
     y = min(y - 4, top - 84)
-    y = _put(canvas, box.on_behalf, _style(10.5, bold=True, **signing), x=x + 6, top=y, width=width - 12)
-    y = _put(canvas, box.role, _style(10.5, **signing), x=x + 6, top=y, width=width - 12)
-    left, right, bottom = x + 16, x + width - 16, top - height + 8
+    # A seal goes over the left third of the person's signature, in true size: who signs moves to the right for it.
+    room = (x + 6, x + width - 6) if box.seal is None else (x + 48, x + width - 6)
+    y = _put(canvas, box.on_behalf, _style(10.5, bold=True, **signing), x=room[0], top=y, width=room[1] - room[0])
+    y = _put(canvas, box.role, _style(10.5, **signing), x=room[0], top=y, width=room[1] - room[0])
+    name = _style(10.5, bold=True, **signing)
+    across, up = (room[0] + room[1]) / 2, (top - height + NAME + y) / 2
+    _put(canvas, box.name, name, x=room[0], top=up - HAND[1] / 2 - 1, width=room[1] - room[0])
+    left, right = across - HAND[0] / 2, across + HAND[0] / 2
+    person = (left, up - HAND[1] / 2, right, up + HAND[1] / 2)
     if box.seal is None:
-        return {box.field: (left, bottom, right, y - 5)}
-    # The person signs above, the organisation below: two stamps of text must not cover each other.
-    middle = (bottom + y - 5) / 2
-    return {box.field: (left, middle + 3, right, y - 5), box.seal: (left, bottom, right, middle - 3)}
+        return {box.field: person}
+    edge = left + HAND[0] / 3
+    return {box.field: person, box.seal: (edge - SEAL, up - SEAL / 2, edge, up + SEAL / 2)}
 
 
 def _draw(out: io.BytesIO, *, issued: date) -> list[tuple[int, str, tuple]]:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import home as demo_home
+import pictures
 import pki
 import sample
 from identities import AUTHORITY, IDENTITIES, Identity
@@ -71,8 +72,8 @@ def set_up(home: Path, *, port: int) -> None:
     _trust(settings, root=pki.pem_of(arch, "root"), issuing=pki.pem_of(arch, "issuing"))
     _directory(settings)
     _api_keys(settings)
-    if not (demo / "giay-gioi-thieu.pdf").exists():
-        sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
+    pictures.write(home / "pictures")
+    sample.write(demo / "giay-gioi-thieu.pdf", issued=now.astimezone().date())
     demo_home.note_state(home, port=port)
 
 

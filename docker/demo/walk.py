@@ -34,6 +34,8 @@ NEXT_BOXES = {
     "demo-seal": "o3_dau",
 }
 """Who signs where after box 1, in this order: the person first, the seal last."""
+PERSON, SEAL = "dang/nguoi-ky", "dang/dau"
+"""How their signatures look: the hand in blue, the seal in red."""
 ANSWERS_WITHIN = 150.0
 """Seconds; a timestamp authority may take two minutes."""
 LONGEST = 1400
@@ -166,9 +168,9 @@ def _keep_report(document: Path, report: dict[str, object]) -> None:
 
 
 def _sample(service: Service, folder: Path, *, language: str) -> bytes:
-    """Sign box 1 at B-T with a visible stamp, verify, keep what came back."""
+    """Sign box 1 at B-T with the hand to be seen, verify, keep what came back."""
     began = time.perf_counter()
-    answer = service.sign((folder / SAMPLE).read_bytes(), key=SIGNER, field="o1_chi_uy", stamp={})
+    answer = service.sign((folder / SAMPLE).read_bytes(), key=SIGNER, field="o1_chi_uy", profile=PERSON)
     if answer.document is None:
         raise WalkFailed(f"{answer.status} {answer.code}: {answer.sentence}")
     took = (time.perf_counter() - began) * 1000
@@ -254,7 +256,8 @@ def _identities(service: Service, folder: Path, *, form: bytes, port: int, langu
     for identity in IDENTITIES:
         box = NEXT_BOXES.get(identity.ref)
         document = form if box else original
-        answer = service.sign(document, key=identity.ref, field=box or "o1_chi_uy", stamp={})
+        look = SEAL if box == "o3_dau" else PERSON
+        answer = service.sign(document, key=identity.ref, field=box or "o1_chi_uy", profile=look)
         if box and answer.document:
             form = answer.document
         if answer.code != identity.code:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pikepdf
 import pytest
 
 from tests.appliance import Appliance
@@ -78,6 +79,23 @@ def test_the_demo_leaves_documents_reports_and_pictures(appliance: Appliance):
         subprocess.run(["qpdf", "--check", demo / f"{name}.pdf"], check=True, capture_output=True)
         for page in (1, 2):
             assert (demo / f"{name}.{page}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_its_signatures_look_as_the_rules_say(appliance: Appliance):
+    """Hands in three boxes, and the seal of 36 mm over the left third of the last one."""
+    demo = appliance.home / "demo"
+    shown = {}
+    with pikepdf.open(demo / "giay-gioi-thieu.all-boxes.pdf") as document:
+        for page in document.pages:
+            for field in page.Annots:
+                if "/V" in field:
+                    left, bottom, *_ = map(float, field.Rect)
+                    x0, y0, x1, y1 = map(float, field.AP.N.KysoPicture)
+                    shown[str(field.T)] = (left + x0, bottom + y0, left + x1, bottom + y1)
+    hand, seal = shown["o3_dang_uy_co_so"], shown["o3_dau"]
+    assert {"o1_chi_uy", "o2_dang_uy_bo_phan", "o3_dang_uy_co_so", "o3_dau"} == set(shown)
+    assert 36.0 == pytest.approx((seal[2] - seal[0]) * 25.4 / 72, abs=0.3)
+    assert hand[0] + (hand[2] - hand[0]) / 3 == pytest.approx(seal[2], abs=6)
 
 
 def test_the_demo_leaves_signed_xml_and_reports(appliance: Appliance):
