@@ -29,12 +29,15 @@ from api.workflows import (
     recovery,
     redemption,
     retention,
+    sweeping,
 )
 from hsm.errors import HsmError
 
 SCAN_EVERY = 5.0
 TIDY_EVERY = 3600.0
-LEFT_BEHIND = 6 * 3600.0
+SETTLED_IN = 600.0
+"""Seconds after a start until the store is looked through for the first time: a start has better things to do."""
+LEFT_BEHIND = sweeping.APART
 """Seconds after which a file in `tmp` belongs to nobody: no request takes that long."""
 
 
@@ -46,7 +49,8 @@ def start(services: Services) -> Callable[[], None]:
     end_callbacks = services.jobs.start(callbacks.handlers(services))  # these wait for others
     stop = threading.Event()
     threads = [
-        threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True) for work in (_run, _watch)
+        threading.Thread(target=work, args=(services, stop), name=work.__name__, daemon=True)
+        for work in (_run, _watch, _sweep)
     ]
     for thread in threads:
         thread.start()
@@ -111,6 +115,15 @@ def _watch(services: Services, stop: threading.Event) -> None:
         stop.wait(SCAN_EVERY)
     if wanted is not None:
         _guarded("checkpoint", checkpoints.make, services)
+
+
+def _sweep(services: Services, stop: threading.Event) -> None:
+    """Files that no record names, at intervals: reading all records takes a while in a large store."""
+    sweeper = sweeping.Sweeper()
+    pause = SETTLED_IN
+    while not stop.wait(pause):
+        _guarded("sweep", lambda services: sweeper.look(services, now=time.monotonic()), services)
+        pause = sweeping.APART
 
 
 def _guarded(what: str, work: Callable[..., object], services: Services, *more: object) -> bool:

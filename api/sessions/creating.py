@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from api import auth, links
-from api.errors import ApiError, NotFound, RequestInvalid
+from api.errors import ApiError, DatabaseUnavailable, NotFound, RequestInvalid
 from api.fetch.rules import FetchRules
 from api.sandbox.calls import Survey, Surveyed
 from api.schemas import OrderRequest, parse_order
@@ -110,6 +110,9 @@ def create(
         token = tokens.new()
         values = _values(services, caller, wanted, asked, documents, key=idempotency_key)
         identity, made = _insert(services, values, documents, token=token, former=former)
+    except DatabaseUnavailable:
+        kept.clear()  # it may be stored after all; documents of no session are swept (`api.workflows.sweeping`)
+        raise
     finally:
         for file in opened:
             file.close()

@@ -2,8 +2,9 @@
 
 A file arrives under another name, is renamed, then it and its folder are fsynced: an id that was returned can be read
 after a power cut. In this order a journal is committed once; a file that the cut left half-written has no owner. Ids are
-random, not digests: the same document put twice is two blobs, so that deleting one never takes away another's. There is
-no listing; whoever stores an id owns the blob. Here files are plain; `encryption.blobs` is the same, encrypted.
+random, not digests: the same document put twice is two blobs, so that deleting one never takes away another's. Whoever
+stores an id owns the blob; what nobody owns is swept (`api.workflows.sweeping`). Here files are plain;
+`encryption.blobs` is the same, encrypted.
 
 A draft is a blob in the making: written, kept (durable, with its id), and written on where it lies by whoever has it
 open, one at a time. Its owner says when it is a document, and shows it to nobody before that.
@@ -167,6 +168,12 @@ class Blobs:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+    def files(self) -> Iterator[Path]:
+        """Every file of a blob."""
+        for folder in sorted(self.folder.iterdir()):
+            if folder.is_dir() and folder != self._incoming:
+                yield from sorted(folder.iterdir())
 
     def _path(self, blob: str) -> Path:
         if not _ID.fullmatch(blob):

@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api import auth, links, problems, telemetry
-from api.errors import ApiError, NotFound, NotPermitted, RequestInvalid
+from api.errors import ApiError, DatabaseUnavailable, NotFound, NotPermitted, RequestInvalid
 from api.jobs import Handlers, Job, Later, enqueue_within
 from api.schemas import OrderRequest, parse_order
 from api.services import Services
@@ -82,6 +82,9 @@ def create(
             one.file.seek(0)
             kept.append(services.blobs.put(one.file))
         identity, made = services.database.write(insert)
+    except DatabaseUnavailable:
+        kept.clear()  # it may be stored after all; documents of no batch are swept (`api.workflows.sweeping`)
+        raise
     finally:
         if not made:
             for blob in kept:

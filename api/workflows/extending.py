@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 import sqlalchemy as sa
 
 from api import telemetry
-from api.errors import StaleDocument
+from api.errors import DatabaseUnavailable, StaleDocument
 from api.jobs import GiveUp, Handlers, Job, Later, enqueue_within
 from api.sandbox import calls
 from api.schemas import ExtendOptions
@@ -169,6 +169,8 @@ def _replace(services: Services, record: SignatureRecord, before: dict[str, Any]
     }
     try:
         services.ledger.append("COMPLETED", facts, also=also)
+    except DatabaseUnavailable:
+        raise  # it may be stored after all; whichever file has no record is swept (`api.workflows.sweeping`)
     except BaseException:
         services.blobs.delete(blob)
         raise

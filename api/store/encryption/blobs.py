@@ -216,12 +216,6 @@ class EncryptedBlobs(Blobs):
 
     # --- from plain to encrypted, and from one key to the next ------------------------------------------------------------
 
-    def files(self) -> Iterator[Path]:
-        """Every file of a blob, plain ones too."""
-        for folder in sorted(self.folder.iterdir()):
-            if folder.is_dir() and folder != self._incoming:
-                yield from sorted(folder.iterdir())
-
     def renew(self, path: Path) -> bool:
         """Encrypt a plain file, or wrap a file's key with the current storage key; whether there was anything to do.
 
