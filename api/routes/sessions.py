@@ -23,7 +23,7 @@ from api.routes.files import Stored
 from api.routes.reports import language_of
 from api.schema_activation import ACTIVATION, parse_assertion
 from api.services import Services
-from api.sessions import choosing, consenting, creating, ending, events, practice, showing, viewing, working
+from api.sessions import choosing, colleagues, consenting, creating, ending, events, practice, showing, viewing, working
 from api.sessions.schema import MOST, ConsentRequest, PlaceRequest, ReassignRequest, ReturnRequest, SessionRequest
 from api.store.callers import Caller
 
@@ -245,6 +245,13 @@ async def reassign(request: Request, session: str, document: str) -> Response:
     asked = parsed(ReassignRequest, await request.body())
     services, room = common.services(request), common.side_room(request)
     return common.json(await room.run(choosing.reassign, services, caller, session, document, asked))
+
+
+@router.get("/{session}/people", summary="To whom a document may be passed on", responses={**PROBLEMS})
+@needs("see-signatures")
+async def people(request: Request, session: str) -> Response:
+    """Those of the session's organisation, the highest first."""
+    return common.json({"people": await _asked(request, colleagues.listed, session)})
 
 
 # --- consent ----------------------------------------------------------------------------------------------------------

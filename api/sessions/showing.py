@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from api.services import Services
-from api.sessions import ending, geometry, people, store
+from api.sessions import colleagues, ending, geometry, people, store
 from api.sessions.model import Session, SessionDocument
 from api.sessions.people import Choice
 from api.store.callers import Caller
@@ -39,13 +39,19 @@ def as_json(services: Services, session: Session) -> dict[str, Any]:
         "language": session.request["language"] or services.settings.server.language,
         "return_url": session.request["return_url"],
         "hotline": services.settings.sessions.hotline or None,
-        "documents": [document_json(session, one) for one in listed],
+        "documents": [_with_names(services, document_json(session, one)) for one in listed],
         "certificates": [_certificate(services, one) for one in offered],
         "consent": {"at": ending.when(services, session.consented_at)},
         "stopped": session.stopped,
         "superseded_by": session.superseded_by,
         "progress": progress(listed),
     }
+
+
+def _with_names(services: Services, told: dict[str, Any]) -> dict[str, Any]:
+    if "reassigned_to" in told["outcome"]:
+        told["outcome"]["reassigned_name"] = colleagues.called(services, told["outcome"]["reassigned_to"])
+    return told
 
 
 def progress(listed: tuple[SessionDocument, ...]) -> dict[str, int]:
