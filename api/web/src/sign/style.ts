@@ -43,7 +43,7 @@ export const documentStyle = css`
 `;
 
 export const pagesStyle = css`
-  :host { display: block; }
+  :host { display: block; position: relative; }
   figure { margin: 0 auto .75rem; max-width: 60rem; }
   figure.zoom-3 { width: 150%; max-width: 90rem; }
   figure.zoom-4 { width: 200%; max-width: 120rem; }
