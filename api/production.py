@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,8 @@ Check = Callable[[Look], Iterator[Reason]]
 
 def reasons(look: Look) -> tuple[Reason, ...]:
     """Why these must not run in production; empty where nothing speaks against it."""
-    return tuple(reason for check in CHECKS for reason in check(look))
+    checks = OF_KEEPERS if look.settings.keepers.are_on_their_own else CHECKS
+    return tuple(reason for check in checks for reason in check(look))
 
 
 # --- keys and trust ---------------------------------------------------------------------------------------------------
@@ -214,6 +216,22 @@ def _private_fetches(look: Look) -> Iterator[Reason]:
 # --- the machine ------------------------------------------------------------------------------------------------------
 
 
+LEAST_REASON = 20
+"""Characters of a sentence in `[keepers] together`; less is a word to get by."""
+
+
+def _keepers_together(look: Look) -> Iterator[Reason]:
+    """PIN, log of uses and management socket out of reach of whoever takes over the service."""
+    settings = look.settings
+    if settings.keepers.apart is None:
+        if settings.modules and len(settings.keepers.together.strip()) < LEAST_REASON:
+            yield Reason("production-keepers-together", "keepers.apart")
+        return
+    run = settings.keeper_socket("any").parent
+    if run.exists() and run.stat().st_uid == os.getuid():
+        yield Reason("production-keepers-same-user", "keepers.apart", {"path": str(run)})
+
+
 def _clock(look: Look) -> Iterator[Reason]:
     authority = look.settings.authority
     if authority is not None and authority.require_synchronised_clock and not look.clock_synchronised:
@@ -227,7 +245,8 @@ def _dumps(look: Look) -> Iterator[Reason]:
 
 def _readable_by_others(look: Look) -> Iterator[Reason]:
     settings = look.settings
-    if settings.home.stat().st_mode & 0o077:
+    others = 0o067 if settings.keepers.are_on_their_own else 0o077  # the service's group passes through to the sockets
+    if settings.home.stat().st_mode & others:
         yield Reason("production-home-readable", "KYSO_HOME", {"path": str(settings.home)})
     if settings.tls_files is not None and settings.tls_files[1].stat().st_mode & 0o077:
         yield Reason("production-tls-key-readable", "server.tls_key", {"path": str(settings.tls_files[1])})
@@ -281,8 +300,11 @@ CHECKS: tuple[Check, ...] = (
     _public_verification,
     _endless_api_keys,
     _private_fetches,
+    _keepers_together,
     _clock,
     _dumps,
     _readable_by_others,
     _unsafe_settings,
 )
+OF_KEEPERS: tuple[Check, ...] = (_software_tokens, _demo_keys, _dumps, _readable_by_others, _unsafe_settings)
+"""Of these alone keepers on their own (`kyso keepers`) know; the service that asks them is judged by all of them."""

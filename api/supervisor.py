@@ -106,6 +106,8 @@ def run_keepers(settings: Settings) -> int:
     """The keepers alone, for a service that runs as another user (`[keepers]`): the exit status as of `run`."""
     logs.set_up(settings.server.log)
     hardening.harden()
+    if settings.production and (status := _production_refusal(settings)):
+        return status
     with ExitStack() as held:
         try:
             settings.make_folders()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +33,7 @@ from api.locale import fill, words
 from api.settings import Settings
 from api.store.database import open_database
 from hsm.errors import UseLogBroken
+from hsm.token import Token
 from hsm.uselog import KeyUse, history
 
 NOT_WHOLE = 1
@@ -81,11 +82,10 @@ def verify(
         settings = kyso_settings.load()
         ledger = _ledger(settings)
         until = ledger.state().size
-        logs = uses or [settings.use_log(name) for name in settings.modules]
         evidence = Evidence(
             _pieces(checkpoints or settings.checkpoint_folder / NOTES, is_named=checkpoints is not None),
             _keys(key, beside=checkpoints or settings.checkpoint_folder / NOTES, notes=notes),
-            _uses(logs, wrong, are_named=bool(uses)),
+            _uses_of(settings, uses, wrong, notes=notes),
             {ref: one.twin for ref, one in settings.keys.items() if one.twin is not None},
             states,
         )
@@ -170,6 +170,34 @@ def _keys(given: list[str] | None, *, beside: Path | None, notes: list[str]) -> 
         return ()
     notes.append("KEY_FROM_BESIDE")
     return ledger_keys.read((str(found),), option="--key")
+
+
+def _uses_of(
+    settings: Settings, named: list[Path] | None, wrong: list[Finding], *, notes: list[str]
+) -> dict[str, tuple[KeyUse, ...]]:
+    """From the logs that were named, else the keepers' own. Those of keepers apart are nobody else's to read: they are asked,
+    and a copy of their logs (`--uses`) is what proves it."""
+    if named or settings.keepers.apart is None:
+        logs = named or [settings.use_log(name) for name in settings.modules]
+        return _uses(logs, wrong, are_named=bool(named))
+    notes.append("USES_AS_TOLD")
+    found: dict[str, tuple[KeyUse, ...]] = {}
+    for name in settings.modules:
+        try:
+            found[name] = tuple(_told(Token(settings.keeper_socket(name))))
+        except UseLogBroken as error:
+            wrong.append(Finding("USE_LOG_BROKEN", str(error), facts={"module": name}))
+            found[name] = ()
+    return found
+
+
+def _told(keeper: Token) -> Iterator[KeyUse]:
+    """All uses, page by page. Raises KeeperNotAvailable, UseLogBroken."""
+    seen = 0
+    with keeper:
+        while (page := keeper.uses(seen)).uses:
+            yield from page.uses
+            seen += len(page.uses)
 
 
 def _uses(paths: Sequence[Path], wrong: list[Finding], *, are_named: bool) -> dict[str, tuple[KeyUse, ...]]:

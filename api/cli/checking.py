@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ from api.cli.console import Form, Lang, t
 from api.production import EX_CONFIG, Look, Reason, TokenFacts
 from api.settings import Settings
 from hsm.errors import HsmError
+from hsm.token import Token, TokenAdmin
 from signer.clock import kernel_is_synchronised
 from verify import trust
 from verify.errors import TrustUnusable
@@ -60,24 +62,29 @@ def check(
         raise console.CommandFailed("settings-unusable", f"server.tls_certificate: {error}", status=EX_CONFIG) from None
     found: tuple[Reason, ...] = ()
     unseen: tuple[str, ...] = ()
+    together = ""
     if settings.production or as_production:
         seen = look(settings)
         found = production.reasons(seen)
         unseen = tuple(name for name in settings.modules if name not in seen.tokens)
+        together = settings.keepers.together if settings.keepers.apart is None else ""
     if form == "json":
         told = [{**asdict(one), **sentence(one)} for one in found]
         print(json.dumps({"refused": told, "not_seen": unseen}, ensure_ascii=False))
     else:
-        _tell(found, unseen)
+        _tell(found, unseen, together=together)
     raise typer.Exit(EX_CONFIG if found else console.DONE)
 
 
-def _tell(found: tuple[Reason, ...], unseen: tuple[str, ...]) -> None:
+def _tell(found: tuple[Reason, ...], unseen: tuple[str, ...], *, together: str) -> None:
     for one in found:
         words = sentence(one)
         line = f"{one.code}: {one.setting}: {words['what']} {words['do']}"
         console.err.print("[bold red]✗[/] ", end="")
         console.err.print(line, markup=False)
+    if together:
+        reason = t(f"bộ giữ khóa chạy chung người dùng: {together}", f"keepers share the service's user: {together}")
+        console.err.print(reason, markup=False)
     for name in unseen:
         console.err.print(
             t(f"mô-đun {name}: không thấy thiết bị, chưa kiểm tra", f"module {name}: no token to be seen, not checked")
@@ -110,11 +117,18 @@ def look(settings: Settings) -> Look:
 def _tokens(settings: Settings) -> Iterator[tuple[str, TokenFacts]]:
     for name in settings.modules:
         try:
-            with appliance.admin(settings, name) as admin:
-                status = admin.status()
-                yield name, TokenFacts(status.manufacturer, status.model, admin.keys())
+            with _asked(settings, name) as keeper:
+                status = keeper.status()
+                yield name, TokenFacts(status.manufacturer, status.model, keeper.keys())
         except HsmError:
             continue
+
+
+def _asked(settings: Settings, module: str) -> AbstractContextManager[Token | TokenAdmin]:
+    """Keepers apart run already, and answer the service on their first socket alone."""
+    if settings.keepers.apart is not None:
+        return Token(settings.keeper_socket(module))
+    return appliance.admin(settings, module)
 
 
 def _anchors(settings: Settings) -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -106,4 +107,26 @@ class Keepers(Section):
     apart: Path | None = None
     """In the service's file: KYSO_HOME of the keepers, absolute. The service starts none then; `kyso keepers` does."""
     peers: tuple[int, ...] = ()
-    """In the keepers' file: numbers of the users who may ask them to sign, beside their own and root."""
+    """In the keepers' file: users, by name or number, who may ask them to sign, beside their own and root."""
+    together: str = Field(default="", max_length=300)
+    """Why this appliance's keepers run as the service's own user all the same, and who decided that, in a sentence. Without
+    it `production = true` refuses such a start."""
+
+    @field_validator("peers", mode="before")
+    @classmethod
+    def _by_name(cls, given: object) -> object:
+        return [_user(one) for one in given] if isinstance(given, list | tuple) else given
+
+    @property
+    def are_on_their_own(self) -> bool:
+        """Whether this is the keepers' own file."""
+        return bool(self.peers)
+
+
+def _user(named: object) -> object:
+    if not isinstance(named, str):
+        return named
+    try:
+        return pwd.getpwnam(named).pw_uid
+    except KeyError:
+        raise ValueError(f"there is no user {named} on this machine") from None

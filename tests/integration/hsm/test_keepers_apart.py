@@ -120,7 +120,8 @@ def test_an_administrator_enrols_lists_and_revokes(apart: Apart, tmp_path: Path)
 
 
 def test_a_service_uses_keepers_that_it_did_not_start(apart: Apart) -> None:
-    """It finds sockets and permit secret in their home; their limits are theirs, and are shown with the uses."""
+    """It finds sockets and permit secret in their home; their limits are theirs, and are shown with the uses. Their log is
+    not its to read: an audit asks them, and says so."""
     assert 0 == apart.kyso("key", "create", "seal", "--algorithm", "p256").status
     services = compose(Settings(home=apart.service))
     key = services.keys.find("seal")
@@ -133,7 +134,9 @@ def test_a_service_uses_keepers_that_it_did_not_start(apart: Apart) -> None:
     (shown,) = [one for one in json.loads(apart.kyso("key", "list", "--format", "json").out) if one["ref"] == "seal"]
     assert (1, 1) == (shown["uses"]["total"], shown["limits"]["total"])
     audit = kyso("audit", "verify", "--format", "json", home=apart.service)
-    assert [] == json.loads(audit.out)["findings"]
+    told = json.loads(audit.out)
+    assert ([], True) == (told["findings"], told["uses"] > 0)
+    assert "USES_AS_TOLD" in told["notes"]
 
 
 def test_others_pass_through_the_folder_and_read_nothing_in_it_but_the_secret(apart: Apart) -> None:

@@ -40,7 +40,8 @@ def test_serve_tells_every_reason_and_ends_with_78(tmp_path: Path):
     ran = kyso("serve", home=tmp_path, KYSO_SERVER__LANGUAGE="en")
     told = "\n".join(ran.err)
     assert EX_CONFIG == ran.status, told
-    for code in ("softhsm", "no-checkpoints", "plain-http", "debug-surface", "private-fetch", "home-readable"):
+    codes = ("softhsm", "no-checkpoints", "plain-http", "debug-surface", "private-fetch", "home-readable")
+    for code in (*codes, "keepers-together"):
         assert f"production-{code}" in told, told
     assert '"event": "ready"' not in told
     assert "module demo: no token to be seen, not checked" in told
@@ -88,6 +89,8 @@ def test_a_token_that_is_no_softhsm_and_a_sound_configuration_pass(tmp_path: Pat
             [checkpoints]
             key = "p256"
             origin = "ky.example.vn/ledger"
+            [keepers]
+            together = "One user for a test of a single machine, decided by its author."
             """
             + ('[storage]\nkey_file = "secrets/storage.key"\n' if "storage" in Settings.model_fields else "")
         )

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
 from api import hardening, locale, production
 from api.production import Look, TokenFacts
@@ -64,6 +65,7 @@ SOUND: dict[str, Any] = {
     "checkpoints": {"key": "ledger", "origin": "ky.example.vn/ledger"},
     "server": {"documentation": "callers"},
     "storage": {"key_file": "storage.key"},
+    "keepers": {"apart": Path("/nonexistent/keepers")},
 }
 
 
@@ -133,6 +135,36 @@ def test_each_setting_that_leaves_something_open_is_named(
     tsa = TokenFacts("Vendor", "Model 3", (key("tsa"),))
     found = production.reasons(replace(look, tokens={"hsm": tsa}))
     assert [(code, setting)] == [(reason.code, reason.setting) for reason in found]
+
+
+def test_keepers_that_share_the_services_user_want_a_reason_in_words(tmp_path: Path):
+    """Refused without; a word to get by is no reason; a sentence is. Without any module there is nothing to guard."""
+    assert ["production-keepers-together"] == codes(sound(tmp_path, keepers={}))
+    assert ["production-keepers-together"] == codes(sound(tmp_path, keepers={"together": "accepted"}))
+    sentence = "The card reader serves one user; decided by the head of the office."
+    assert [] == codes(sound(tmp_path, keepers={"together": sentence}))
+    assert [] == codes(sound(tmp_path, keepers={}, modules={}))
+
+
+def test_keepers_that_are_apart_in_name_only_are_refused(tmp_path: Path):
+    """Their sockets lie in a folder of the service's own user."""
+    (tmp_path / "keepers" / "run").mkdir(parents=True)
+    look = sound(tmp_path, keepers={"apart": tmp_path / "keepers"})
+    assert ["production-keepers-same-user"] == codes(look)
+
+
+def test_keepers_on_their_own_are_judged_by_what_they_know(tmp_path: Path):
+    """No ledger and no HTTP there; their tokens, keys and folder are looked at, and the service's group may pass through."""
+    look = sound(tmp_path, keepers={"peers": ("root", 64102)}, checkpoints=None, keys={}, storage={}, server={})
+    tmp_path.chmod(0o710)
+    assert [] == codes(look)
+    assert (0, 64102) == look.settings.keepers.peers
+    softhsm = replace(look, tokens={"hsm": TokenFacts("SoftHSM project", "SoftHSM v2", ())})
+    assert ["production-softhsm"] == codes(softhsm)
+    tmp_path.chmod(0o750)
+    assert ["production-home-readable"] == codes(look)
+    with pytest.raises(ValidationError, match="no user nobody-of-this-name"):
+        sound(tmp_path, keepers={"peers": ("nobody-of-this-name",)})
 
 
 def test_tls_or_a_proxy_permits_an_address_that_others_reach(tmp_path: Path):
