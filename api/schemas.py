@@ -43,7 +43,7 @@ class AnchorOrder(Input):
     size: tuple[Coordinate, Coordinate]
     """Width and height of the field in points."""
     offset: tuple[Coordinate, Coordinate] = (0.0, 0.0)
-    """From the words' lower left corner to the field's, in points: right and up are positive."""
+    """From the words' lower left corner to the field's, in points as the page is seen: right and up are positive."""
     page: int | None = Field(default=None, ge=1, le=1_000_000)
     """Page, counted from 1; none looks on all pages."""
 

@@ -34,6 +34,10 @@ _EDGE = 0.5
 
 _WHERE_NONE_IS_SAID = (0, 0, 612, 792)
 """The page that readers show where a file forgets its /MediaBox."""
+LARGEST_PAGE = 1_000_000
+"""Units that a page may reach from its origin: readers keep coordinates with some seven digits."""
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
 _PAGE_TREE_DEPTH = 100
 _LONGEST_NAME = 127
 _INHERITED = ("/FT", "/Ff", "/V", "/DA", "/Q", "/MaxLen", "/Opt")
@@ -190,18 +194,33 @@ def require_place(writer: IncrementalPdfFileWriter, place: Place, **facts: str) 
     if not all(map(math.isfinite, place.box)) or left >= right or bottom >= top:
         raise PlaceOutsidePage("the box is empty or upside down", page=place.page, **facts)
     page = page_of(writer, place.page)
-    visible = inherited(page, "/CropBox") or inherited(page, "/MediaBox") or _WHERE_NONE_IS_SAID
-    try:
-        x1, y1, x2, y2 = (float(visible[edge]) for edge in range(len(visible)))
-    except (TypeError, ValueError) as error:
-        raise PlaceOutsidePage("the page has no size", page=place.page, **facts) from error
-    if (
-        left < min(x1, x2) - _EDGE
-        or right > max(x1, x2) + _EDGE
-        or bottom < min(y1, y2) - _EDGE
-        or top > max(y1, y2) + _EDGE
-    ):
+    x1, y1, x2, y2 = visible(page)
+    if left < x1 - _EDGE or right > x2 + _EDGE or bottom < y1 - _EDGE or top > y2 + _EDGE:
         raise PlaceOutsidePage(page=place.page, **facts)
+
+
+def visible(page: generic.DictionaryObject) -> Box:
+    """The part of a page that is shown, in its own coordinates: the crop box within the media box (ISO 32000-1
+    §14.11.2.1). Raises PlaceOutsidePage for a page that shows nothing, or that no reader can count."""
+    media = box_of(inherited(page, "/MediaBox")) or _WHERE_NONE_IS_SAID
+    crop = box_of(inherited(page, "/CropBox")) or media
+    seen = (max(crop[0], media[0]), max(crop[1], media[1]), min(crop[2], media[2]), min(crop[3], media[3]))
+    if seen[0] >= seen[2] or seen[1] >= seen[3] or max(map(abs, seen)) > LARGEST_PAGE:
+        raise PlaceOutsidePage("the page shows nothing, or is too large", reason="page-size")
+    return seen
+
+
+def box_of(value: Any) -> Box | None:
+    """Four finite numbers in an array as left, bottom, right, top; None for anything else."""
+    if not isinstance(value, generic.ArrayObject) or len(value) != 4:
+        return None
+    try:
+        x1, y1, x2, y2 = (float(value[edge]) for edge in range(4))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        return None
+    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
 def page_of(writer: IncrementalPdfFileWriter, number: int) -> generic.DictionaryObject:

@@ -30,7 +30,7 @@ class Place:
 @dataclass(frozen=True)
 class Anchor:
     """A place next to words that stand on a page: the field's lower left corner is `offset` points away from that of
-    `text`, in the page's own coordinates. `page` counts from 1; None looks on all pages. The words must stand there
+    `text`, as the page is seen, turned pages too. `page` counts from 1; None looks on all pages. The words must stand there
     once."""
 
     text: str

@@ -10,24 +10,17 @@ as "top right, 10 mm from the edges" is about what is seen; a field's rectangle 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 from pyhanko.pdf_utils import generic
 
 from signer import fields as forms
 from signer.errors import PlaceOutsidePage
+from signer.fields import Box
 from verify.pdf import get
-
-Box = tuple[float, float, float, float]
-"""Left, bottom, right, top."""
 
 POINTS = 72 / 25.4
 """In a millimetre."""
-LARGEST = 1_000_000
-"""Units that a page may reach from its origin: readers keep coordinates with some seven digits."""
-_A_LETTER = (0, 0, 612, 792)
 
 
 @dataclass(frozen=True)
@@ -41,13 +34,11 @@ class View:
     @classmethod
     def of(cls, page: generic.DictionaryObject) -> View:
         """Raises PlaceOutsidePage for a page that shows nothing, or that no reader can count."""
-        media = _box(forms.inherited(page, "/MediaBox")) or _A_LETTER
-        crop = _box(forms.inherited(page, "/CropBox")) or media
-        seen = (max(crop[0], media[0]), max(crop[1], media[1]), min(crop[2], media[2]), min(crop[3], media[3]))
+        seen = forms.visible(page)
         unit = get(page, "/UserUnit")
         scale = float(unit) if isinstance(unit, generic.NumberObject | generic.FloatObject) and unit > 0 else 1.0
-        if seen[0] >= seen[2] or seen[1] >= seen[3] or max(map(abs, seen)) > LARGEST or scale > LARGEST:
-            raise PlaceOutsidePage("the page shows nothing, or is too large", reason="page-size")
+        if scale > forms.LARGEST_PAGE:
+            raise PlaceOutsidePage("the page's unit is too large", reason="page-size")
         return cls(seen, forms.turn_of(page), scale)
 
     @property
@@ -105,17 +96,5 @@ def overlap(one: Box, other: Box, *, by: float = 0.5) -> bool:
 
 def rectangle(dictionary: generic.DictionaryObject) -> Box | None:
     """An annotation's rectangle; None where it has none, or one without extent."""
-    found = _box(get(dictionary, "/Rect"))
+    found = forms.box_of(get(dictionary, "/Rect"))
     return found if found is not None and found[0] < found[2] and found[1] < found[3] else None
-
-
-def _box(value: Any) -> Box | None:
-    if not isinstance(value, generic.ArrayObject) or len(value) != 4:
-        return None
-    try:
-        x1, y1, x2, y2 = (float(value[edge]) for edge in range(4))
-    except (TypeError, ValueError):
-        return None
-    if not all(map(math.isfinite, (x1, y1, x2, y2))):
-        return None
-    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)

@@ -17,6 +17,7 @@ from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from signer.errors import AnchorAmbiguous, AnchorNotFound, OrderInvalid, PlaceOutsidePage
 from signer.font import load
 from signer.model import Anchor, FieldPlan
+from signer.stamp.views import View
 from tests.unit.signer.conftest import Hand
 
 pytestmark = pytest.mark.pades
@@ -25,8 +26,14 @@ pytestmark = pytest.mark.pades
 def page_with(
     path: Path, *words: tuple[str, float, float], rotate: int = 0, box: tuple = (0, 0, 595, 842), pages: int = 1
 ) -> Path:
-    """Pages that show each text at its place, in the embedded font."""
+    """Pages that show each text at its place as it is seen, the right way up, in the embedded font."""
     writer = PdfFileWriter()
+    turn = {
+        0: f"1 0 0 1 {box[0]} {box[1]}",
+        90: f"0 1 -1 0 {box[2]} {box[1]}",
+        180: f"-1 0 0 -1 {box[2]} {box[3]}",
+        270: f"0 -1 1 0 {box[0]} {box[3]}",
+    }[rotate]
     for _ in range(pages):
         drawn, numbers = [], set()
         for text, x, y in words:
@@ -34,7 +41,7 @@ def page_with(
             numbers |= {glyph.number for glyph in glyphs}
             drawn.append(f"BT /F1 12 Tf {x} {y} Td <{''.join(f'{g.number:04X}' for g in glyphs)}> Tj ET".encode())
         font = load().embed(writer, frozenset(numbers))
-        contents = writer.add_object(generic.StreamObject(stream_data=b"\n".join(drawn)))
+        contents = writer.add_object(generic.StreamObject(stream_data=b"\n".join((f"{turn} cm".encode(), *drawn))))
         fonts = generic.DictionaryObject({pdf_name("/F1"): font})
         resources = generic.DictionaryObject({pdf_name("/Font"): fonts})
         page = PageObject(contents=contents, media_box=box, resources=resources)
@@ -55,12 +62,12 @@ def rectangle(path: Path) -> list[float]:
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("box", [(0, 0, 595, 842), (-300, -400, 295, 442), (1000, 2000, 1595, 2842)])
 def test_the_field_stands_next_to_its_words(hand: Hand, tmp_path: Path, rotate: int, box: tuple):
-    """Whatever the page's origin and rotation, the place is in the page's own coordinates."""
-    x, y = box[0] + 100, box[1] + 500
-    document = page_with(tmp_path / "a.pdf", ("T/M ĐẢNG ỦY", x, y), ("BÍ THƯ", x, y - 20), rotate=rotate, box=box)
-    hand.sign(document, tmp_path / "1.pdf", anchor=Anchor("T/M ĐẢNG ỦY", size=(120, 50), offset=(5, -80)))
-    left, bottom, right, top = rectangle(tmp_path / "1.pdf")
-    assert (x + 5, y - 80) == pytest.approx((left, bottom), abs=3)
+    """Below them is what the page's reader sees below, whatever the page's origin and rotation."""
+    words = (("KT. BÍ THƯ", 100, 500), ("PHÓ BÍ THƯ", 100, 480))
+    document = page_with(tmp_path / "a.pdf", *words, rotate=rotate, box=box)
+    hand.sign(document, tmp_path / "1.pdf", anchor=Anchor("KT. BÍ THƯ", size=(120, 50), offset=(5, -80)))
+    left, bottom, right, top = View(box, rotate).to_view(tuple(rectangle(tmp_path / "1.pdf")))
+    assert (105, 420) == pytest.approx((left, bottom), abs=3)
     assert (120, 50) == pytest.approx((right - left, top - bottom), abs=0.1)
 
 
