@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,26 @@ class Tab:
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
 
-    def press(self, key: str, code: int) -> None:
+    def press(self, key: str, code: int, *, shift: bool = False) -> None:
         for kind in ("keyDown", "keyUp"):
-            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+            typed = {"Enter": "\r", " ": " "}.get(key) if kind == "keyDown" else None
+            more = ({"text": typed} if typed else {}) | ({"modifiers": 8} if shift else {})
+            name = "Space" if key == " " else key
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=name, windowsVirtualKeyCode=code, **more)
+
+    def type(self, text: str) -> None:
+        """Into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """With the mouse, on the middle of an element, which nothing may cover."""
+        x, y = self.run(
+            f"(() => {{ const one = deep({selector!r}); one.scrollIntoView({{ block: 'center', behavior: 'instant' }});"
+            " const b = one.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for kind, buttons in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
+            button = "none" if kind == "mouseMoved" else "left"
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons, clickCount=1)
 
     def look(self, *, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> None:
         """The size of the window, and what its owner likes."""
@@ -176,17 +192,19 @@ class Tab:
 
 
 @contextmanager
-def browser() -> Iterator[Tab]:
-    """A new browser with a profile of its own, and one tab; skips where there is none."""
+def browser(*, inside: Sequence[str] = (), profile: Path | None = None, options: Sequence[str] = ()) -> Iterator[Tab]:
+    """A new browser with a profile of its own, and one tab; skips where there is none.
+
+    `inside` precedes the command (a network namespace), `profile` is one to come back to, `options` are Chromium's."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here; docker/setup.sh test installs Debian's")
     command_end, commands = os.pipe()
     answers, answer_end = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="kyso-chromium-", ignore_cleanup_errors=True) as profile:
+    with tempfile.TemporaryDirectory(prefix="kyso-chromium-", ignore_cleanup_errors=True) as own:
         # The pipe's ends must be descriptors 3 and 4 in the browser.
         shell = 'exec "$0" "$@" 3<&"$KYSO_IN" 4>&"$KYSO_OUT"'
         started = subprocess.Popen(
-            ["bash", "-c", shell, CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"],
+            [*inside, "bash", "-c", shell, CHROMIUM, *OPTIONS, *options, f"--user-data-dir={profile or own}"],
             env={**os.environ, "KYSO_IN": str(command_end), "KYSO_OUT": str(answer_end)},
             pass_fds=(command_end, answer_end),
             stdin=subprocess.DEVNULL,
