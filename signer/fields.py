@@ -34,8 +34,6 @@ _EDGE = 0.5
 
 _WHERE_NONE_IS_SAID = (0, 0, 612, 792)
 """The page that readers show where a file forgets its /MediaBox."""
-LARGEST_PAGE = 1_000_000
-"""Units that a page may reach from its origin: readers keep coordinates with some seven digits."""
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top."""
 _PAGE_TREE_DEPTH = 100
@@ -201,12 +199,12 @@ def require_place(writer: IncrementalPdfFileWriter, place: Place, **facts: str) 
 
 def visible(page: generic.DictionaryObject) -> Box:
     """The part of a page that is shown, in its own coordinates: the crop box within the media box (ISO 32000-1
-    §14.11.2.1). Raises PlaceOutsidePage for a page that shows nothing, or that no reader can count."""
+    §14.11.2.1). Raises PlaceOutsidePage for a page that shows nothing."""
     media = box_of(inherited(page, "/MediaBox")) or _WHERE_NONE_IS_SAID
     crop = box_of(inherited(page, "/CropBox")) or media
     seen = (max(crop[0], media[0]), max(crop[1], media[1]), min(crop[2], media[2]), min(crop[3], media[3]))
-    if seen[0] >= seen[2] or seen[1] >= seen[3] or max(map(abs, seen)) > LARGEST_PAGE:
-        raise PlaceOutsidePage("the page shows nothing, or is too large", reason="page-size")
+    if seen[0] >= seen[2] or seen[1] >= seen[3]:
+        raise PlaceOutsidePage("the page shows nothing", reason="page-size")
     return seen
 
 

@@ -21,6 +21,8 @@ from verify.pdf import get
 
 POINTS = 72 / 25.4
 """In a millimetre."""
+LARGEST = 1_000_000
+"""Units that a page may reach from its origin: readers keep coordinates with some seven digits."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class View:
         seen = forms.visible(page)
         unit = get(page, "/UserUnit")
         scale = float(unit) if isinstance(unit, generic.NumberObject | generic.FloatObject) and unit > 0 else 1.0
-        if scale > forms.LARGEST_PAGE:
-            raise PlaceOutsidePage("the page's unit is too large", reason="page-size")
+        if max(map(abs, (*seen, scale))) > LARGEST:
+            raise PlaceOutsidePage("the page is too large", reason="page-size")
         return cls(seen, forms.turn_of(page), scale)
 
     @property

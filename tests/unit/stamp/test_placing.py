@@ -60,10 +60,16 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("kind", PAGES)
-@pytest.mark.parametrize("seen", [{"look": HAND}, {"look": None, "stamp": Stamp(lines=("a",))}], ids=["look", "text"])
+TEXT = {"look": None, "stamp": Stamp(lines=("a",))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"),
+    [*((kind, {"look": HAND}) for kind in PAGES), *((kind, TEXT) for kind in PAGES if kind != "huge")],
+    ids=[*(f"{kind}, look" for kind in PAGES), *(f"{kind}, text" for kind in PAGES if kind != "huge")],
+)
 def test_a_place_that_nobody_sees_is_refused(tmp_path, kind, seen):
-    """Of a hand as of plain text, before anything is written: off the page, cut off, or on a page beyond counting."""
+    """Before anything is written: off the page, or cut off; a look also on a page that is larger than readers count."""
     source = page(tmp_path / "a.pdf", **PAGES[kind])
     with pytest.raises(errors.PlaceOutsidePage) as refused:
         sign(source, tmp_path / "b.pdf", place=Place(1, (100, 100, 250, 160)), **seen)
