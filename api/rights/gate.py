@@ -44,9 +44,14 @@ class Grant:
         """For the ledger: the rule in force."""
         return {} if self.rule is None else {"rights": self.rule.sha256}
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether `count` does anything."""
+        return self.rule is not None and self.rule.limits.some
+
     def count(self, connection: sa.Connection) -> None:
         """Count the use, in the transaction that puts it on record. Raises RightRate, RightCount."""
-        if self.rule is None or not self.rule.limits.some:
+        if self.rule is None or not self.is_counted:
             return
         try:
             counting.count(connection, self.rule, caller=self.caller, at=self.at)

@@ -37,6 +37,10 @@ from api.store.callers import Caller
 CALLERS = re.compile(r"(?:caller|organisation|role):[A-Za-z0-9:._-]{1,120}|\*")
 KINDS = ("*", "role", "organisation", "caller")
 """Choices of callers, from the widest to the narrowest."""
+LIFTING, JUDGING = "extension:document", "verification:document"
+"""What stands in the place of a key where none is used: lifting a document to a higher level, and judging one."""
+NO_KEYS = ("certificate:", "extension:", "verification:")
+"""How names begin that are no key of the appliance."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -102,6 +106,8 @@ class Rule:
     sha256: str = ""
 
     def fits(self, subjects: Iterable[str], key: str) -> bool:
+        if key == JUDGING and not self.keys.startswith("verification:"):
+            return False  # "all keys" does not mean reading: a rule on that says so
         return self.callers in ("*", *subjects) and fnmatchcase(key, self.keys)
 
     def narrowness(self) -> tuple[int, int, int, str]:

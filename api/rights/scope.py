@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from api import auth
 from api.directory.model import Holder, KeyOwner, Post
 from api.rights.errors import RightCertificate
+from api.rights.rule import NO_KEYS
 from api.store.callers import Caller
 from api.store.database import Database
 from api.store.directory_tables import key_owner
@@ -87,7 +88,7 @@ class Scopes:
         """Whether the caller may sign with it: pattern, organisation, and a person's key only in that person's name.
 
         Callers that are systems (`client`) may name a person's key, for the keeper wants that person's activation."""
-        if not caller.may_use(ref):
+        if not caller.may_use(ref) or ref.startswith(NO_KEYS):
             return False
         if caller.organisation is None and caller.role not in ("official", "clerk"):
             return True

@@ -47,7 +47,8 @@ class RuleText(Input):
     callers: str = Field(max_length=140)
     """`caller:ID`, `organisation:ID`, `role:ROLE` or `*`."""
     keys: Pattern
-    """Pattern of names of keys (`*`, `?`, `[…]`); `certificate:SHA256` is a key on somebody's token."""
+    """Pattern of names of keys (`*`, `?`, `[…]`); `certificate:SHA256` is a key on somebody's token, `extension:document`
+    the lifting of a document, `verification:document` the judging of one, which `*` does not mean."""
     procedures: tuple[Pattern, ...] = Field(default=(), max_length=100)
     """Patterns of names of procedures; with some, an order that names none is refused."""
     levels: tuple[Level, ...] = Field(default=(), max_length=4)

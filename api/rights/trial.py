@@ -10,7 +10,7 @@ from api import auth
 from api.errors import ApiError, NotPermitted
 from api.rights import counting, store
 from api.rights.counting import Counts
-from api.rights.rule import Rule, Use, chosen, subjects
+from api.rights.rule import JUDGING, NO_KEYS, Rule, Use, chosen, subjects
 from api.rights.scope import Scopes
 from api.store.callers import Caller
 from api.store.database import Database
@@ -45,9 +45,10 @@ def attempt(
 def _refusals(
     scopes: Scopes, caller: Caller, use: Use, *, rule: Rule | None, counts: Counts, at: datetime
 ) -> Iterator[ApiError | HsmError]:
-    if not auth.may(caller, "sign"):
-        yield NotPermitted(f"role {caller.role} may not sign")
-    if not use.key.startswith("certificate:") and not scopes.may_use_key(caller, use.key):
+    needed: auth.Permission = "verify" if use.key == JUDGING else "sign"
+    if not auth.may(caller, needed):
+        yield NotPermitted(f"role {caller.role} may not {needed}")
+    if not use.key.startswith(NO_KEYS) and not scopes.may_use_key(caller, use.key):
         yield KeyNotFound(key=use.key)
     if rule is None:
         return

@@ -65,16 +65,16 @@ async def create(request: Request) -> Response:
     out = services.work.file(size=upload.size)
     try:
         options = parse_extension(upload.fields)
-        kind = common.accepted(request, (formats.MEDIA[formats.BY_KIND[sniff(upload.file)]],))
+        format_ = formats.BY_KIND[sniff(upload.file)]
+        kind = common.accepted(request, (formats.MEDIA[format_],))
         done = await common.room(request).run(
             extending.extend,
             services,
-            caller.id,
-            upload.file,
+            caller,
+            upload,
             out,
             options=options,
-            sha256=upload.sha256,
-            detached=upload.contents,
+            format=format_,
         )
     except BaseException:
         out.close()

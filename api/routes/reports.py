@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from api.problems import Problem
 from api.reports import etsi, html, terminal
 from api.routes import common
 from api.services import Services
+from api.store.callers import Caller
 from api.visitors import Visitors
 from api.workflows import reporting
 from verify.report import Report
@@ -50,20 +52,29 @@ def language_of(request: Request) -> Language:
     return locale.choose(request.query_params.get("lang"), default=default)
 
 
+@dataclass(frozen=True)
+class Asking:
+    """Who asks for a report: whose workers may be used, and which caller that is; None for a visitor."""
+
+    client: str
+    caller: Caller | None = None
+
+
 @asynccontextmanager
-async def asking(request: Request) -> AsyncIterator[str]:
+async def asking(request: Request) -> AsyncIterator[Asking]:
     """Whose workers may be used for this verification: the caller's, or a visitor's own where visitors are let in.
 
     Raises NotAuthenticated, NotPermitted, TooManyRequests.
     """
     public = common.services(request).settings.verification.public
     if not public or request.headers.get("authorization"):
-        yield (await common.caller(request, "verify")).id
+        caller = await common.caller(request, "verify")
+        yield Asking(caller.id, caller)
         return
     gate: Visitors = request.app.state.visitors
     request.scope["kyso.caller"] = "visitor"
     with gate.admit(request.client.host if request.client else ""):
-        yield f"visitor-{secrets.token_hex(8)}"
+        yield Asking(f"visitor-{secrets.token_hex(8)}")
 
 
 def upload_limit(request: Request) -> int:

@@ -16,7 +16,7 @@ from api.auth import needs
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.schemas import parse_options
-from api.workflows import verifying
+from api.workflows import access, verifying
 
 router = APIRouter(prefix="/v1/verifications", tags=["verifications"])
 
@@ -77,14 +77,16 @@ EXAMPLE: dict[int | str, dict[str, Any]] = {
 async def create(request: Request) -> Response:
     kind = reports.kind_of(request)
     services = common.services(request)
-    async with reports.asking(request) as client:
-        tell = reports.told(request, kind, client=client)
+    async with reports.asking(request) as asking:
+        tell = reports.told(request, kind, client=asking.client)
         upload = await uploads.receive(request, folder=services.work, limit=reports.upload_limit(request))
 
         def work() -> bytes:
             options = parse_options(upload.fields.get("options"))
+            if asking.caller is not None:
+                access.require_judging(services, asking.caller, size=upload.size, sha256=upload.sha256)
             report = verifying.verify(
-                services, client, upload.file, name=upload.name, options=options, detached=upload.contents
+                services, asking.client, upload.file, name=upload.name, options=options, detached=upload.contents
             )
             return tell(report, upload.file, options.password)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from api.errors import ApiError
@@ -37,7 +38,7 @@ def sign(services: Services, session: Session, one: SessionDocument) -> Signatur
     with _document(services, one) as upload:
         key = _once(session, one)
         return signing.sign(
-            services, signer(services, session), _order(services, session, one), upload, idempotency_key=key
+            services, _asking(services, session, one), _order(services, session, one), upload, idempotency_key=key
         ).record
 
 
@@ -46,8 +47,15 @@ def prepare(services: Services, session: Session, one: SessionDocument) -> Signa
     with _document(services, one) as upload:
         key = _once(session, one)
         return activations.prepare(
-            services, signer(services, session), _order(services, session, one), upload, idempotency_key=key
+            services, _asking(services, session, one), _order(services, session, one), upload, idempotency_key=key
         ).record
+
+
+def _asking(services: Services, session: Session, one: SessionDocument) -> Caller:
+    """The signer; of a document in a procedure, the ledger tells which, and rules on the use of keys may name it."""
+    procedure = one.request["procedure"]
+    caller = signer(services, session)
+    return caller if procedure is None else replace(caller, told=(*caller.told, ("procedure", procedure)))
 
 
 def fail(

@@ -11,6 +11,8 @@ from api import auth, links
 from api.errors import NotFound
 from api.refusals import DocumentErased, DocumentNotReady
 from api.rights import Grant, Use
+from api.rights.errors import RightRefused
+from api.rights.rule import JUDGING, LIFTING
 from api.schemas import OrderRequest
 from api.services import Services
 from api.store import signatures
@@ -20,6 +22,7 @@ from api.uploads import Upload
 from api.workflows import envelopes
 from hsm.errors import KeyNotFound
 from hsm.keys import KeyInfo, Mechanism
+from signer.model import Format, Level
 
 
 def signature(services: Services, caller: Caller, identity: str) -> SignatureRecord:
@@ -67,9 +70,41 @@ def grant(
         format=order.format,
         packaging=packaging,
         mechanism=mechanism,
-        size=document.size + sum(one.size for one in document.detached),
+        procedure=dict(caller.told).get("procedure"),
+        size=_size(document),
     )
     return services.rights.grant(caller, use)
+
+
+def require_lifting(services: Services, caller: Caller, document: Upload, *, level: Level, format: Format) -> None:  # noqa: A002 - the order's word
+    """The caller may have this document lifted, now, and that is counted. Raises RightRefused."""
+    _count(services, caller, Use(key=LIFTING, level=level, format=format, size=_size(document)), document.sha256)
+
+
+def require_judging(services: Services, caller: Caller, *, size: int, sha256: str) -> None:
+    """The caller may have this document judged, now, and that is counted. Raises RightRefused."""
+    _count(services, caller, Use(key=JUDGING, size=size), sha256)
+
+
+def require_judging_signed(services: Services, caller: Caller, record: SignatureRecord) -> None:
+    """The same for a document that was signed here. Raises RightRefused."""
+    made = json.loads(record.result or "{}")
+    require_judging(services, caller, size=made.get("size", 0), sha256=made.get("sha256", ""))
+
+
+def _count(services: Services, caller: Caller, use: Use, sha256: str) -> None:
+    """No key is used, so that there is no line with which it could be counted: it is, by itself, before it begins."""
+    try:
+        grant = services.rights.grant(caller, use)
+        if grant.is_counted:
+            services.database.write(grant.count)
+    except RightRefused as error:
+        services.refusals.note(error, caller=caller.id, key="", document_sha256=sha256)
+        raise
+
+
+def _size(document: Upload) -> int:
+    return document.size + sum(one.size for one in document.detached)
 
 
 def signed_blob(record: SignatureRecord) -> str:

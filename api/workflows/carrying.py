@@ -22,11 +22,13 @@ MOST_LINES = 1000
 
 
 def write(services: Services, caller: Caller, identity: str, out: BinaryIO) -> None:
-    """Raises NotFound, DocumentNotReady, EvidenceTooLarge, and what judging a document raises."""
+    """Raises NotFound, DocumentNotReady, RightRefused, EvidenceTooLarge, and what judging a document raises."""
     record = access.signature(services, caller, identity)
+    blob = access.signed_blob(record)
+    access.require_judging_signed(services, caller, record)
     trust, recorder = services.trust.current(), Recorder(services.fetcher)
     with (
-        services.blobs.open(access.signed_blob(record)) as source,
+        services.blobs.open(blob) as source,
         contents.opened(services, record) as detached,
         services.documents.open(caller.id) as worker,
     ):

@@ -29,11 +29,12 @@ from api.schemas import ExtendOptions
 from api.services import Services
 from api.settings import Settings
 from api.store import heads, signatures
+from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
 from api.store.tables import signature as signature_table
-from api.workflows import contents, passwords
-from api.workflows.documents import NONE, Contents
-from signer.model import LEVELS, Extended, Level, Signed
+from api.uploads import Upload
+from api.workflows import access, contents, passwords
+from signer.model import LEVELS, Extended, Format, Level, Signed
 
 JOB = "lift-signature"
 DEGRADED, PENDING = "LEVEL_DEGRADED", "PENDING_FRESHNESS"
@@ -45,20 +46,20 @@ LONGEST_PAUSE = 6 * 3600.0
 
 def extend(
     services: Services,
-    client: str,
-    source: BinaryIO,
+    caller: Caller,
+    document: Upload,
     out: BinaryIO,
     *,
     options: ExtendOptions,
-    sha256: str,
-    detached: Contents = NONE,
+    format: Format,  # noqa: A002 - the order's word
 ) -> Extended:
-    """Lift an open document into `out`. Raises StaleDocument where it is one of ours on which a later signature was
-    built, WorkerRefusal with the core's codes, and sandbox errors."""
-    ours = services.database.read(heads.require, sha256)
+    """Lift a document of this format into `out`. Raises RightRefused where the rules do not allow it, StaleDocument where
+    it is one of ours on which a later signature was built, WorkerRefusal with the core's codes, and sandbox errors."""
+    access.require_lifting(services, caller, document, level=options.level, format=format)
+    ours = services.database.read(heads.require, document.sha256)
     order = _order(services, options.level, allow_degraded=options.allow_degraded, password=options.password)
-    with services.documents.open(client) as worker:
-        done = worker.extend(source, out, order=order, fetcher=services.fetcher, detached=detached)
+    with services.documents.open(caller.id) as worker:
+        done = worker.extend(document.file, out, order=order, fetcher=services.fetcher, detached=document.contents)
     for signature in ours:
         services.database.write(heads.lifted, done.sha256, signature=signature)
     return done

@@ -46,10 +46,13 @@ def verify(
 
 
 def verify_signed(services: Services, caller: Caller, identity: str) -> Report:
-    """The report on a document that was signed here, judged now; raises NotFound, DocumentNotReady."""
+    """The report on a document that was signed here, judged now; raises NotFound, DocumentNotReady,
+    RightRefused."""
     record = access.signature(services, caller, identity)
+    blob = access.signed_blob(record)
+    access.require_judging_signed(services, caller, record)
     with (
-        services.blobs.open(access.signed_blob(record)) as source,
+        services.blobs.open(blob) as source,
         contents.opened(services, record) as detached,
     ):
         return verify(services, caller.id, source, name=formats.file_name(record), detached=detached)
