@@ -29,6 +29,7 @@ from pyhanko.pdf_utils.writer import BasePdfFileWriter
 
 from signer.archives import Archive
 from signer.errors import OrderInvalid, PictureMissing, SealSize, TextNotShowable
+from signer.fields import Box
 from signer.font import Font, Glyph, load
 from signer.model import LookPlan, SignOrder
 from signer.stamp import images, plain, profiles, qr
@@ -36,7 +37,7 @@ from signer.stamp import rows as typesetting
 from signer.stamp.images import Picture
 from signer.stamp.profiles import Colour, Look
 from signer.stamp.rows import Row
-from signer.stamp.views import POINTS, Box
+from signer.stamp.views import POINTS
 
 PICTURE_KEY = pdf_name("/KysoPicture")
 """Private entry (ISO 32000-1 Annex E) of an appearance: where in its box the picture stands."""

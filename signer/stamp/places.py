@@ -16,11 +16,11 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from signer import fields as forms
 from signer.errors import FieldNotFound, OrderInvalid, PlaceOutsidePage, PlaceOverField
-from signer.fields import Field
+from signer.fields import Box, Field
 from signer.model import Place, SignOrder
 from signer.stamp import looks
 from signer.stamp.looks import Held
-from signer.stamp.views import POINTS, Box, View, overlap, rectangle
+from signer.stamp.views import POINTS, View, overlap, rectangle
 from verify.document import Limits
 from verify.pdf import UNEXPECTED, get
 
