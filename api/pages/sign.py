@@ -28,14 +28,16 @@ def csp(origins: tuple[str, ...]) -> str:
     )
 
 
-def page(*, session: str, language: Language, hotline: str) -> str:
-    """The page for one session; whether there is such a session, the component finds out."""
+def page(*, session: str, language: Language, hotline: str, csrf: str = "") -> str:
+    """The page for one session; whether there is such a session, the component finds out. `csrf` is the proof of whoever
+    is signed in, and opens the session to its official without a token."""
     return _template().render(
         session=session,
         language=language,
         other=OTHER[language],
         words=locale.words(language)["sign_page"],
         hotline=hotline,
+        csrf=csrf,
         component=web.entry("sign"),
         to=links.to,
     )

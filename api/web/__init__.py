@@ -37,12 +37,16 @@ class File:
     is_immutable: bool
 
 
-SOURCES = {"verify": "src/verify/kyso-verify.ts", "sign": "src/sign/kyso-sign.ts"}
+SOURCES = {
+    "verify": "src/verify/kyso-verify.ts",
+    "sign": "src/sign/kyso-sign.ts",
+    "inbox": "src/inbox/kyso-inbox.ts",
+}
 
 
 @cache
 def entry(component: str, /) -> Entry:
-    """The files of `verify` or `sign`."""
+    """The files of a component, by its name in `SOURCES`."""
     try:
         manifest = json.loads((_dist() / "manifest.json").read_text("utf-8"))
     except FileNotFoundError:

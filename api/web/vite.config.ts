@@ -15,7 +15,12 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: { verify: "src/verify/kyso-verify.ts", sign: "src/sign/kyso-sign.ts", kyso: "src/kyso.ts" },
+      input: {
+        verify: "src/verify/kyso-verify.ts",
+        sign: "src/sign/kyso-sign.ts",
+        inbox: "src/inbox/kyso-inbox.ts",
+        kyso: "src/kyso.ts",
+      },
       preserveEntrySignatures: "exports-only",
       output: {
         entryFileNames: (chunk) => (chunk.name === "kyso" ? "kyso.js" : "[name]-[hash].js"),

@@ -32,6 +32,11 @@ CROSSING = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Accept-Language",
 }
 """What the service lets pages of other systems do."""
+PEOPLE = [
+    {"id": "per_2", "name": "Trần Thị Ví Dụ (demo)", "title": "Phó Bí thư"},
+    {"id": "per_3", "name": "Lê Văn Thư (demo)", "title": None},
+]
+"""To whom a document may be passed on."""
 
 
 @dataclass
@@ -225,6 +230,14 @@ def serving(story: Story) -> Iterator[Fake]:
                     story.document(identity).update(
                         state="returned", outcome={"state": "returned", "reason": given["reason"]}
                     )
+                    story.session["progress"]["done"] += 1
+                    self._json(200, story.document(identity))
+                case ("GET", ["people"]):
+                    self._json(200, {"people": PEOPLE})
+                case ("POST", ["documents", identity, "reassign"]):
+                    (name,) = (one["name"] for one in PEOPLE if one["id"] == given["person"])
+                    outcome = {"state": "reassigned", "reason": given["reason"], "reassigned_name": name}
+                    story.document(identity).update(state="reassigned", outcome=outcome)
                     story.session["progress"]["done"] += 1
                     self._json(200, story.document(identity))
                 case ("POST", ["consent"]) if story.activation:

@@ -242,6 +242,27 @@ def test_a_document_is_sent_back_with_a_reason(tab: Tab, story: Story):
         assert "đã trả lại: Sai tên" in tab.run("deep('section').innerText")
 
 
+def test_a_document_is_passed_on_to_a_colleague(tab: Tab, story: Story):
+    """Chosen from the people of one's own office, with a reason; a blank is none. What was typed for one document is not
+    there for another."""
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#passing-on').open = true")
+        tab.wait("deepAll('#person option').length === 3")
+        assert "Trần Thị Ví Dụ (demo) – Phó Bí thư" in tab.run("deep('#person').innerText")
+        tab.run("deep('#person').value = 'per_2'; deep('#reason-on').value = '  '")
+        tab.run("deep('#passing-on form button').click()")
+        assert [] == calls(story, "POST", "/d1/reassign")
+        tab.run("deep('#reason-on').value = 'Đi công tác'; deep('#reason-on').dispatchEvent(new Event('input'))")
+        tab.run("deepAll('nav button')[1].click()")
+        tab.wait("deep('#title').textContent.includes('Quyết định') && deep('#reason-on').value === ''")
+        tab.run("deep('#passing-on').open = true; deep('#person').value = 'per_2'")
+        tab.run("deep('#reason-on').value = 'Đi công tác'; deep('#passing-on form button').click()")
+        tab.wait("deepAll('.about li').length === 2")
+        assert [{"person": "per_2", "reason": "Đi công tác"}] == calls(story, "POST", "/d2/reassign")
+        assert "đã chuyển người khác (Trần Thị Ví Dụ (demo)): Đi công tác" in tab.run("deep('section').innerText")
+
+
 def test_a_persons_key_is_used_with_a_passkey(tab: Tab, story: Story):
     """The challenge goes to the authenticator, its answer to the service; without an answer nothing is signed."""
     authenticator = {
@@ -305,6 +326,7 @@ def test_a_refusal_says_what_to_do_and_whom_to_call(tab: Tab, story: Story):
         tab.open(f"{fake.origin}/sign/ses_1?lang=en")
         tab.wait("deep('#problem')")
         assert "lacks the code" in tab.run("deep('#problem').innerText")
+        assert f"{fake.origin}/login?lang=en&next=%2Fsign%2Fses_1%3Flang%3Den" == tab.run("deep('#problem a').href")
 
 
 def test_what_is_loaded_before_the_first_page_is_small():

@@ -3,18 +3,20 @@
 //   <kyso-sign session="…" token="…" server="https://kyso.example/" lang="vi"></kyso-sign>
 //
 // `own-page` takes the token from the address (`#token=…`) and out of it again; it then lives as long as the tab does.
+// Without one, `csrf` is the proof of whoever is signed in at the service.
 // Events, with the session's id in `detail`: kyso-ready, kyso-consented, kyso-document, kyso-done, kyso-error.
 // What the service knows is asked for anew when the page is opened again; what was typed in is kept in this tab.
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import { KysoElement } from "../element";
 import { base } from "../style";
 import { agreement, certificates } from "./agreement";
-import { fields, returning } from "./deciding";
+import { fields, passingOn, returning } from "./deciding";
 import { Draft } from "./draft";
 import "./kyso-document";
 import { type Session, type SessionDocument, UNDECIDED } from "./model";
 import { documents, head, outcome, progress, trouble } from "./progress";
-import { Problem, Service } from "./service";
+import { type Access, Problem, Service } from "./service";
 import { type Page, Sitting } from "./sitting";
 import { signStyle } from "./style";
 
@@ -25,6 +27,7 @@ export class KysoSign extends KysoElement {
     session: { type: String },
     token: { type: String },
     ownPage: { type: Boolean, attribute: "own-page" },
+    csrf: { type: String },
     looked: { state: true },
     refusal: { state: true },
     said: { state: true },
@@ -33,6 +36,7 @@ export class KysoSign extends KysoElement {
   declare session: string;
   declare token: string;
   declare ownPage: boolean;
+  declare csrf: string;
   /** Id of the document that is looked at; empty for the first. */
   declare looked: string;
   /** Why there is no sitting at all. */
@@ -44,7 +48,7 @@ export class KysoSign extends KysoElement {
 
   constructor() {
     super();
-    this.session = this.token = this.looked = this.said = "";
+    this.session = this.token = this.csrf = this.looked = this.said = "";
     this.ownPage = false;
     this.refusal = null;
   }
@@ -69,12 +73,12 @@ export class KysoSign extends KysoElement {
     this.sitting = this.refusal = null;
     this.looked = "";
     if (!this.session) return;
-    const token = this.token || (this.ownPage ? this.tokenOfPage() : "");
-    if (!token) {
+    const access = this.access();
+    if (!access) {
       if (this.ownPage) this.refusal = new Problem("session-token-invalid", this.words.sign.noToken, "", "");
       return;
     }
-    const service = new Service(this.at(`v1/sessions/${encodeURIComponent(this.session)}`), token, this.language);
+    const service = new Service(this.at(`v1/sessions/${encodeURIComponent(this.session)}`), access, this.language);
     const sitting = (this.sitting = new Sitting(service, new Draft(this.session), this.page()));
     void sitting.look().then(() => {
       if (!sitting.session) return;
@@ -100,6 +104,12 @@ export class KysoSign extends KysoElement {
     this.dispatchEvent(new CustomEvent(name, { detail: { session: this.session, ...detail }, bubbles: true, composed: true }));
   }
 
+  private access(): Access | null {
+    const token = this.token || (this.ownPage ? this.tokenOfPage() : "");
+    if (token) return { token };
+    return this.csrf ? { csrf: this.csrf } : null;
+  }
+
   /** The token of the address, taken out of it; afterwards that of this tab. */
   private tokenOfPage(): string {
     const name = `kyso-token-${this.session}`;
@@ -119,6 +129,11 @@ export class KysoSign extends KysoElement {
     location.replace(`${location.pathname}?${query.toString()}`);
   }
 
+  /** The page of signing in leads back here. */
+  private wayBack(): string {
+    return new URLSearchParams({ lang: this.language, next: `/sign/${this.session}?lang=${this.language}` }).toString();
+  }
+
   // --- what is seen --------------------------------------------------------------------------------------------------
 
   protected override render(): TemplateResult {
@@ -127,11 +142,12 @@ export class KysoSign extends KysoElement {
     const session = sitting?.session ?? null;
     const problem = this.refusal ?? sitting?.problem ?? null;
     const reload = sitting && (() => sitting.reload());
+    const signIn = this.ownPage && problem?.code === "session-token-invalid" ? this.at(`login?${this.wayBack()}`) : null;
     return html`
       <p class="unseen" role="status" id="said">${this.said}</p>
       ${session ? head(session, words, this.language) : problem ? nothing : html`<p>${words.loading}</p>`}
       ${sitting && session ? progress(sitting, session, words) : nothing}
-      ${problem ? trouble(problem, words, session?.hotline ?? null, reload) : nothing}
+      ${problem ? trouble(problem, words, { hotline: session?.hotline ?? null, reload, signIn }) : nothing}
       ${sitting && session ? this.table(sitting, session) : nothing}
     `;
   }
@@ -162,7 +178,7 @@ export class KysoSign extends KysoElement {
       ${decides ? fields(sitting, one, words) : nothing}
       <div class="actions"><button type="button" class="quiet" id="download" @click=${() => void sitting.download(one)}>
         ${one.state === "signed" ? words.download : words.downloadPlain}</button></div>
-      ${decides ? returning(sitting, one, words) : nothing}
+      ${decides ? keyed(one.id, html`${returning(sitting, one, words)}${passingOn(sitting, one, words)}`) : nothing}
     </section>`;
   }
 }

@@ -18,6 +18,8 @@ export interface Outcome {
   code?: string;
   reason?: string;
   support_code?: string;
+  /** Whom it was passed on to. */
+  reassigned_name?: string;
   /** Of the signed document. */
   sha256?: string;
 }
@@ -36,6 +38,13 @@ export interface SessionDocument {
   fill: { name: string; label: string | null; value: string; editable: boolean }[];
   state: string;
   outcome: Outcome;
+}
+
+/** Somebody a document may be passed on to. */
+export interface Colleague {
+  id: string;
+  name: string;
+  title: string | null;
 }
 
 export interface Certificate {

@@ -19,11 +19,19 @@ export function head(session: Session, words: Sentences, language: Language): Te
     <p class="note">${fill(words.until, facts)}</p>`;
 }
 
+/** What can be done when something went wrong. */
+export interface Ways {
+  hotline: string | null;
+  reload: (() => void) | null;
+  /** Address of the page of signing in. */
+  signIn: string | null;
+}
+
 /** What the session has come to, and what can be done about it. */
 export function progress(sitting: Sitting, session: Session, words: Sentences): Piece {
   const { done, total } = session.progress;
   const isOver = session.state === "partly" && sitting.waiting.length === 0;
-  const sentence = isOver ? words.partlyOver : words.sessionState[session.state];
+  const sentence = isOver ? words.partlyOver : ended(session, words);
   const isSigning = session.state === "signing";
   if (!isSigning && !sentence) return nothing;
   const tone = session.state === "done" ? "good" : isSigning ? "plain" : "unsure";
@@ -51,13 +59,23 @@ export function progress(sitting: Sitting, session: Session, words: Sentences): 
   </div>`;
 }
 
+/** The sentence of a state; of documents that are gone it says where they went. */
+function ended(session: Session, words: Sentences): string | undefined {
+  const isPassedOn = session.state === "returned" && session.documents.every((one) => one.state === "reassigned");
+  return isPassedOn ? words.allPassedOn : words.sessionState[session.state];
+}
+
 /** What went wrong, what to do, and by which code it is found. */
-export function trouble(problem: Problem, words: Sentences, hotline: string | null, reload: (() => void) | null): TemplateResult {
+export function trouble(problem: Problem, words: Sentences, ways: Ways): TemplateResult {
+  const { hotline, reload, signIn } = ways;
   return html`<div class="box bad" role="alert" id="problem">
     <p><b>${problem.title || words.failed}</b></p>
     ${problem.detail ? html`<p>${problem.detail}</p>` : nothing}
     <p class="note">${codes(words, { code: problem.code, support: problem.support, hotline })}</p>
-    ${reload ? html`<p><button type="button" class="quiet" @click=${reload}>${words.reload}</button></p>` : nothing}
+    <div class="actions">
+      ${signIn ? html`<a class="button" href=${signIn}>${words.signIn}</a>` : nothing}
+      ${reload ? html`<button type="button" class="quiet" @click=${reload}>${words.reload}</button>` : nothing}
+    </div>
   </div>`;
 }
 
@@ -75,9 +93,9 @@ export function documents(session: Session, looked: SessionDocument | undefined,
 
 /** What became of one document. */
 export function outcome(one: SessionDocument, words: Sentences, hotline: string | null): Piece {
-  const { code, reason, support_code: support } = one.outcome;
+  const { code, reason, support_code: support, reassigned_name: name } = one.outcome;
   if (one.state === "waiting" || (one.state === "signing" && !code)) return nothing;
-  return html`<div class="box ${TONES[one.state] ?? "plain"}"><p><b>${words.state[one.state] ?? one.state}</b>${reason ? `: ${reason}` : ""}</p>
+  return html`<div class="box ${TONES[one.state] ?? "plain"}"><p><b>${words.state[one.state] ?? one.state}${name ? ` (${name})` : ""}</b>${reason ? `: ${reason}` : ""}</p>
     ${code ? html`<p class="note">${codes(words, { code, support: support ?? "", hotline })}</p>` : nothing}
     ${one.state === "failed" ? html`<p>${words.failedHelp}</p>` : nothing}
   </div>`;

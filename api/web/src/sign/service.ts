@@ -1,5 +1,5 @@
 // The calls of a session, with its token. Problems come as the service says them (RFC 9457), in the page's language.
-import type { Activation, Place, Session } from "./model";
+import type { Activation, Colleague, Place, Session } from "./model";
 
 /** What went wrong: what happened, what to do, and by which code support finds it. */
 export class Problem extends Error {
@@ -26,10 +26,13 @@ export interface Agreed {
   activation?: Activation;
 }
 
+/** By what the service knows the official: the session's token, or the cookie of signing in with its proof. */
+export type Access = { token: string } | { csrf: string };
+
 export class Service {
   constructor(
     private readonly address: string,
-    private readonly token: string,
+    private readonly access: Access,
     private readonly language: string,
   ) {}
 
@@ -55,6 +58,14 @@ export class Service {
 
   sendBack(document: string, reason: string): Promise<unknown> {
     return this.json("POST", `/documents/${document}/return`, { reason });
+  }
+
+  async people(): Promise<Colleague[]> {
+    return (await this.json<{ people: Colleague[] }>("GET", "/people")).people;
+  }
+
+  reassign(document: string, person: string, reason: string): Promise<unknown> {
+    return this.json("POST", `/documents/${document}/reassign`, { person, reason });
   }
 
   consent(key: string, documents: ConsentDocument[], mark: string): Promise<Agreed> {
@@ -97,18 +108,24 @@ export class Service {
   }
 
   private async ask(method: string, path: string, body?: unknown, signal?: AbortSignal, more: Record<string, string> = {}): Promise<Response> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.token}`, "Accept-Language": this.language, ...more };
+    const proof = "token" in this.access ? { Authorization: `Bearer ${this.access.token}` } : { "Kyso-CSRF": this.access.csrf };
+    const headers: Record<string, string> = { ...proof, "Accept-Language": this.language, ...more };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     // Pictures of pages may be kept for a while, as the service says; nothing else may.
     const cache = path.includes("/pages/") ? "default" : "no-store";
-    const wanted: RequestInit = { method, headers, credentials: "omit", cache, signal: signal ?? null };
+    const wanted: RequestInit = { method, headers, credentials: "token" in this.access ? "omit" : "same-origin", cache, signal: signal ?? null };
     if (body !== undefined) wanted.body = JSON.stringify(body);
     const answer = await fetch(this.address + path, wanted);
     if (answer.ok) return answer;
-    const told = (await answer.json().catch(() => ({}))) as Record<string, string | undefined>;
-    const support = answer.headers.get("X-Request-Id") ?? told["instance"]?.split(":").pop() ?? "";
-    throw new Problem(told["code"] ?? `http-${answer.status}`, told["title"] ?? "", told["detail"] ?? "", support);
+    throw await problemOf(answer);
   }
+}
+
+/** What an answer that is none says went wrong. */
+export async function problemOf(answer: Response): Promise<Problem> {
+  const told = (await answer.json().catch(() => ({}))) as Record<string, string | undefined>;
+  const support = answer.headers.get("X-Request-Id") ?? told["instance"]?.split(":").pop() ?? "";
+  return new Problem(told["code"] ?? `http-${answer.status}`, told["title"] ?? "", told["detail"] ?? "", support);
 }
 
 /** An XML document to be read: its elements in order. */

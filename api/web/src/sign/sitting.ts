@@ -9,7 +9,7 @@ import { fill, type Words } from "../words";
 import type { Draft } from "./draft";
 import { Following } from "./following";
 import { firstFree, rounded, takenOn } from "./geometry";
-import { OVER, type Place, type Session, type SessionDocument } from "./model";
+import { type Colleague, OVER, type Place, type Session, type SessionDocument } from "./model";
 import { assertion } from "./passkey";
 import { type Agreed, Problem, type Service } from "./service";
 
@@ -34,6 +34,8 @@ export class Sitting {
   isOffline = false;
   /** Whether the person's security key is being asked. */
   waitsForKey = false;
+  /** To whom documents may be passed on; null until somebody wants to know. */
+  people: Colleague[] | null = null;
   private readonly following: Following;
   private placeTimer = 0;
   /** Names one attempt to consent, so that repeating it does nothing twice. */
@@ -198,6 +200,23 @@ export class Sitting {
   sendBack(document: SessionDocument, reason: string): void {
     void this.act(async () => {
       await this.service.sendBack(document.id, reason);
+      await this.look();
+    });
+  }
+
+  async askPeople(): Promise<void> {
+    if (this.people) return;
+    try {
+      this.people = await this.service.people();
+    } catch (error) {
+      this.fail(error);
+    }
+    this.page.changed();
+  }
+
+  passOn(document: SessionDocument, person: string, reason: string): void {
+    void this.act(async () => {
+      await this.service.reassign(document.id, person, reason);
       await this.look();
     });
   }
