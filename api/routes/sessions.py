@@ -185,14 +185,15 @@ async def sizes(request: Request, session: str, document: str) -> Response:
 )
 @needs("see-signatures")
 async def picture(request: Request, session: str, document: str, page: str) -> Response:
-    """For looking at; what is agreed to is the document with its SHA-256."""
+    """For looking at; what is agreed to is the document with its SHA-256. `?signed=1` draws the signed document."""
+    signed = request.query_params.get("signed") == "1"
     number, width = (
         _whole(page, name="page"),
         _whole(request.query_params.get("width", str(DEFAULT_WIDTH)), name="width"),
     )
 
     def work(services: Services, caller: Caller) -> bytes:
-        return viewing.picture(services, caller, session, document, page=number, width=width)
+        return viewing.picture(services, caller, session, document, page=number, width=width, signed=signed)
 
     found = await _asked(request, work, heavy=True)
     return Response(found, 200, {"Cache-Control": "private, max-age=600"}, PNG)

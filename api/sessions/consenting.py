@@ -16,14 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy as sa
 
 from api import problems
-from api.errors import ApiError, RequestInvalid
+from api.errors import ApiError, RequestInvalid, StaleDocument
 from api.jobs import enqueue_within
 from api.sandbox import wire
 from api.services import Services
@@ -31,6 +31,7 @@ from api.sessions import choosing, ending, making, moves, people, steps, store
 from api.sessions.errors import DocumentChanged, SessionConsented, SessionState
 from api.sessions.model import Session, SessionDocument
 from api.sessions.schema import ConsentDocument, ConsentRequest
+from api.store import heads
 from api.store.callers import Caller
 from api.workflows import activations, persons
 from hsm.activation import Assertion
@@ -68,6 +69,7 @@ def consent(
     chosen = [(_shown(listed, each), each) for each in asked.documents]
     values = [_values(services, session, one, each) for one, each in chosen]
     numbers = [(one, steps.number_of(session, one, {**making.values_of(one), **each.fill})) for one, each in chosen]
+    services.database.read(_require_newest, [one for one, _ in chosen])
     # 3
     key = people.require(services, session, asked.key)
     on_behalf = asked.on_behalf or session.request["on_behalf"]
@@ -124,8 +126,14 @@ def again(services: Services, caller: Caller, identity: str) -> dict[str, Any]:
     except HsmError as error:
         error.facts = {**error.facts, "session": session.id}
         raise
-    challenge = activations.challenge_json(asked)
-    return {"state": "consented", "activation": {"id": session.id, **challenge}}
+    activation = {"id": session.id, **activations.challenge_json(asked), "origins": _origins(services, session)}
+    return {"state": "consented", "activation": activation}
+
+
+def _origins(services: Services, session: Session) -> list[str]:
+    """Of pages on which the keeper lets the person answer: a page elsewhere need not try, and use up a try."""
+    chosen = services.settings.keys[(session.consent or {})["key"]].activation
+    return [] if chosen is None else list(chosen.origins)
 
 
 def activate(services: Services, caller: Caller, identity: str, assertion: Assertion) -> dict[str, Any]:
@@ -220,6 +228,16 @@ def _shown(listed: Mapping[str, SessionDocument], each: ConsentDocument) -> Sess
     if one.state != "waiting":
         raise SessionConsented if one.state == "signed" else SessionState(state=one.state)
     return one
+
+
+def _require_newest(connection: sa.Connection, chosen: Sequence[SessionDocument]) -> None:
+    """Nobody signed another copy meanwhile. Raises StaleDocument."""
+    for one in chosen:
+        try:
+            heads.require(connection, one.sha256)
+        except StaleDocument as error:
+            error.facts = {**error.facts, "document": one.id}
+            raise
 
 
 def _values(services: Services, session: Session, one: SessionDocument, each: ConsentDocument) -> dict[str, Any]:

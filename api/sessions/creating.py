@@ -29,7 +29,7 @@ from api.fetch.rules import FetchRules
 from api.sandbox.calls import Survey, Surveyed
 from api.schemas import OrderRequest, parse_order
 from api.services import Services
-from api.sessions import ending, people, steps, store, tokens
+from api.sessions import ending, lineage, people, steps, store, tokens
 from api.sessions.errors import CallbackRefused, SessionNotFound
 from api.sessions.model import Session
 from api.sessions.schema import DocumentRequest, SessionRequest
@@ -99,7 +99,7 @@ def create(
             raise RequestInvalid("a document was sent that the session does not name", part="document")
         # 3
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="survey") as pool:
-            list(pool.map(lambda one: _survey(services, caller, one, role=role, level=level), documents))
+            list(pool.map(lambda one: _survey(services, caller, one, asked=asked, role=role, level=level), documents))
         # 4
         for one in documents:
             # A worker shares the file's offset, and what was buffered before it read is no longer the next to come.
@@ -235,19 +235,23 @@ def _order(request: DocumentRequest, step: steps.Step) -> OrderRequest:
     return parse_order(json.dumps({**given, "fill": fill, "key": STAND_IN}, ensure_ascii=False).encode())
 
 
-def _survey(services: Services, caller: Caller, one: _Document, *, role: str, level: str) -> None:
+def _survey(services: Services, caller: Caller, one: _Document, *, asked: people.Asked, role: str, level: str) -> None:
     """Step 3, and what a procedure says to what was found."""
     procedural = one.request.procedure is not None
-    asked = Survey(one.upload.sha256, one.order.field, one.order.signer_anchor(), facts=procedural)
+    order = Survey(one.upload.sha256, one.order.field, one.order.signer_anchor(), facts=procedural)
     try:
+        known = lineage.former(services, one.upload.sha256, procedure=one.request.procedure)
         with services.documents.open(caller.id) as worker:
-            one.surveyed = worker.survey(one.upload.file, order=asked)
+            one.surveyed = worker.survey(one.upload.file, order=order)
             if procedural:
                 facts = None if one.surveyed.facts is None else json.loads(one.surveyed.facts)
-                one.step = steps.settle(one.request, facts=facts, role=role, level=level)
+                bodies = lineage.joined(services, known, one.request.bodies)
+                one.step = steps.settle(
+                    one.request, facts=facts, role=role, level=level, organisation=asked.organisation, bodies=bodies
+                )
                 one.order = formats.fitting(_order(one.request, one.step), one.upload)
                 if one.step.anchor is not None:
-                    one.surveyed = worker.survey(one.upload.file, order=replace(asked, anchor=one.step.anchor))
+                    one.surveyed = worker.survey(one.upload.file, order=replace(order, anchor=one.step.anchor))
     except (ApiError, SignerError, VerifyError) as error:
         error.facts = {**error.facts, "document": one.request.document}
         raise
@@ -296,6 +300,8 @@ def _row(session: str, number: int, one: _Document) -> dict[str, Any]:
         "look": one.step.look,
         "facts": None if one.surveyed.facts is None else json.loads(one.surveyed.facts),
         "who": one.step.who,
+        "bodies": dict(one.step.bodies),
+        "step_title": one.step.title,
         "fill": _fill(one),
         "may_fill": [field.name for field in one.step.fields],
         "order": json.loads(one.order.canonical()),

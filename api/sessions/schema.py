@@ -38,6 +38,9 @@ class DocumentRequest(Input):
     procedure: Line | None = None
     """Name of the procedure that the signature is a step of."""
     step: Line | None = None
+    bodies: dict[Line, Line] = Field(default={}, max_length=100)
+    """Which organisation is which body of the procedure, by id or code, where the system knows; the same in all sessions
+    of a document."""
     fill: Fill = Field(default={}, max_length=100)
     """Values of form fields that the signature's revision writes."""
     order: dict[str, Any] = Field(default={}, max_length=40)

@@ -61,7 +61,8 @@ def progress(listed: tuple[SessionDocument, ...]) -> dict[str, int]:
 def document_json(session: Session, one: SessionDocument) -> dict[str, Any]:
     request, pages = one.request, one.survey["pages"]
     order = request["order"]
-    step: dict[str, Any] = {"name": request["step"], "look": request["look"], "level": order["level"]}
+    step: dict[str, Any] = {"name": request["step"], "title": request.get("step_title")}
+    step |= {"look": request["look"], "level": order["level"]}
     if session.request["on_behalf"]:
         step["on_behalf"] = session.request["on_behalf"]
     given = one.fill or {}

@@ -45,15 +45,28 @@ class Step:
     look: str = "plain"
     fields: tuple[Field, ...] = ()
     anchor: Anchor | None = None
-    who: Mapping[str, str] | None = None
+    who: Mapping[str, str | None] | None = None
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    """Body → organisation, with the one that takes this step."""
+    title: Mapping[str, str] | None = None
+    """What people call the step, by language."""
 
 
 NONE = Step()
 
 
-def settle(request: DocumentRequest, *, facts: Any, role: str, level: str) -> Step:
-    """The step that is asked for, if it may be taken now by somebody of this role in an organisation of this kind.
-    `facts` are builtins, as the worker told them. Raises ProcedureError and what stands against the step."""
+def settle(
+    request: DocumentRequest,
+    *,
+    facts: Any,
+    role: str,
+    level: str,
+    organisation: str | None,
+    bodies: Mapping[str, str],
+) -> Step:
+    """The step that is asked for, if it may be taken now by somebody of this role in this organisation, which is of this
+    kind; `bodies` are known from before. `facts` are builtins, as the worker told them. Raises ProcedureError and what
+    stands against the step."""
     if request.procedure is None:
         return NONE
     from signer import procedures  # noqa: PLC0415 - reads PDFs, which this process does not: only its values are used
@@ -64,7 +77,9 @@ def settle(request: DocumentRequest, *, facts: Any, role: str, level: str) -> St
         raise RequestInvalid("a procedure is about PDF documents", document=request.document)
     told = msgspec.convert(facts, procedures.Facts)
     procedure = procedures.load(request.procedure)
-    who = procedures.Who(role, level)  # type: ignore[arg-type]
+    if unknown := set(request.bodies) - set(procedure.bodies):
+        raise RequestInvalid("the procedure has no such body", field="bodies", body=min(unknown))
+    who = procedures.Who(role, level, _body(procedure, request.step or "", organisation, bodies))  # type: ignore[arg-type]
     document, wanted = procedures.require(procedure, request.step or "", who=who, facts=told, fill=None)
     planned = document.fields[wanted.field]
     return Step(
@@ -72,8 +87,18 @@ def settle(request: DocumentRequest, *, facts: Any, role: str, level: str) -> St
         look=wanted.look,
         fields=tuple(Field(name, document.fields[name].label, document.fields[name].kind) for name in wanted.fill),
         anchor=planned.anchor if told.field(wanted.field) is None else None,
-        who={"role": role, "level": level},
+        who={"role": role, "level": level, "body": who.body},
+        bodies={**bodies, wanted.body: organisation} if organisation is not None else bodies,
+        title=dict(wanted.title),
     )
+
+
+def _body(procedure: Procedure, step: str, organisation: str | None, bodies: Mapping[str, str]) -> str | None:
+    """Which body the organisation is: that of the step, if nobody else is known to be; else the one that it is known as."""
+    _, wanted = procedure.find(step)
+    if organisation is None or bodies.get(wanted.body, organisation) == organisation:
+        return wanted.body if organisation is not None else None
+    return next((body for body, taken in bodies.items() if taken == organisation), "-")
 
 
 def parts_of(one: SessionDocument, fill: Mapping[str, Any]) -> tuple[Procedure, Parts] | None:

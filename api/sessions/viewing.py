@@ -20,6 +20,7 @@ from api.sessions.errors import DocumentChanged
 from api.sessions.model import Session, SessionDocument
 from api.store import signatures
 from api.store.callers import Caller
+from api.store.signatures import SignatureRecord
 from api.workflows import access
 
 WIDTHS = (64, 2400)
@@ -68,23 +69,27 @@ def stored(services: Services, caller: Caller, identity: str, document: str, *, 
     kind = "application/pdf" if one.format == "PDF" else "application/xml"
     if not signed:
         return _blob(one), kind, one.name
-    record = None if one.signature is None else services.database.read(signatures.get, one.signature)
-    if one.state != "signed" or record is None:
-        raise DocumentNotReady(status=one.state)
-    return access.signed_blob(record), kind, one.name
+    return access.signed_blob(_signed(services, one)), kind, one.name
 
 
-def picture(services: Services, caller: Caller, identity: str, document: str, *, page: int, width: int) -> bytes:
-    """A page (from 1) as PNG. Raises SessionNotFound, NotFound, and what is wrong with the page."""
+def picture(
+    services: Services, caller: Caller, identity: str, document: str, *, page: int, width: int, signed: bool
+) -> bytes:
+    """A page (from 1) as PNG, as the document came or as it was signed. Raises SessionNotFound, NotFound,
+    DocumentNotReady, and what is wrong with the page."""
     session = ending.seen(services, caller, identity)
     one = find(services, session, document)
     if one.format != "PDF" or not 1 <= page <= len(one.survey["pages"]):
         raise NotFound
     asked = Look(page, max(WIDTHS[0], min(width, WIDTHS[1])))
-    key = (one.sha256, asked.page, asked.width)
+    sha256, blob = one.sha256, one.blob
+    if signed:
+        record = _signed(services, one)
+        sha256, blob = one.signed_sha256 or record.id, access.signed_blob(record)
+    key = (sha256, asked.page, asked.width)
     found = _pictures.get(key)
     if found is None:
-        with services.documents.open(session.caller) as worker, services.blobs.open(_blob(one)) as file:
+        with services.documents.open(session.caller) as worker, services.blobs.open(blob or _blob(one)) as file:
             found = worker.draw(file, order=asked).picture.png
         _pictures.put(key, found)
     return found
@@ -112,6 +117,13 @@ def require_shown(one: SessionDocument, sha256: str) -> None:
     """Raises DocumentChanged unless this is the document that was shown."""
     if one.sha256 != sha256:
         raise DocumentChanged(document=one.id, expected=sha256, found=one.sha256)
+
+
+def _signed(services: Services, one: SessionDocument) -> SignatureRecord:
+    record = None if one.signature is None else services.database.read(signatures.get, one.signature)
+    if one.state != "signed" or record is None:
+        raise DocumentNotReady(status=one.state)
+    return record
 
 
 def _blob(one: SessionDocument) -> str:

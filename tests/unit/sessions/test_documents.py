@@ -109,18 +109,25 @@ def test_places_that_cannot_be(one: Desk):
 
 
 def test_a_document_that_moved_on_is_not_signed(one: Desk):
-    """Built on a signature of ours; another signature came first: refused as stale, and nothing is half done."""
+    """Built on a signature of ours; another signature came first: refused as stale before anybody agrees, or, where both
+    had agreed, when it would be made; nothing is half done. Nobody is asked for the older one any more."""
     session = one.asked()
     one.consent(session)
     one.work()
     signature = one.show(session)["documents"][0]["outcome"]["signature"]
     asked = {"person": "Nguyễn Văn Mẫu", "documents": [{"document": f"signature:{signature}"}]}
-    made = [one.house.ask("POST", "/v1/sessions", json=asked).json() for _ in range(2)]
-    for told in made:
-        one.made[told["id"]] = told
+    made = [one.house.ask("POST", "/v1/sessions", json=asked).json() for _ in range(3)]
+    one.made |= {told["id"]: told for told in made}
+    *both, late = made
+    for told in both:
         assert 202 == one.consent(told["id"]).status_code
-        one.work()
-    outcomes = [one.show(told["id"])["documents"][0]["outcome"] for told in made]
+    while one.work():
+        pass
+    answer = one.consent(late["id"])
+    assert (409, "stale-document") == (answer.status_code, answer.json()["code"])
+    assert ("opened", "waiting") == (one.show(late["id"])["state"], one.show(late["id"])["documents"][0]["state"])
+    assert "stale-document" == one.house.ask("POST", "/v1/sessions", json=asked).json()["code"]
+    outcomes = [one.show(told["id"])["documents"][0]["outcome"] for told in both]
     assert [("signed", None), ("failed", "stale-document")] == [(each["state"], each.get("code")) for each in outcomes]
     assert (
         400
