@@ -33,7 +33,7 @@ inbox = APIRouter(prefix="/v1/inbox", tags=["sessions"], route_class=common.Plai
 
 LONGEST_REQUEST = 1024 * 1024
 """Bytes that the part `session` may have."""
-PNG = "image/png"
+WEBP = "image/webp"
 EVENTS = "text/event-stream"
 DEFAULT_WIDTH = 800
 
@@ -181,7 +181,7 @@ async def sizes(request: Request, session: str, document: str) -> Response:
 @router.get(
     "/{session}/documents/{document}/pages/{page}",
     summary="A page as a picture",
-    responses={200: {"content": {PNG: {}}, "description": "PNG, `?width=` pixels wide"}, **PROBLEMS},
+    responses={200: {"content": {WEBP: {}}, "description": "WebP, `?width=` pixels wide"}, **PROBLEMS},
 )
 @needs("see-signatures")
 async def picture(request: Request, session: str, document: str, page: str) -> Response:
@@ -196,7 +196,7 @@ async def picture(request: Request, session: str, document: str, page: str) -> R
         return viewing.picture(services, caller, session, document, page=number, width=width, signed=signed)
 
     found = await _asked(request, work, heavy=True)
-    return Response(found, 200, {"Cache-Control": "private, max-age=600"}, PNG)
+    return Response(found, 200, {"Cache-Control": "private, max-age=600"}, WEBP)
 
 
 @router.get("/{session}/documents/{document}/text", summary="An XML document to be read", responses=PROBLEMS)

@@ -281,7 +281,7 @@ class Look:
 @dataclass(frozen=True)
 class PagePicture:
     page: int
-    png: bytes
+    webp: bytes
     width: int
     height: int
 

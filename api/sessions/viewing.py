@@ -75,7 +75,7 @@ def stored(services: Services, caller: Caller, identity: str, document: str, *, 
 def picture(
     services: Services, caller: Caller, identity: str, document: str, *, page: int, width: int, signed: bool
 ) -> bytes:
-    """A page (from 1) as PNG, as the document came or as it was signed. Raises SessionNotFound, NotFound,
+    """A page (from 1) as WebP, as the document came or as it was signed. Raises SessionNotFound, NotFound,
     DocumentNotReady, and what is wrong with the page."""
     session = ending.seen(services, caller, identity)
     one = find(services, session, document)
@@ -90,7 +90,7 @@ def picture(
     found = _pictures.get(key)
     if found is None:
         with services.documents.open(session.caller) as worker, services.blobs.open(blob or _blob(one)) as file:
-            found = worker.draw(file, order=asked).picture.png
+            found = worker.draw(file, order=asked).picture.webp
         _pictures.put(key, found)
     return found
 
