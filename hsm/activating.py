@@ -24,7 +24,7 @@ import hmac
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,8 +58,11 @@ from hsm.errors import (
     RequestMalformed,
 )
 
-_MOST_WAITING: Final = 64
-"""Challenges of one key that wait for an answer; the oldest goes."""
+_MOST_WAITING: Final = 32
+"""Challenges of one key that wait for the answer of one who asks; the oldest goes."""
+_MOST_OF_ALL: Final = 256
+"""The same for all who ask; the oldest goes of whoever has most, so that nobody takes the place of another."""
+_LONGEST_ASKER: Final = 128
 _CODE_VALID: Final = 24 * 3600.0
 
 
@@ -68,6 +71,7 @@ class _Waiting:
     """A challenge that was given out."""
 
     key: str
+    asker: str
     documents: Documents
     text: bytes
     expires_at: int
@@ -92,19 +96,22 @@ class Activations:
         self._store = store
         self._parties = dict(parties)
         self._lock = threading.Lock()
-        self._waiting: dict[str, OrderedDict[bytes, _Waiting]] = {}
+        self._waiting: dict[bytes, _Waiting] = {}  # by challenge, the oldest first
         self._live: dict[str, _Live] = {}
 
     # -- 1 ---------------------------------------------------------------------------------------------------------
 
-    def begin(self, key: str, documents: Documents) -> Challenge:
-        """A challenge over these documents. Raises RequestMalformed, NoCredential, ActivationLocked."""
+    def begin(self, key: str, documents: Documents, *, asker: str = "") -> Challenge:
+        """A challenge over these documents. `asker` is for whom the api asks, by its own word: attempts are counted for
+        each, so that nobody locks a person out for another. Raises RequestMalformed, NoCredential, ActivationLocked."""
+        if len(asker) > _LONGEST_ASKER or not asker.isascii() or (asker and not asker.isprintable()):
+            raise RequestMalformed("who asks is named by printable ASCII characters")
         party = self._party(key)
         if not 1 <= len(documents) <= party.most:
             raise RequestMalformed(f"an activation is for 1 to {party.most} documents")
         if any(len(digest) != 32 for _, digest in documents) or len({one for _, one in documents}) != len(documents):
             raise RequestMalformed("an activation lists SHA-256 digests, each once")
-        self._require_unlocked(key)
+        self._require_unlocked(key, asker)
         credentials = tuple(one.id for one in self._store.of(key).credentials)
         if not credentials:
             raise NoCredential(key=key)
@@ -112,21 +119,25 @@ class Activations:
         text = canonical(key, documents, nonce=secrets.token_bytes(32), expires_at=expires_at, party=party)
         challenge = hashlib.sha256(text).digest()
         with self._lock:
-            waiting = self._waiting.setdefault(key, OrderedDict())
-            waiting[challenge] = _Waiting(key, documents, text, expires_at, time.monotonic() + party.seconds)
-            while len(waiting) > _MOST_WAITING:
-                waiting.popitem(last=False)
+            waiting = _Waiting(key, asker, documents, text, expires_at, time.monotonic() + party.seconds)
+            self._make_room(waiting)
+            self._waiting[challenge] = waiting
         return Challenge(key, challenge, text, credentials, party.rp_id, expires_at)
 
     # -- 2 ---------------------------------------------------------------------------------------------------------
 
     def activate(self, assertion: Assertion) -> Activation:
-        """The activation that this assertion is. Raises ActivationUnknown, ActivationLocked, ActivationRefused."""
+        """The activation that this assertion is. An answer to no challenge, and one by a credential that is not the key's,
+        are no attempts: nothing is checked with the key's credentials, and nothing counted.
+
+        Raises ActivationUnknown, ActivationLocked, ActivationRefused."""
         waiting = self._take(webauthn.challenge_in(assertion.client_data))
         key = waiting.key
-        self._require_unlocked(key)
+        self._require_unlocked(key, waiting.asker)
+        credential = self._store.credential(key, assertion.credential)
+        if credential is None:
+            raise ActivationRefused("a credential that is not this key's", reason="credential", key=key)
         try:
-            credential = self._known(key, assertion.credential)
             seen = webauthn.assertion_of(
                 assertion,
                 challenge=hashlib.sha256(waiting.text).digest(),
@@ -134,7 +145,7 @@ class Activations:
                 credential=credential,
             )
         except ActivationRefused as error:
-            self._store.refused(key, credential=assertion.credential, reason=str(error.facts.get("reason")))
+            self._store.refused(credential, asker=waiting.asker, reason=str(error.facts.get("reason")))
             error.facts = {**error.facts, "key": key}
             raise
         identity = self._store.activated(
@@ -143,6 +154,7 @@ class Activations:
             expires_at=waiting.expires_at,
             assertion=assertion,
             sign_count=seen.sign_count,
+            asker=waiting.asker,
         )
         live = _Live(key, credential.id, set(waiting.documents), waiting.expires_at, waiting.until)
         with self._lock:
@@ -150,25 +162,31 @@ class Activations:
             self._live[identity] = live
         return self._store.activation(identity)
 
-    def _known(self, key: str, identity: bytes) -> Credential:
-        credential = self._store.credential(key, identity)
-        if credential is None:
-            raise ActivationRefused("a credential that is not this key's", reason="credential")
-        return credential
+    def _make_room(self, coming: _Waiting) -> None:
+        """Under the lock: forget what nobody may answer any more, and what is one too many."""
+        self._waiting = {challenge: one for challenge, one in self._waiting.items() if not _is_over(one)}
+        of_key = [(challenge, one.asker) for challenge, one in self._waiting.items() if one.key == coming.key]
+        askers = Counter(asker for _, asker in of_key)
+        if askers[coming.asker] >= _MOST_WAITING:
+            crowding = coming.asker
+        elif len(of_key) >= _MOST_OF_ALL:
+            crowding = askers.most_common(1)[0][0]
+        else:
+            return
+        del self._waiting[next(challenge for challenge, asker in of_key if asker == crowding)]
 
     def _take(self, challenge: bytes) -> _Waiting:
         with self._lock:
-            found = next((one for one in self._waiting.values() if challenge in one), None)
-            waiting = found.pop(challenge) if found is not None else None
+            waiting = self._waiting.pop(challenge, None)
         if waiting is None or _is_over(waiting):
             raise ActivationUnknown("no such challenge waits for an answer")
         return waiting
 
-    def _require_unlocked(self, key: str) -> None:
-        lock = self._store.lock_of(key)
+    def _require_unlocked(self, key: str, asker: str) -> None:
+        lock = self._store.lock_of(key, asker=asker)
         if lock is not None:
-            until = "lifted" if lock.until is None else _told(lock.until)
-            raise ActivationLocked(key=key, failures=lock.failures, until=until)
+            left = max(1, int(lock.until - time.time()) + 1)
+            raise ActivationLocked(key=key, failures=lock.failures, until=_told(lock.until), retry_after=left)
 
     # -- 3 ---------------------------------------------------------------------------------------------------------
 

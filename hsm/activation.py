@@ -102,10 +102,12 @@ class Activation:
 
 @dataclass(frozen=True)
 class Lock:
-    """How many activations of a key failed in a row, and until when none is looked at; None: until it is lifted."""
+    """How many activations of a key failed for whoever asks (`asker`; nobody: for all together), and until when (Unix time)
+    none is looked at."""
 
     failures: int
-    until: float | None
+    until: float
+    asker: str = ""
 
 
 @dataclass(frozen=True)

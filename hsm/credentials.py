@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -26,8 +27,13 @@ from hsm.chained import ChainedFile, lock
 from hsm.errors import ActivationUnknown, CredentialNotFound
 
 _LONGEST_LINE: Final = 256 * 1024
-_FREE, _MOST, _LONGEST_WAIT = 3, 10, 300.0
-"""Failures in a row without a pause, failures after which the key is locked, and the longest pause in seconds."""
+_FREE, _FIRST_WAIT, _LONGEST_WAIT = 3, 60.0, 3600.0
+"""Failures in a row from which on there are pauses; the first pause, which doubles, and the longest, in seconds."""
+_FORGOTTEN = 24 * 3600.0
+"""Seconds without a failure after which a row of them is over."""
+_MOST, _WITHIN = 100, 3600.0
+"""Failures of one key, whoever asked, in so many seconds: then none is looked at until that is over. Who asks is the
+api's word, so that one which lies has no more tries than these."""
 
 Kind = Literal["invited", "enrolled", "revoked", "activated", "refused", "copied", "lifted", "healed"]
 
@@ -50,6 +56,15 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     text: bytes = b""
     assertion: Assertion | None = None
     note: str = ""
+    asker: str = ""
+
+
+@dataclass
+class _Failures:
+    """In a row, for one who asks; when the last was."""
+
+    count: int = 0
+    at: float = 0.0
 
 
 @dataclass
@@ -59,8 +74,8 @@ class _Key:
     credentials: dict[bytes, Credential] = field(default_factory=dict)
     code_sha256: str = ""
     invited_until: float = 0.0
-    failures: int = 0
-    failed_at: float = 0.0
+    failures: dict[str, _Failures] = field(default_factory=dict)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST))
 
 
 class CredentialStore:
@@ -123,7 +138,14 @@ class CredentialStore:
     # -- the keeper's own ------------------------------------------------------------------------------------------
 
     def activated(
-        self, credential: Credential, *, text: bytes, expires_at: int, assertion: Assertion, sign_count: int
+        self,
+        credential: Credential,
+        *,
+        text: bytes,
+        expires_at: int,
+        assertion: Assertion,
+        sign_count: int,
+        asker: str = "",
     ) -> str:
         """Record what was agreed to; returns the activation's id once that is on the disk."""
         with self._lock:
@@ -138,21 +160,17 @@ class CredentialStore:
                 activation=identity,
                 text=text,
                 assertion=assertion,
+                asker=asker,
             )
             end = self._file.size
         self._file.sync(end)
         return identity
 
-    def refused(self, key: str, *, credential: bytes, reason: str) -> None:
-        """Record a failed attempt; it counts also after a restart."""
+    def refused(self, credential: Credential, *, asker: str, reason: str) -> None:
+        """Record a failed attempt with one of the key's credentials; it counts also after a restart."""
+        kind: Kind = "copied" if reason == "sign-count" else "refused"
         with self._lock:
-            known = credential in self._of(key).credentials
-            self._write(
-                "copied" if reason == "sign-count" and known else "refused",
-                key=key,
-                credential=credential if known else b"",
-                note=reason,
-            )
+            self._write(kind, key=credential.key, credential=credential.id, note=reason, asker=asker)
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -166,12 +184,14 @@ class CredentialStore:
         with self._lock:
             found = self._of(key)
             invited = found.invited_until if found.code_sha256 and found.invited_until > time.time() else None
-            return Credentials(tuple(found.credentials.values()), _locked(found), invited)
+            locks = [one for asker in ("", *found.failures) if (one := _locked(found, asker)) is not None]
+            lasting = max(locks, key=lambda one: one.until, default=None)
+            return Credentials(tuple(found.credentials.values()), lasting, invited)
 
-    def lock_of(self, key: str) -> Lock | None:
-        """What stands against looking at another activation of this key now."""
+    def lock_of(self, key: str, *, asker: str) -> Lock | None:
+        """What stands against looking at another activation of this key now, for whoever asks."""
         with self._lock:
-            return _locked(self._of(key))
+            return _locked(self._of(key), asker)
 
     def invitation(self, key: str) -> str:
         """The digest of the code that is good now, or nothing."""
@@ -226,23 +246,36 @@ class CredentialStore:
             case "revoked":
                 key.credentials.pop(line.credential, None)
             case "activated":
-                key.failures = 0
+                key.failures.pop(line.asker, None)
                 if (known := key.credentials.get(line.credential)) is not None:
                     key.credentials[line.credential] = replace(
                         known, sign_count=line.sign_count, activations=known.activations + 1
                     )
             case "refused" | "copied":
-                key.failures, key.failed_at = key.failures + 1, line.at
+                before = key.failures.get(line.asker, _Failures())
+                key.failures[line.asker] = _Failures(_still(before, line.at) + 1, line.at)
+                key.recent.append(line.at)
                 if line.kind == "copied" and (known := key.credentials.get(line.credential)) is not None:
                     key.credentials[line.credential] = replace(known, copied=True)
             case "lifted":
-                key.failures = 0
+                key.failures.clear()
+                key.recent.clear()
 
 
-def _locked(key: _Key) -> Lock | None:
-    if key.failures >= _MOST:
-        return Lock(key.failures, None)
-    if key.failures < _FREE:
-        return None
-    until = key.failed_at + min(2.0 ** (key.failures - _FREE), _LONGEST_WAIT)
-    return Lock(key.failures, until) if until > time.time() else None
+def _still(failures: _Failures, now: float) -> int:
+    """How many of a row still count."""
+    return failures.count if now < failures.at + _FORGOTTEN else 0
+
+
+def _locked(key: _Key, asker: str) -> Lock | None:
+    """The longer of the two locks: this asker's own, and that of all together."""
+    now = time.time()
+    found = []
+    if len(key.recent) == _MOST:
+        found.append(Lock(_MOST, key.recent[0] + _WITHIN))
+    failures = key.failures.get(asker, _Failures())
+    count = _still(failures, now)
+    if count >= _FREE:
+        pause = min(_FIRST_WAIT * 2.0 ** min(count - _FREE, 16), _LONGEST_WAIT)
+        found.append(Lock(count, failures.at + pause, asker))
+    return max((lock for lock in found if lock.until > now), key=lambda lock: lock.until, default=None)

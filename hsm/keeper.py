@@ -99,7 +99,7 @@ class Keeper:
             case wire.GetUses():
                 return self._log.page(request.after)
             case wire.BeginActivation():
-                return self._activations.begin(request.key, request.documents)
+                return self._activations.begin(request.key, request.documents, asker=request.asker)
             case wire.Activate():
                 return self._activations.activate(request.assertion)
             case wire.GetActivation():

@@ -203,9 +203,9 @@ class Token(_Informant):
         """
         return self._client.ask(wire.Sign(key, mechanism, tbs, permit, activation), bytes)
 
-    def begin_activation(self, key: str, documents: Documents) -> Challenge:
+    def begin_activation(self, key: str, documents: Documents, *, asker: str = "") -> Challenge:
         """What the person whose key this is has to agree to. NoCredential, ActivationLocked, RequestMalformed."""
-        return self._client.ask(wire.BeginActivation(key, documents), Challenge)
+        return self._client.ask(wire.BeginActivation(key, documents, asker), Challenge)
 
     def activate(self, assertion: Assertion) -> Activation:
         """The person's answer to a challenge. ActivationUnknown, ActivationRefused, ActivationLocked."""

@@ -65,6 +65,7 @@ class BeginActivation(msgspec.Struct, frozen=True, tag="begin-activation"):
 
     key: str
     documents: Documents
+    asker: str = ""
 
 
 class Activate(msgspec.Struct, frozen=True, tag="activate"):

@@ -119,7 +119,9 @@ def _tell_code(invited: Enrolment, form: Form) -> None:
 
 def _tell(found: Credentials, form: Form) -> None:
     if form == "json":
-        lock = None if found.lock is None else {"failures": found.lock.failures, "until": _until(found.lock.until)}
+        lock = None
+        if found.lock is not None:
+            lock = {"failures": found.lock.failures, "until": _moment(found.lock.until), "caller": found.lock.asker}
         rows = [
             {
                 "id": _text(one.id),
@@ -145,9 +147,12 @@ def _tell(found: Credentials, form: Form) -> None:
         shown.add_row(*map(escape, row))
     console.out.print(shown)
     if found.lock is not None:
-        until = _until(found.lock.until)
+        failures, until, asker = found.lock.failures, _moment(found.lock.until), found.lock.asker
         console.out.print(
-            t(f"tạm khóa: {found.lock.failures} lần sai, {until}", f"locked: {found.lock.failures} failures, {until}"),
+            t(
+                f"tạm khóa đến {until}: {failures} lần sai từ {asker or 'mọi bên gọi'}",
+                f"locked until {until}: {failures} failures of {asker or 'all callers'}",
+            ),
             markup=False,
         )
 
@@ -185,10 +190,6 @@ def _fingerprint(credential: Credential) -> str:
 
 def _text(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
-def _until(moment: float | None) -> str:
-    return t("đến khi quản trị viên mở", "until it is lifted") if moment is None else _moment(moment)
 
 
 def _moment(at: float) -> str:

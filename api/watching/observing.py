@@ -95,8 +95,8 @@ class ObservedToken:
     def uses(self, after: int) -> UsesPage:
         return self._inner.uses(after)
 
-    def begin_activation(self, key: str, documents: Digests) -> Challenge:
-        return self._inner.begin_activation(key, documents)
+    def begin_activation(self, key: str, documents: Digests, *, asker: str = "") -> Challenge:
+        return self._inner.begin_activation(key, documents, asker=asker)
 
     def activate(self, assertion: Assertion) -> Activation:
         return self._inner.activate(assertion)

@@ -61,7 +61,8 @@ def challenge(services: Services, caller: Caller, identities: Sequence[str]) -> 
     auth.require(caller, "sign")
     records = _waiting(services, caller, identities)
     key = _key(services, caller, records)
-    return services.keys.token(key).begin_activation(key.ref, tuple(_document(_prepared(one)) for one in records))
+    documents = tuple(_document(_prepared(one)) for one in records)
+    return services.keys.token(key).begin_activation(key.ref, documents, asker=caller.id)
 
 
 def complete(

@@ -13,6 +13,7 @@ from fido2.cose import CoseKey
 
 from hsm.activation import Activation, Assertion, Challenge, Documents, Party
 from hsm.errors import (
+    ActivationLocked,
     ActivationMismatch,
     ActivationRefused,
     ActivationRequired,
@@ -255,20 +256,59 @@ def test_a_counter_that_goes_back_is_told_and_refused(box: Box, passkey: Passkey
 
 
 def test_failures_slow_down_until_an_administrator_lifts_the_lock(box: Box, passkey: Passkey) -> None:
-    """Three are free; then none is looked at for a while, not even a good one (`test_credentials` has the schedule)."""
+    """Three are free; then none is looked at for a minute, not even a good one (`test_credentials` has the schedule), for
+    who failed: whoever else may ask goes on signing."""
     with box.token as token, box.admin as admin:
-        outcomes = []
-        while "ActivationLocked" not in outcomes and len(outcomes) < 9:  # a slow machine outlasts the first pauses
-            try:
-                challenge = token.begin_activation(KEY, documents(b"x")).challenge
-                token.activate(Passkey(PARTY.rp_id).get(challenge, origin=ORIGIN))
-            except HsmError as error:
-                outcomes.append(type(error).__name__)
-        assert ["ActivationRefused"] * 3 == outcomes[:3]
-        assert "ActivationLocked" == outcomes[-1]
+        outcomes = [failed(token, Passkey(PARTY.rp_id, id=passkey.id), asker="hostile") for _ in range(5)]
+        assert ["ActivationRefused"] * 3 + ["ActivationLocked"] * 2 == outcomes
+        activate(token, passkey, b"x")
+        with pytest.raises(ActivationLocked) as locked:
+            token.begin_activation(KEY, documents(b"x"), asker="hostile")
+        assert 0 < int(locked.value.facts["retry_after"]) <= 61
+        lock = admin.credentials(KEY).lock
+        assert lock is not None
+        assert (3, "hostile") == (lock.failures, lock.asker)
         admin.lift_lock(KEY)
+        assert token.begin_activation(KEY, documents(b"x"), asker="hostile")
         activate(token, passkey, b"x")
         assert admin.credentials(KEY).lock is None
+
+
+def failed(token: Token, wrong: Passkey, *, asker: str = "") -> str:
+    """What an attempt with this passkey is answered."""
+    with pytest.raises(HsmError) as raised:
+        token.activate(wrong.get(token.begin_activation(KEY, documents(b"x"), asker=asker).challenge, origin=ORIGIN))
+    return type(raised.value).__name__
+
+
+def test_what_is_no_attempt_is_not_counted(box: Box, passkey: Passkey) -> None:
+    """A passkey that is not the key's, and an answer to no challenge, as often as somebody likes: nothing is checked by
+    them, nobody is locked out, and the record does not grow."""
+    with box.token as token, box.admin as admin:
+        path = next(box.path.rglob("*.credentials"))
+        size = path.stat().st_size
+        assert {"ActivationRefused"} == {failed(token, Passkey(PARTY.rp_id)) for _ in range(12)}
+        for _ in range(12):
+            with pytest.raises(ActivationUnknown):
+                token.activate(passkey.get(bytes(32), origin=ORIGIN))
+        assert (size, None) == (path.stat().st_size, admin.credentials(KEY).lock)
+        activate(token, passkey, b"x")
+
+
+def test_nobody_takes_the_place_of_anothers_challenge(box: Box, passkey: Passkey) -> None:
+    """However many challenges others ask for: the one that a person is just answering is answered."""
+    with box.token as token:
+        waiting = token.begin_activation(KEY, documents(b"mine"), asker="client").challenge
+        for number in range(300):
+            token.begin_activation(KEY, documents(b"theirs"), asker=("hostile", f"h{number}")[number % 2])
+        assert token.activate(passkey.get(waiting, origin=ORIGIN)).id
+
+
+def test_who_asks_is_a_short_name(box: Box, passkey: Passkey) -> None:
+    """It is written to the record: nothing long, nothing that does not print."""
+    for asker in ("x" * 129, "a\nb", "é"):
+        with box.token as token, pytest.raises(RequestMalformed):
+            token.begin_activation(KEY, documents(b"x"), asker=asker)
 
 
 def test_a_restart_forgets_activations_and_keeps_what_was_agreed_to(box: Box, passkey: Passkey) -> None:

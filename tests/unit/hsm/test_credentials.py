@@ -40,26 +40,59 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_failures_pause_longer_and_longer_and_then_lock(path: Path, clock: Clock) -> None:
-    """Three are free; 1, 2, 4 … seconds follow; the tenth locks for good, also after a restart, until it is lifted."""
-    pauses = []
-    for count in range(1, 11):
+    """Three are free; a minute follows, then two, four … and never more than an hour, also after a restart; each ends by
+    itself. Another key, and another who asks for the same key, have counts of their own. An administrator ends it at once."""
+    pauses: list[float | None] = []
+    for count in range(1, 12):
         with CredentialStore.open(path) as store:
-            store.refused("chu-tich", credential=b"?", reason="signature")
-            lock = store.lock_of("chu-tich")
-            assert store.lock_of("another") is None
-        if lock is None or lock.until is None:
-            pauses.append(lock)
-        else:
-            assert count == lock.failures
+            store.refused(ONE, asker="a", reason="signature")
+        with CredentialStore.open(path) as store:
+            lock = store.lock_of(ONE.key, asker="a")
+            assert (None, None) == (store.lock_of("another", asker="a"), store.lock_of(ONE.key, asker="b"))
+            assert lock == store.of(ONE.key).lock
+            if lock is None:
+                pauses.append(None)
+                continue
+            assert (count, "a") == (lock.failures, lock.asker)
             pauses.append(lock.until - clock.now)
             clock.now = lock.until + 0.001
-    assert [None, None, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0] == pauses[:9]
-    assert (10, None) == (pauses[9].failures, pauses[9].until)
-    clock.now += 1e7
+            assert store.lock_of(ONE.key, asker="a") is None
+    minutes = [None if pause is None else round(pause / 60) for pause in pauses]
+    assert [None, None, 1, 2, 4, 8, 16, 32, 60, 60, 60] == minutes
     with CredentialStore.open(path) as store:
-        assert store.lock_of("chu-tich") == pauses[9]
-        store.lift("chu-tich")
-        assert store.lock_of("chu-tich") is None
+        store.refused(ONE, asker="a", reason="signature")
+        assert store.lock_of(ONE.key, asker="a")
+        store.lift(ONE.key)
+        assert store.lock_of(ONE.key, asker="a") is None
+
+
+def test_a_day_without_a_failure_ends_a_row(path: Path, clock: Clock) -> None:
+    """Three are free again."""
+    with CredentialStore.open(path) as store:
+        for _ in range(9):
+            store.refused(ONE, asker="a", reason="signature")
+        clock.now += 24 * 3600 + 1
+        for _ in range(2):
+            store.refused(ONE, asker="a", reason="signature")
+            assert store.lock_of(ONE.key, asker="a") is None
+
+
+def test_who_says_to_be_another_each_time_has_a_hundred_tries_an_hour(path: Path, clock: Clock) -> None:
+    """An api that lies about who asks is stopped as well, and everybody with it until the hour is over; a restart forgets
+    nothing."""
+    with CredentialStore.open(path) as store:
+        for number in range(100):
+            assert store.lock_of(ONE.key, asker=f"a{number}") is None
+            store.refused(ONE, asker=f"a{number}", reason="signature")
+            clock.now += 1
+    with CredentialStore.open(path) as store:
+        lock = store.lock_of(ONE.key, asker="somebody else")
+        assert lock is not None
+        assert (100, "") == (lock.failures, lock.asker)
+        clock.now = lock.until + 0.001
+        assert store.lock_of(ONE.key, asker="somebody else") is None
+        store.refused(ONE, asker="a", reason="signature")
+        assert store.lock_of(ONE.key, asker="somebody else")
 
 
 def test_an_activation_ends_a_row_of_failures(path: Path, clock: Clock) -> None:
@@ -67,11 +100,13 @@ def test_an_activation_ends_a_row_of_failures(path: Path, clock: Clock) -> None:
     with CredentialStore.open(path) as store:
         store.enrol(ONE)
         for _ in range(9):
-            store.refused("chu-tich", credential=ONE.id, reason="signature")
-        identity = store.activated(ONE, text=b"text", expires_at=1, assertion=ASSERTION, sign_count=6)
-        store.refused("chu-tich", credential=ONE.id, reason="sign-count")
+            store.refused(ONE, asker="a", reason="signature")
+            store.refused(ONE, asker="b", reason="signature")
+        identity = store.activated(ONE, text=b"text", expires_at=1, assertion=ASSERTION, sign_count=6, asker="a")
+        store.refused(ONE, asker="a", reason="sign-count")
     with CredentialStore.open(path) as store:
-        assert store.lock_of("chu-tich") is None
+        assert store.lock_of("chu-tich", asker="a") is None
+        assert store.lock_of("chu-tich", asker="b"), "another's row is another's"
         (kept,) = store.of("chu-tich").credentials
         assert (6, 1, True) == (kept.sign_count, kept.activations, kept.copied)
         assert (b"text", ASSERTION) == (store.activation(identity).text, store.activation(identity).assertion)
