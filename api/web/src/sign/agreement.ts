@@ -50,8 +50,11 @@ export function agreement(sitting: Sitting, session: Session, words: Sentences):
     )}</ol>
     <p class="note" id="consent-help">${sitting.draft.chosen ? words.consentHelp : words.consentNone}</p>
     ${sitting.waitsForKey ? html`<p role="status"><b>${words.key}</b></p>` : nothing}
-    <p><button type="button" id="consent" aria-describedby="consent-help" ?disabled=${sitting.isBusy || !sitting.draft.chosen}
-      @click=${() => sitting.consent()}>${label}</button></p>
+    ${sitting.elsewhere
+      ? html`<p role="status">${words.keyElsewhere}</p>
+        <p><a class="button" id="elsewhere" href=${sitting.elsewhere} target="_blank" rel="noopener">${words.keyOpen}</a></p>`
+      : html`<p><button type="button" id="consent" aria-describedby="consent-help" ?disabled=${sitting.isBusy || !sitting.draft.chosen}
+      @click=${() => sitting.consent()}>${label}</button></p>`}
   </section>`;
 }
 

@@ -64,7 +64,7 @@ export class KysoDocument extends LitElement {
     if (!changed.has("document") && !changed.has("sitting")) return;
     const former = changed.get("document") as SessionDocument | undefined;
     const isSame = former?.id === this.document.id && !changed.has("sitting");
-    const isSignedSince = isSame && former.state !== this.document.state && this.real !== "no";
+    const isSignedSince = isSame && former.state !== this.document.state && (this.real !== "no" || this.document.state === "signed");
     if (!isSame || isSignedSince) this.begin(this.document.id);
   }
 
@@ -74,7 +74,8 @@ export class KysoDocument extends LitElement {
     this.drawn = this.outline = null;
     this.real = "no";
     this.zoom = 1;
-    this.picture = (page, width, signal) => service.picture(id, page, width, signal);
+    const which = this.document.state === "signed" ? "signed" : "shown";
+    this.picture = (page, width, signal) => service.picture(id, which, page, width, signal);
     if (this.document.format === "XML") void this.read(id);
   }
 
@@ -147,7 +148,10 @@ export class KysoDocument extends LitElement {
   /** Where the signature goes, and by what it is put there. */
   private placing(one: SessionDocument): TemplateResult {
     const { words } = this;
-    if (one.place?.fixed) return html`<span class="note">${fill(words.placeFixed, { n: one.place.page })}</span>`;
+    if (one.place?.fixed) {
+      return html`<span class="note">${fill(words.placeFixed, { n: one.place.page })}</span>
+        <button type="button" id="show-place" class="quiet" @click=${() => this.pages?.showFrame()}>${words.placeShow}</button>`;
+    }
     if (this.decides && this.place) return this.tools(one, this.place);
     return html`<span class="note">${this.place ? "" : words.placeNone}</span>
       ${this.decides ? html`<button type="button" id="put" class="quiet" @click=${() => this.putSomewhere()}>${words.placePut}</button>` : nothing}`;
@@ -167,7 +171,7 @@ export class KysoDocument extends LitElement {
     const { words } = this;
     const label = isSigned ? words.signedReal : fill(words.real, { size: fileSize(one.size, this.language) });
     const said: Record<Real, string> = {
-      no: isSigned ? words.signedNot : "",
+      no: isSigned ? words.signedPictures : "",
       opening: words.realOpening,
       shown: isSigned ? words.signedShown : words.realShown,
       refused: words.realRefused,

@@ -102,6 +102,11 @@ export class KysoPages extends LitElement {
     void this.updateComplete.then(() => this.focusFrame());
   }
 
+  /** Bring the frame into view. */
+  showFrame(): void {
+    this.renderRoot.querySelector(".mine")?.scrollIntoView({ block: "center" });
+  }
+
   focusFrame(): void {
     const frame = this.renderRoot.querySelector<SVGElement>(".mine");
     frame?.focus({ preventScroll: true });

@@ -172,6 +172,7 @@ export class KysoSign extends KysoElement {
     const words = this.words.sign;
     const decides = still === "open";
     return html`<section aria-labelledby="title"><h2 id="title">${one.title}</h2>
+      ${one.step.title ? html`<p class="note" id="step">${one.step.title[this.language] ?? ""}</p>` : nothing}
       ${outcome(one, words, session.hotline)}
       <kyso-document .document=${one} .sitting=${sitting} .words=${words} .language=${this.language}
         .place=${sitting.draft.place(one)} .decides=${decides}></kyso-document>

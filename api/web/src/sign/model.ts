@@ -32,7 +32,7 @@ export interface SessionDocument {
   size: number;
   sha256: string;
   pages: Size[];
-  step: { name: string | null; look: string | null; level: string; on_behalf?: string };
+  step: { name: string | null; title?: Record<string, string> | null; look: string | null; level: string; on_behalf?: string };
   place: (Place & { fixed: boolean }) | null;
   fields_taken: Place[];
   fill: { name: string; label: string | null; value: string; editable: boolean }[];
@@ -81,6 +81,8 @@ export interface Activation {
   rp_id: string;
   credential_ids: string[];
   user_verification: "required";
+  /** Of the pages on which the person may answer. */
+  origins?: string[];
 }
 
 /** States in which the official still decides. */

@@ -36,12 +36,21 @@ export class Service {
     private readonly language: string,
   ) {}
 
+  /** The appliance's own page for this session, on one of these origins. */
+  ownPage(origins: readonly string[] = []): string {
+    const here = new URL(this.address.replace("/v1/sessions/", "/sign/"), location.href);
+    const there = origins.includes(here.origin) ? here.origin : (origins[0] ?? here.origin);
+    const token = "token" in this.access ? `#token=${this.access.token}` : "";
+    return `${there}${here.pathname}?lang=${this.language}${token}`;
+  }
+
   session(): Promise<Session> {
     return this.json("GET", "");
   }
 
-  async picture(document: string, page: number, width: number, signal: AbortSignal): Promise<Blob> {
-    return (await this.ask("GET", `/documents/${document}/pages/${page}?width=${width}`, undefined, signal)).blob();
+  async picture(document: string, which: "shown" | "signed", page: number, width: number, signal: AbortSignal): Promise<Blob> {
+    const query = `width=${width}${which === "signed" ? "&signed=1" : ""}`;
+    return (await this.ask("GET", `/documents/${document}/pages/${page}?${query}`, undefined, signal)).blob();
   }
 
   text(document: string): Promise<Outline> {

@@ -10,7 +10,7 @@ import type { Draft } from "./draft";
 import { Following } from "./following";
 import { firstFree, rounded, takenOn } from "./geometry";
 import { type Colleague, OVER, type Place, type Session, type SessionDocument } from "./model";
-import { assertion } from "./passkey";
+import { answersHere, assertion } from "./passkey";
 import { type Agreed, Problem, type Service } from "./service";
 
 const PLACE_WAITS = 500;
@@ -34,6 +34,8 @@ export class Sitting {
   isOffline = false;
   /** Whether the person's security key is being asked. */
   waitsForKey = false;
+  /** Address of the page on which the person's key is used, where this is not one. */
+  elsewhere: string | null = null;
   /** To whom documents may be passed on; null until somebody wants to know. */
   people: Colleague[] | null = null;
   private readonly following: Following;
@@ -84,7 +86,8 @@ export class Sitting {
       this.page.announce("kyso-document", { id: one.id, state: one.state });
       this.page.say(`${one.title}: ${this.page.words.state[one.state] ?? one.state}`);
     }
-    if (session.state === "signing" && !session.stopped) this.following.start();
+    if (session.state !== "consented") this.elsewhere = null;
+    if ((session.state === "signing" && !session.stopped) || this.elsewhere) this.following.start();
     else this.following.end();
     if (before && before.state !== session.state && [...OVER, "partly"].includes(session.state)) {
       this.page.say(this.page.words.sessionState[session.state] ?? session.state);
@@ -155,6 +158,12 @@ export class Sitting {
 
   private async finish(answer: Agreed): Promise<void> {
     const documents = this.waiting.map((one) => one.id);
+    if (answer.activation && !answersHere(answer.activation.origins)) {
+      this.elsewhere = this.service.ownPage(answer.activation.origins);
+      this.page.announce("kyso-elsewhere", { documents });
+      await this.look();
+      return;
+    }
     if (answer.activation) {
       this.waitsForKey = true;
       this.page.changed();
