@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from api.rights.errors import RightCertificate
 from api.rights.rule import NO_KEYS
 from api.store.callers import Caller
 from api.store.database import Database
+from api.store.dialect import utc_text
 from api.store.directory_tables import key_owner
 from api.store.signatures import SignatureRecord
 from api.store.tables import caller as caller_table
@@ -31,6 +32,8 @@ from api.store.tables import ledger as ledger_table
 REMEMBERED = 2.0
 """Seconds for which what an organisation reaches is not asked again."""
 MOST_REMEMBERED = 10_000
+LINE_TIME, SECONDS = len('{"at":"') + 1, len("2026-11-22T09:00:00")
+"""Where in a ledger line's canonical text its time stands, and how much of it tells the second."""
 
 
 class WhoIsWho(Protocol):
@@ -129,23 +132,32 @@ class Scopes:
         return self._database.read(lambda connection: connection.execute(asked).scalar()) in within
 
     def sees_signature(self, caller: Caller, record: SignatureRecord) -> bool:
-        """Whether a record that others asked for is within reach: by whom it was asked for, or whose key it is."""
+        """Whether a record that others asked for is within reach: by whom it was asked for, or whose key it was then."""
         within = self.organisations(caller)
         if within is None:
             return True
         if self.sees_caller(caller, record.caller):
             return True
         key = json.loads(record.order).get("key")
-        owner = self._directory.owner_of_key(key) if key else None
+        owner = self._directory.owner_of_key(key, datetime.fromtimestamp(record.created_at, UTC)) if key else None
         return owner is not None and owner.organisation in within
 
     def lines(self, caller: Caller) -> sa.ColumnElement[bool] | None:
         """The condition on the ledger's rows that the caller may see; None for all of them.
 
-        A line is an organisation's if one of its callers asked, or if a key is named that was ever its own."""
+        A line is an organisation's if one of its callers asked, or if a key is named that was its own at the line's time:
+        what others did with it before and after is theirs."""
         within = self.organisations(caller)
         if within is None:
             return None
         callers = sa.select(caller_table.c.id).where(caller_table.c.organisation.in_(within))
-        keys = sa.select(key_owner.c.ref).where(key_owner.c.organisation.in_(within), key_owner.c.superseded.is_(None))
-        return sa.or_(ledger_table.c.caller.in_(callers), ledger_table.c.key.in_(keys))
+        at = sa.func.substr(ledger_table.c.line, LINE_TIME, SECONDS)
+        start = sa.case((key_owner.c.valid_from > 0, key_owner.c.valid_from), else_=0)
+        its_own = sa.exists().where(
+            key_owner.c.ref == ledger_table.c.key,
+            key_owner.c.organisation.in_(within),
+            key_owner.c.superseded.is_(None),
+            at >= utc_text(start),
+            sa.or_(key_owner.c.valid_to.is_(None), at < utc_text(key_owner.c.valid_to)),
+        )
+        return sa.or_(ledger_table.c.caller.in_(callers), its_own)

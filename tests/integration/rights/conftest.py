@@ -68,8 +68,8 @@ class World:
         assert 200 == answer.status_code, answer.text
 
 
-def open_world(folder: Path, document: bytes) -> World:
-    home = house(folder)
+def open_world(folder: Path, document: bytes, **sections: object) -> World:
+    home = house(folder, **sections)
     world = World(home, {}, document)
     world.tell(
         organisations=ORGANISATIONS,
