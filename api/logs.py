@@ -25,6 +25,7 @@ SECRET_NAMES = frozenset(
     {"authorization", "pin", "secret", "password", "token", "api_key", "value", "permit", "cookie"}
 )
 _FACTS = "kyso_facts"
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, object]] = ContextVar("kyso_log", default=_NOTHING)
 _root = logging.getLogger("kyso")
@@ -107,7 +108,7 @@ class _Lines(logging.Formatter):
 
 
 def _as_json(event: dict[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False, default=str)
+    return _JSON.encode(event)
 
 
 def _as_text(event: dict[str, Any]) -> str:

@@ -45,9 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # The kernel reaps the children by itself; a client learns of a worker's end from its channel.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # What is here now never becomes garbage: keep the collector, and so copy-on-write, away from it.
+    # What is here now never becomes garbage: keep the collector, and so copy-on-write, away from it. A document makes
+    # thousands of objects and few circles.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     listener = socket.socket(fileno=options.socket_fd)
     listener.setblocking(True)
     print(f"document workers ready after {time.monotonic() - started:.2f} s", file=sys.stderr, flush=True)
