@@ -4,12 +4,15 @@ Status 0 means that `/health/ready` answers 200. The certificate is not checked:
 nothing in the answer is believed but its status.
 
     python -m api.probe
+    python -m api.probe --keepers        # of keepers on their own: 0 where all of them take a connection
 """
 
 from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 READY = "/health/ready"
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -35,10 +38,27 @@ def _wrapped(plain: socket.socket) -> socket.socket:
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
+def keepers_answer(sockets: Sequence[Path]) -> bool:
+    """Whether somebody listens on each; whether they can sign is for `/health/ready` to say."""
+    if not sockets:
+        return False
+    try:
+        for path in sockets:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+                one.settimeout(1)
+                one.connect(str(path))
+    except OSError:
+        return False
+    return True
+
+
 def main() -> int:
     from api import settings  # noqa: PLC0415 - heavy, and the supervisor's alone until then
 
-    server = settings.load().server
+    found = settings.load()
+    if "--keepers" in sys.argv:
+        return 0 if keepers_answer([found.keeper_socket(name) for name in found.modules]) else 1
+    server = found.server
     return 0 if answers(server.host, server.port, tls=server.tls_certificate is not None) else 1
 
 

@@ -219,6 +219,7 @@ STATUS: Mapping[str, int] = {
     "appliance-unprovisioned": 503,
     "appliance-locked": 503,
     "setup-answers-unusable": 503,
+    "setup-keepers-unreadable": 503,
     "setup-file-edited": 503,
     "ceremony-unusable": 503,
     "authority-unusable": 503,

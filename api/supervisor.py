@@ -44,8 +44,8 @@ API_PATIENCE, OTHERS_PATIENCE = 3.0, 5.0
 SECOND_WORKER_WAITS = 10.0
 """Seconds at most until the other api workers are started: when the service is ready, or when this has passed."""
 BACKLOG = 2048
-NOT_AVAILABLE = 69
-"""Exit status: something that the service needs is not available (sysexits.h, EX_UNAVAILABLE)."""
+NOT_AVAILABLE, EX_CONFIG = 69, 78
+"""Exit statuses (sysexits.h): something that the service needs is not available; its configuration is not one to start with."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,6 +106,9 @@ def run_keepers(settings: Settings) -> int:
     """The keepers alone, for a service that runs as another user (`[keepers]`): the exit status as of `run`."""
     logs.set_up(settings.server.log)
     hardening.harden()
+    if not settings.modules:
+        log.critical("no module, and so no key to keep", home=str(settings.home))
+        return EX_CONFIG
     if settings.production and (status := _production_refusal(settings)):
         return status
     with ExitStack() as held:
@@ -114,6 +117,10 @@ def run_keepers(settings: Settings) -> int:
             held.enter_context(children.only_one(settings.home))
             mode = 0o640 if settings.keepers.peers else 0o600  # the folder's group is the peers'
             secret = held.enter_context(_permit_secret(settings.permit_secret_file, mode=mode))
+            if settings.keepers.peers:
+                from api.setting_up import offer  # noqa: PLC0415 - of no use to the service's supervisor
+
+                offer.leave(settings)
         except (children.AlreadyRunning, OSError) as error:
             log.critical("cannot start", reason=str(error), home=str(settings.home))
             return NOT_AVAILABLE

@@ -20,6 +20,7 @@ from api import settings as kyso_settings
 from api.cli import console
 from api.cli import home as home_
 from api.cli.console import Lang, t
+from api.settings import Settings
 
 File = Annotated[Path, typer.Argument(help=t("tệp sao lưu", "file of the backup"), show_default=False)]
 Passphrase = Annotated[
@@ -59,12 +60,22 @@ def backup(
     )
     console.out.print(f"SHA-256 {done.sha256}")
     if done.manifest.storage_keys and not with_keys:
-        console.err.print(
-            t(
-                "Khóa lưu trữ không nằm trong bản này: hãy cất riêng, thiếu khóa thì không đọc được tài liệu.",
-                "The storage keys are not in it: keep them elsewhere, without them the documents cannot be read.",
-            )
-        )
+        _say_who_keeps(services.settings, done.manifest.storage_keys)
+
+
+def _say_who_keeps(settings: Settings, keys: tuple[str, ...]) -> None:
+    """Which keys are wanted beside this backup, where they are, and with whom."""
+    storage, named = settings.storage, ", ".join(keys)
+    place = settings.home / storage.key_file if storage.key_file is not None else f"systemd: {storage.key_credential}"
+    console.err.print(
+        t(
+            f"Khóa lưu trữ ({named}) không nằm trong bản này, thiếu khóa thì không đọc được tài liệu. Khóa ở {place}; người giữ "
+            f"bản sao của khóa, khác với người giữ bản sao lưu: {storage.kept_by or 'chưa ghi ([storage] kept_by)'}.",
+            f"The storage keys ({named}) are not in it, and without them the documents cannot be read. They are in {place}; who "
+            f"keeps a copy, apart from the backup: {storage.kept_by or 'not on record ([storage] kept_by)'}.",
+        ),
+        markup=False,
+    )
 
 
 def restore(

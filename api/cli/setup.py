@@ -2,6 +2,8 @@
 
     kyso setup
     kyso setup --answers setup.toml --pin-file pin --so-pin-file so-pin --admin-key-file admin.key
+    kyso setup --for kyso                            # keepers on their own: in their home, as their user
+    kyso setup --keepers /var/lib/kyso-keepers       # then, while they run, the service: in its home, as its user
 
 Interrupted at any point it goes on where it stopped: run it again. Questions are in `api.cli.setup_questions`, the steps
 in `api.setting_up.steps`; here is what is shown.
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +32,7 @@ from api.services import Services
 from api.setting_up import answers as answering
 from api.setting_up import checks
 from api.setting_up.answers import Answers
-from api.setting_up.configuration import ConfigurationEdited
+from api.setting_up.configuration import STORAGE_KEY, ConfigurationEdited
 from api.setting_up.record import Record
 from api.setting_up.steps import STEPS, Outcome, Setup, Step
 from api.settings import Settings
@@ -52,6 +54,7 @@ class _Tools:
 
 
 def setup(
+    *,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -66,8 +69,20 @@ def setup(
         Path | None,
         typer.Option("--admin-key-file", help=t("ghi khóa API vào tệp này", "write the API key to this file")),
     ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(
+            "--for", help=t("chỉ bộ giữ khóa, cho người dùng này", "the keepers alone, for this user's service")
+        ),
+    ] = None,
+    keepers: Annotated[
+        Path | None,
+        typer.Option("--keepers", help=t("bộ giữ khóa riêng tại đây", "a service whose keepers have this home")),
+    ] = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
+    if peer is not None and keepers is not None:
+        raise console.usage("--for, --keepers")
     home = Path(os.environ.get("KYSO_HOME") or "var").absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     _require_stopped(home)
@@ -83,7 +98,8 @@ def setup(
         )
     elif record.answers is not None:
         _say(t("Lần trước bị dừng giữa chừng; làm tiếp từ đó.", "It was interrupted; it goes on from there."))
-    chosen = _answers(record, answers)
+    part = {"peers": [peer]} if peer is not None else answering.about(keepers.absolute()) if keepers is not None else {}
+    chosen = _answers(record, answers, part)
     _checks(home, chosen)
     if record.answers != chosen.model_dump(mode="json"):
         record.answered(chosen.model_dump(mode="json"))
@@ -91,7 +107,7 @@ def setup(
     work = Setup(home, record, chosen, tools=_Tools(), pins=pins)
     try:
         for number, outcome in enumerate(work.run(), start=1):
-            _show(number, outcome)
+            _show(number, outcome, of=len(STEPS[chosen.part]))
             if outcome.secret:
                 _hand_over(outcome.secret, admin_key_file)
                 work.administrator_was_shown()
@@ -130,12 +146,13 @@ def _require_stopped(home: Path) -> None:
         ) from None
 
 
-def _answers(record: Record, file: Path | None) -> Answers:
+def _answers(record: Record, file: Path | None, part: dict[str, Any]) -> Answers:
+    """`part` are the answers that follow from which part is set up."""
     if file is not None:
-        return answering.read(file)
+        return answering.read(file, over=part)
     if record.answers is not None:
-        return answering.of(record.answers)
-    return questions.ask()
+        return answering.of({**record.answers, **part})
+    return questions.ask(part)
 
 
 # --- the checks -------------------------------------------------------------------------------------------------------
@@ -149,8 +166,11 @@ def _checks(home: Path, chosen: Answers) -> None:
     environment = {name: value.replace("{home}", str(home)) for name, value in chosen.environment.items()}
 
     def found() -> Iterator[checks.Check]:
-        yield from checks.machine(home, now=datetime.now(UTC), locks_down=lambda: _locks_down(settings))
-        yield checks.library(chosen.library, environment=environment)[0]
+        yield from checks.machine(home, now=datetime.now(UTC))
+        if chosen.part != "keepers":
+            yield checks.sandbox(lambda: _locks_down(settings))
+        if chosen.part != "service":
+            yield checks.library(chosen.library, environment=environment)[0]
         if chosen.tls_certificate is not None and chosen.tls_key is not None:
             yield checks.tls(chosen.tls_certificate, chosen.tls_key)
 
@@ -224,7 +244,7 @@ def _check_words(one: checks.Check) -> str:
 # --- the steps --------------------------------------------------------------------------------------------------------
 
 
-def _show(number: int, outcome: Outcome) -> None:
+def _show(number: int, outcome: Outcome, *, of: int) -> None:
     if number == 1:
         _say()
         _say(t("Các bước", "The steps"))
@@ -239,7 +259,7 @@ def _show(number: int, outcome: Outcome) -> None:
         or outcome.facts.get("keys")
         or outcome.facts.get("files", "")
     )
-    console.out.print(f"  [{number}/{len(STEPS)}] {_step(outcome.step)}: [green]{did}[/]", end="")
+    console.out.print(f"  [{number}/{of}] {_step(outcome.step)}: [green]{did}[/]", end="")
     console.out.print(f"  {about}" if about else "", markup=False)
     if outcome.facts.get("failed"):
         console.complain(
@@ -254,6 +274,7 @@ def _show(number: int, outcome: Outcome) -> None:
 def _step(step: Step) -> str:
     return {
         "configuration": t("Ghi cấu hình kyso.toml", "Write kyso.toml"),
+        "storage": t("Khóa mã hóa tài liệu lưu trữ", "The key under which documents are encrypted"),
         "token": t("Thiết bị lưu khóa", "The token"),
         "keys": t("Tạo khóa", "Make keys"),
         "requests": t("Viết yêu cầu cấp chứng thư", "Write certification requests"),
@@ -287,19 +308,29 @@ def _what_is_left(home: Path, chosen: Answers) -> None:
     _say()
     _say(t("Việc còn lại", "What is left to do"))
     left = []
+    if chosen.part != "keepers" and chosen.storage == "file":
+        whose = chosen.storage_kept_by or t(
+            "người khác với người giữ bản sao lưu", "somebody else than who keeps the backups"
+        )
+        left.append(
+            t(
+                f"cất một bản sao của {home}/{STORAGE_KEY} ở nơi khác, giao cho: {whose}; mất khóa là mất tài liệu",
+                f"keep a copy of {home}/{STORAGE_KEY} elsewhere, with: {whose}; without it the documents are lost",
+            )
+        )
     wanting = [key.ref for key in chosen.keys if key.purpose != "checkpoints"]
-    if wanting:
+    if wanting and chosen.part != "service":
         left.append(
             t(
                 f"gửi các tệp trong {home}/csr cho bên cấp chứng thư; có chứng thư thì: kyso key import-cert KHÓA TỆP ({', '.join(wanting)})",
                 f"send the files in {home}/csr to the authority; then: kyso key import-cert KEY FILE ({', '.join(wanting)})",
             )
         )
-    if not chosen.anchors:
+    if not chosen.anchors and chosen.part != "keepers":
         left.append(t("thêm chứng thư gốc tin cậy: kyso trust add TỆP", "add a trust anchor: kyso trust add FILE"))
-    if chosen.pin == "typed":
+    if chosen.pin == "typed" and chosen.part != "service":
         left.append(t("sau mỗi lần khởi động: kyso unlock", "after each start: kyso unlock"))
-    if chosen.pin == "credential":
+    if chosen.pin == "credential" and chosen.part != "service":
         left.append(
             t(
                 "cất mã PIN bằng TPM: systemd-ask-password -n | systemd-creds encrypt --with-key=tpm2 --name=token-pin - /etc/credstore.encrypted/token-pin",
@@ -308,7 +339,15 @@ def _what_is_left(home: Path, chosen: Answers) -> None:
         )
     if chosen.tls_certificate is None and chosen.host not in ("127.0.0.1", "localhost", "::1"):
         left.append(t("cần TLS hoặc một proxy có TLS phía trước", "TLS is wanted here, or a proxy with TLS before it"))
-    left.append(t("khởi động: kyso serve; rồi xem: kyso status", "start it: kyso serve; then look: kyso status"))
+    if chosen.part == "keepers":
+        left.append(
+            t(
+                f"khởi động: kyso keepers; rồi, với người dùng {chosen.peers[0]}: kyso setup --keepers {home}",
+                f"start them: kyso keepers; then, as user {chosen.peers[0]}: kyso setup --keepers {home}",
+            )
+        )
+    else:
+        left.append(t("khởi động: kyso serve; rồi xem: kyso status", "start it: kyso serve; then look: kyso status"))
     for number, one in enumerate(left, start=1):
         console.out.print(f"  {number}. {one}", markup=False)
 

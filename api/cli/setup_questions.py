@@ -9,6 +9,7 @@ import getpass
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -46,11 +47,18 @@ class Pins:
         return _given(self.officer_file, "--so-pin-file") or _typed(asked, twice=True)
 
 
-def ask() -> Answers:
-    """All questions; raises CommandFailed where nobody can answer."""
+def ask(part: dict[str, Any]) -> Answers:
+    """All questions that `part` (which part is set up) does not answer; raises CommandFailed where nobody can answer."""
     if not sys.stdin.isatty():
         raise console.usage(t("không có bàn phím: dùng --answers TỆP", "nobody to ask here: use --answers FILE"))
     console.out.print(t("Nhấn Enter để lấy giá trị trong ngoặc.", "Press Enter to take what stands in brackets."))
+    at_token = {} if "keepers" in part else _at_token()
+    in_service = {} if "peers" in part else _in_service()
+    return answering.of({**at_token, **in_service, **part})
+
+
+def _at_token() -> dict[str, Any]:
+    """What the keepers have to know."""
     module = _question(t("Tên ngắn cho thiết bị", "A short name for the module"), "hsm")
     library, environment = _library()
     known = [one.label for one in checks.library(library, environment=environment)[1].tokens if one.initialised]
@@ -66,7 +74,7 @@ def ask() -> Answers:
         ("file", "credential", "typed"),
     )
     subject = f"O={_escaped(organisation)},C=VN" if organisation else ""
-    given = {
+    return {
         "module": module,
         "library": library,
         "token": token,
@@ -80,6 +88,19 @@ def ask() -> Answers:
             NewKeyAnswer(ref="tsa", purpose="timestamps", subject=f"CN=TSA,{subject}" if subject else ""),
             NewKeyAnswer(ref="ledger", purpose="checkpoints", algorithm="ed25519"),
         ],
+    }
+
+
+def _in_service() -> dict[str, Any]:
+    """And what the service has."""
+    return {
+        "storage_kept_by": _question(
+            t(
+                "Ai cất bản sao khóa mã hóa tài liệu (chức danh, không phải người giữ bản sao lưu)",
+                "Who keeps the copy of the storage key (a post, not the one with the backups)",
+            ),
+            "",
+        ),
         "anchors": _anchors(),
         "timestamp_authorities": _list(
             t("Địa chỉ máy chủ dấu thời gian (để trống nếu chưa có)", "Timestamp authority (URL; empty for none)")
@@ -93,7 +114,6 @@ def ask() -> Answers:
         **_tls(),
         "port": _question(t("Cổng", "Port"), "8080"),
     }
-    return answering.of(given)
 
 
 def _library() -> tuple[Path, dict[str, str]]:

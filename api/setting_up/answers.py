@@ -15,10 +15,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from api.errors import ApiError
+from api.setting_up import offer as offering
+from api.setting_up.offer import Offer
 from api.settings.section import Section
 from hsm.checkpoint import ORIGIN
 from hsm.keys import NewKey
 
+Part = Literal["whole", "keepers", "service"]
 Purpose = Literal["seal", "documents", "timestamps", "checkpoints"]
 SHAPES: dict[Purpose, tuple[str, ...]] = {
     "seal": (),
@@ -27,6 +30,7 @@ SHAPES: dict[Purpose, tuple[str, ...]] = {
     "checkpoints": ("checkpoint",),
 }
 """What kyso.toml says of a key's shapes; nothing where the default is meant."""
+NOTHING: dict[str, Any] = {}
 TSA_POLICY = "1.3.6.1.4.1.99999.1"
 
 
@@ -65,6 +69,16 @@ class Answers(Section):
     environment: dict[str, str] = Field(default_factory=dict)
     pin: Literal["file", "credential", "typed"] = "file"
     """Where the keeper finds the PIN later: a file below `secrets`, a systemd credential, or nowhere (`kyso unlock`)."""
+    storage: Literal["file", "none"] = "file"
+    """Whether documents are encrypted from the first start on, under a key that is made in a file below `secrets`."""
+    storage_kept_by: str = Field(default="", max_length=200)
+    """Who keeps a copy of that key, by post: somebody else than who keeps the backups."""
+    peers: tuple[str, ...] = ()
+    """Where keepers on their own are set up: the users who may ask them to sign."""
+    keepers: Path | None = None
+    """Where a service is set up whose keepers are apart: their KYSO_HOME."""
+    offered: Offer | None = None
+    """What these keepers told; never answered by hand."""
     keys: tuple[NewKeyAnswer, ...] = (
         NewKeyAnswer(ref="seal", purpose="seal"),
         NewKeyAnswer(ref="tsa", purpose="timestamps"),
@@ -89,6 +103,8 @@ class Answers(Section):
         for purpose in ("timestamps", "checkpoints"):
             if sum(key.purpose == purpose for key in self.keys) > 1:
                 raise ValueError(f"keys: one key for {purpose} at most")
+        if self.peers and self.keepers is not None:
+            raise ValueError("keepers: either these keepers, or the service that asks them")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
         return self
@@ -96,6 +112,11 @@ class Answers(Section):
     def key_for(self, purpose: Purpose) -> str | None:
         """The name of the key that serves this purpose."""
         return next((key.ref for key in self.keys if key.purpose == purpose), None)
+
+    @property
+    def part(self) -> Part:
+        """What is set up: all of an appliance, its keepers alone, or all but these."""
+        return "keepers" if self.peers else "service" if self.keepers is not None else "whole"
 
 
 def of(given: dict[str, Any]) -> Answers:
@@ -108,8 +129,26 @@ def of(given: dict[str, Any]) -> Answers:
         raise AnswersUnusable(f"{where}: {fault['msg']}", question=where) from None
 
 
-def read(file: Path) -> Answers:
-    """An answers file; raises AnswersUnusable."""
+def about(keepers: Path) -> dict[str, Any]:
+    """Answers that keepers apart give for the service. Raises OfferUnusable."""
+    offer = offering.found(keepers)
+    module, told = next(iter(offer.modules.items()))
+    purposes: dict[tuple[str, ...], Purpose] = {SHAPES[one]: one for one in ("timestamps", "checkpoints")}
+    keys = [{"ref": ref, "purpose": purposes.get(key.shapes, "documents")} for ref, key in offer.keys.items()]
+    return {
+        "module": module,
+        "library": str(told.library),
+        "token": told.token,
+        "new_token": False,
+        "environment": {},
+        "keys": keys,
+        "keepers": str(keepers),
+        "offered": offer.model_dump(mode="json"),
+    }
+
+
+def read(file: Path, *, over: dict[str, Any] = NOTHING) -> Answers:
+    """An answers file, with these answers in place of its own; raises AnswersUnusable."""
     try:
         text = file.read_text("utf-8")
         given = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
@@ -117,4 +156,4 @@ def read(file: Path) -> Answers:
         raise AnswersUnusable(f"{file}: {error}", question=file.name) from None
     if not isinstance(given, dict):
         raise AnswersUnusable(f"{file}: no table", question=file.name)
-    return of(given)
+    return of({**given, **over})

@@ -93,10 +93,9 @@ def tls(certificate: Path, key: Path) -> Check:
     return Check("tls", is_well=True, facts={"file": str(certificate)})
 
 
-def machine(folder: Path, *, now: datetime, locks_down: Callable[[], bool]) -> Iterator[Check]:
+def machine(folder: Path, *, now: datetime) -> Iterator[Check]:
     """All that are about the machine alone."""
     yield clock(now)
     yield synchronised()
     yield disk(folder)
     yield entropy()
-    yield sandbox(locks_down)

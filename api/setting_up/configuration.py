@@ -14,6 +14,10 @@ from pathlib import Path
 
 from api.errors import ApiError
 from api.setting_up.answers import SHAPES, TSA_POLICY, Answers
+from api.setting_up.offer import Offer
+
+STORAGE_KEY = "secrets/storage.key"
+"""Where the key is made under which documents are encrypted."""
 
 
 class ConfigurationEdited(ApiError):
@@ -59,6 +63,21 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield "# Viết bởi `kyso setup`. Có thể sửa: tệp đã sửa không bị ghi đè."
     yield "# Written by `kyso setup`. Edit it freely: an edited file is not overwritten."
     yield ""
+    if answers.part == "keepers":
+        yield "[keepers]"
+        yield f"peers = [{', '.join(_s(user) for user in answers.peers)}]"
+    else:
+        yield from _server(answers)
+    if answers.offered is not None:
+        yield from _offered(answers, answers.offered)
+    else:
+        yield from _module(answers)
+    if answers.part != "keepers":
+        yield from _storage(answers)
+        yield from _services(answers)
+
+
+def _server(answers: Answers) -> Iterator[str]:
     yield "[server]"
     yield f"host = {_s(answers.host)}"
     yield f"port = {answers.port}"
@@ -67,6 +86,42 @@ def _lines(answers: Answers) -> Iterator[str]:
     if answers.tls_certificate is not None and answers.tls_key is not None:
         yield f"tls_certificate = {_s(str(answers.tls_certificate.absolute()))}"
         yield f"tls_key = {_s(str(answers.tls_key.absolute()))}"
+
+
+def _offered(answers: Answers, offer: Offer) -> Iterator[str]:
+    """Modules and keys of keepers apart. What the keepers' own file says of them decides; this one names them."""
+    yield ""
+    yield "[keepers]"
+    yield f"apart = {_s(str(answers.keepers))}"
+    for name, module in offer.modules.items():
+        yield ""
+        yield f"[modules.{name}]"
+        yield f"library = {_s(str(module.library))}"
+        yield f"token = {_s(module.token)}"
+    for ref, key in offer.keys.items():
+        yield ""
+        yield f"[keys.{_s(ref)}]"
+        yield f"shapes = [{', '.join(_s(shape) for shape in key.shapes)}]"
+        yield f"holder = {_s(key.holder)}"
+        if key.activation is not None:
+            told = key.activation
+            yield f"[keys.{_s(ref)}.activation]"
+            yield f"rp_id = {_s(told.rp_id)}"
+            yield f"origins = [{', '.join(_s(origin) for origin in told.origins)}]"
+            yield f"seconds = {told.seconds}"
+            yield f"most = {told.most}"
+
+
+def _storage(answers: Answers) -> Iterator[str]:
+    if answers.storage == "file":
+        yield ""
+        yield "[storage]"
+        yield f"key_file = {_s(STORAGE_KEY)}"
+        if answers.storage_kept_by:
+            yield f"kept_by = {_s(answers.storage_kept_by)}"
+
+
+def _module(answers: Answers) -> Iterator[str]:
     yield ""
     yield f"[modules.{answers.module}]"
     yield f"library = {_s(str(answers.library))}"
@@ -86,7 +141,6 @@ def _lines(answers: Answers) -> Iterator[str]:
                 yield f"shapes = [{', '.join(_s(shape) for shape in SHAPES[key.purpose])}]"
             else:
                 yield 'holder = "seal"'
-    yield from _services(answers)
 
 
 def _services(answers: Answers) -> Iterator[str]:

@@ -2,13 +2,17 @@
 doing a step and noting it does no step twice:
 
 1. configuration   kyso.toml, unless somebody edited it
-2. token           a new one in a free slot, or the one that is there; one login, never a second with the same PIN
-3. keys            those that are missing
-4. requests        a certification request (PKCS#10) for each key that has a subject and no certificate
-5. anchors         certificates to trust, each against the SHA-256 that its authority published
-6. administrator   an API key, shown once; one that an interrupted set-up made and nobody saw is revoked
-7. trial           each key with a certificate signs a canary, which is verified
-8. finish          the record says so, and the ledger
+2. storage         the key under which documents are encrypted; one that was made and is gone is never replaced
+3. token           a new one in a free slot, or the one that is there; one login, never a second with the same PIN
+4. keys            those that are missing
+5. requests        a certification request (PKCS#10) for each key that has a subject and no certificate
+6. anchors         certificates to trust, each against the SHA-256 that its authority published
+7. administrator   an API key, shown once; one that an interrupted set-up made and nobody saw is revoked
+8. trial           each key with a certificate signs a canary, which is verified
+9. finish          the record says so, and the ledger
+
+Where keepers are apart from the service, each is set up in its own home, under its own user: the keepers by 1, 3, 4, 5 and 9
+(they have no ledger), then, while they run, the service by the others.
 
 Whoever runs it brings the processes (`Tools`) and asks for PINs (`Pins`), when they are needed and not before.
 
@@ -19,7 +23,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,32 +33,31 @@ from api import settings as kyso_settings
 from api.ledger import Ledger
 from api.services import Services
 from api.setting_up import configuration
-from api.setting_up.answers import Answers, AnswersUnusable
+from api.setting_up.answers import Answers, AnswersUnusable, Part
 from api.setting_up.record import Record
 from api.settings import Settings
 from api.store import callers
 from api.store.database import Database, open_database
+from api.store.encryption import keys as storage_keys
+from api.store.encryption.keys import StorageKeyMissing
 from api.workflows import canaries
 from api.workflows.trusting import TrustStore
 from hsm.errors import TokenLocked, TokenNotAvailable
 from hsm.keys import KeyInfo
-from hsm.token import TokenAdmin
+from hsm.token import Token, TokenAdmin
 from verify import trust as trusts
 from verify.errors import TrustUnusable
 from verify.trust_rules import AnchorRule
 
 CALLER = "setup"
-Step = Literal["configuration", "token", "keys", "requests", "anchors", "administrator", "trial", "finish"]
-STEPS: tuple[Step, ...] = (
-    "configuration",
-    "token",
-    "keys",
-    "requests",
-    "anchors",
-    "administrator",
-    "trial",
-    "finish",
-)
+Step = Literal["configuration", "storage", "token", "keys", "requests", "anchors", "administrator", "trial", "finish"]
+_AT_TOKENS: tuple[Step, ...] = ("token", "keys", "requests")
+_IN_SERVICE: tuple[Step, ...] = ("anchors", "administrator", "trial")
+STEPS: Mapping[Part, tuple[Step, ...]] = {
+    "whole": ("configuration", "storage", *_AT_TOKENS, *_IN_SERVICE, "finish"),
+    "keepers": ("configuration", *_AT_TOKENS, "finish"),
+    "service": ("configuration", "storage", *_IN_SERVICE, "finish"),
+}
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,18 @@ class Setup:
         yield self._configuration()
         settings = kyso_settings.load(self._home)
         settings.make_folders()
-        with self._tools.admin(settings, self._answers.module) as admin:
-            yield self._token(settings, admin)
-            yield self._keys(settings, admin)
-            yield self._requests(admin)
-        yield self._anchors(settings)
-        yield self._administrator(settings)
-        yield self._trial(settings)
+        steps = STEPS[self._answers.part]
+        if "storage" in steps:
+            yield self._storage(settings)
+        if "token" in steps:
+            with self._tools.admin(settings, self._answers.module) as admin:
+                yield self._token(settings, admin)
+                yield self._keys(settings, admin)
+                yield self._requests(admin)
+        if "anchors" in steps:
+            yield self._anchors(settings)
+            yield self._administrator(settings)
+            yield self._trial(settings)
         self._note(settings, {"what": "setup-finished", "configuration_sha256": self._record.fact("configuration")})
         self._record.finish()
         yield Outcome("finish", "made")
@@ -123,6 +131,24 @@ class Setup:
         self._record.done("configuration", configuration.mark(wanted))  # before: what is ours may be written again
         _write(file, wanted.encode())
         return Outcome("configuration", "made", {"file": str(file)})
+
+    def _storage(self, settings: Settings) -> Outcome:
+        if settings.storage.key_file is None:
+            return Outcome("storage", "skipped")
+        file, known = settings.home / settings.storage.key_file, self._record.fact("storage")
+        made = not file.exists()
+        if made:
+            if known:  # documents may lie under it: a new one would hide that it is lost
+                raise StorageKeyMissing("the storage key that was made here is gone", reason=f"{file}, {known}")
+            storage_keys.make(file)
+        ring = storage_keys.of(settings.storage, home=settings.home)
+        assert ring is not None
+        identity = ring.current.id.hex()
+        if made:
+            self._note(settings, {"what": "storage-key-made", "storage_key": identity})
+        self._record.done("storage", identity)
+        facts = {"file": str(file), "key": identity, "kept_by": settings.storage.kept_by}
+        return Outcome("storage", "made" if made else "there", facts)
 
     # -- with the token ---------------------------------------------------------------------------------------------
 
@@ -212,14 +238,22 @@ class Setup:
     def _trial(self, settings: Settings) -> Outcome:
         with self._tools.services(settings) as services:
             # By the keeper itself, before the service's own list: that one is remembered for a while.
-            with TokenAdmin(settings.keeper_admin_socket(self._answers.module)) as admin:
-                certified = [key.ref for key in _listed(admin) if key.certificate is not None]
-                if certified and admin.status().state == "locked":
-                    admin.unlock(self._pin(new=False))
+            certified = self._certified(settings)
             failed = canaries.sign_due(services) if certified else ()
         self._record.done("trial")
         facts = {"keys": ", ".join(certified), "failed": ", ".join(failed)}
         return Outcome("trial", "made" if certified else "skipped", facts)
+
+    def _certified(self, settings: Settings) -> list[str]:
+        """Keys with a certificate, their token open where that is this set-up's to do."""
+        if self._answers.part == "service":
+            with Token(settings.keeper_socket(self._answers.module)) as token:
+                return [key.ref for key in token.keys() if key.certificate is not None]  # noqa: SIM118 - a question to the keeper
+        with TokenAdmin(settings.keeper_admin_socket(self._answers.module)) as admin:
+            certified = [key.ref for key in _listed(admin) if key.certificate is not None]
+            if certified and admin.status().state == "locked":
+                admin.unlock(self._pin(new=False))
+            return certified
 
     # -- PINs and notes ---------------------------------------------------------------------------------------------
 
@@ -246,6 +280,8 @@ class Setup:
             os.fsync(out.fileno())
 
     def _note(self, settings: Settings, facts: dict[str, str]) -> None:
+        if self._answers.part == "keepers":
+            return  # the ledger is the service's
         with _database(settings) as database:
             Ledger(database).append("CHANGED", {"caller": CALLER, **facts})
 

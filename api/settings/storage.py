@@ -19,6 +19,8 @@ class Storage(Section):
     """File with the storage keys (`kyso storage init` makes it), absolute or relative to KYSO_HOME."""
     key_credential: str | None = None
     """Name of the systemd credential with the storage keys, instead of `key_file`; it may be sealed by a TPM."""
+    kept_by: str = Field(default="", max_length=200)
+    """Who keeps the copy of the storage keys, by post: somebody else than who keeps the backups. `kyso backup` reminds of it."""
     work: Path | None = None
     """Folder for the plain bytes of documents larger than `memory` while they are worked on; files there have no name.
     None takes the system's tmpfs (/dev/shm). Never a folder of a disk that is not encrypted."""

@@ -29,6 +29,7 @@ library = "{library}"
 token = "kyso-mau"
 environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
 pin = "{pin}"
+storage_kept_by = "Chánh Văn phòng"
 
 [[keys]]
 ref = "seal"
@@ -109,7 +110,7 @@ def test_from_nothing_to_a_home_that_can_be_served(desk: Desk):
     changes nothing, and what somebody edited meanwhile is shown as a difference and stays."""
     ran = desk.setup()
     assert 0 == ran.status, ran
-    assert "[8/8]" in ran.out
+    assert "[9/9]" in ran.out
     assert "BEGIN CERTIFICATE REQUEST" in (desk.home / "csr" / "seal.csr").read_text()
     assert (0o600, PIN) == (
         (desk.home / "secrets" / "hsm.pin").stat().st_mode & 0o777,
@@ -122,10 +123,14 @@ def test_from_nothing_to_a_home_that_can_be_served(desk: Desk):
             assert PIN.encode() not in content, file
             assert SO_PIN.encode() not in content, file
             assert api_key.encode() not in content, file
-    toml = (desk.home / "kyso.toml").read_bytes()
+    key = desk.home / "secrets" / "storage.key"  # documents are encrypted from the first start on
+    assert 0o600 == key.stat().st_mode & 0o777
+    assert 'key_file = "secrets/storage.key"' in (desk.home / "kyso.toml").read_text()
+    assert "Chánh Văn phòng" in ran.out
+    toml = (desk.home / "kyso.toml").read_bytes(), key.read_bytes()
     again = desk.setup()
     assert 0 == again.status
-    assert toml == (desk.home / "kyso.toml").read_bytes()
+    assert toml == ((desk.home / "kyso.toml").read_bytes(), key.read_bytes())
     assert api_key == (desk.folder / "admin.key").read_text().strip()
     said = kyso("status", "--format", "json", home=desk.home)
     found = json.loads(said.out)
@@ -141,6 +146,12 @@ def test_from_nothing_to_a_home_that_can_be_served(desk: Desk):
     assert "+port = 8080" in ran.out
     assert "setup-file-edited" in ran.err[-1]
     assert "port = 9090" in file.read_text()
+    file.write_text(file.read_text().replace("port = 9090", "port = 8080"))
+    key.unlink()  # and somebody loses the key: another one would only hide it
+    ran = desk.setup()
+    assert 69 == ran.status
+    assert "storage-key-missing" in ran.err[-1]
+    assert not key.exists()
 
 
 def administrators(desk: Desk) -> list[tuple[str, str]]:
@@ -233,12 +244,27 @@ def typing(command: list[str], home: Path, answers: list[str]) -> tuple[str, int
 def test_a_person_is_asked_few_questions_and_a_pin_can_be_kept_nowhere(desk: Desk):
     """In a terminal, in Vietnamese: Enter takes what stands in brackets, a PIN that was typed differently twice is asked
     again and never shown. With `typed` no file has it, and who starts the service is told to unlock."""
-    answers = ["", str(SOFTHSM), "", "", "Đảng ủy xã Mẫu", "typed", "", "", "", "https://ky.example.vn", "", ""]
+    answers = [
+        "",
+        str(SOFTHSM),
+        "",
+        "",
+        "Đảng ủy xã Mẫu",
+        "typed",
+        "Thủ quỹ",
+        "",
+        "",
+        "",
+        "https://ky.example.vn",
+        "",
+        "",
+    ]
     pins = [SO_PIN, SO_PIN, PIN, WRONG_PIN, PIN, PIN]
     command = [sys.executable, "-c", "from api.cli import main; main()", "setup"]
     shown, status = typing(command, desk.home, answers + pins)
     assert 0 == status, shown
-    assert "[8/8]" in shown
+    assert "[9/9]" in shown
+    assert 'kept_by = "Thủ quỹ"' in (desk.home / "kyso.toml").read_text()
     assert "hai lần không giống nhau" in shown
     assert "kyso unlock" in shown
     for pin in (PIN, SO_PIN, WRONG_PIN):

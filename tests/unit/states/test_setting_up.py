@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api import settings
 from api.setting_up import answers as answering
-from api.setting_up import checks, configuration
+from api.setting_up import checks, configuration, offer
 from api.setting_up.answers import Answers, AnswersUnusable
 from api.setting_up.configuration import ConfigurationEdited
 from api.setting_up.record import Record
@@ -66,6 +68,49 @@ def test_what_is_written_is_read_as_settings(tmp_path: Path):
     assert "ledger" == found.checkpoints.key
     assert ("http://tsa.test/",) == found.timestamping.authorities
     assert tomllib.loads(text)["server"]["origin"] == "https://ky.test"
+
+
+@pytest.fixture
+def near() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name."""
+    with tempfile.TemporaryDirectory(prefix="ko-") as folder:
+        yield Path(folder)
+
+
+def test_keepers_apart_and_their_service_are_set_up_from_one_set_of_answers(near: Path):
+    """The keepers' file names who may ask, and has the PIN's place; the service's names what they offer, and has neither PIN
+    nor library of its own choosing. The folder that both meet in tells no secret."""
+    keepers, service = near / "k", near / "s"
+    for home in (keepers, service):
+        home.mkdir()
+    person = (
+        '\n[keys.lead]\nholder = "person"\n[keys.lead.activation]\nrp_id = "ky.test"\norigins = ["https://ky.test"]\n'
+    )
+    chosen = answering.of({**GIVEN, "peers": ["root"], "environment": {"CONF": "x"}})
+    (keepers / "kyso.toml").write_text(configuration.text_of(chosen) + person)
+    theirs = settings.load(keepers)
+    assert ("keepers", (0,), "secrets/hsm.pin") == (
+        chosen.part,
+        theirs.keepers.peers,
+        str(theirs.modules["hsm"].pin_file),
+    )
+    assert (None, None) == (theirs.storage.key_file, theirs.checkpoints)
+    with pytest.raises(offer.OfferUnusable):
+        answering.about(keepers)
+    theirs.make_folders()
+    offer.leave(theirs)
+    file = keepers / "run" / offer.FILE
+    assert (0o640, False) == (file.stat().st_mode & 0o777, "pin" in file.read_text())
+    chosen = answering.of({"storage_kept_by": "Chánh Văn phòng", **answering.about(keepers)})
+    (service / "kyso.toml").write_text(configuration.text_of(chosen))
+    ours = settings.load(service)
+    assert ("service", keepers) == (chosen.part, ours.keepers.apart)
+    assert (None, None) == (ours.modules["hsm"].pin_file, ours.modules["hsm"].pin_credential)
+    assert theirs.keys == ours.keys
+    assert ("ledger", "tsa") == (ours.checkpoints.key, ours.authority.key)
+    assert ("secrets/storage.key", "Chánh Văn phòng") == (str(ours.storage.key_file), ours.storage.kept_by)
+    with pytest.raises(AnswersUnusable, match="keepers"):
+        answering.of({**GIVEN, "peers": ["root"], "keepers": "/k"})
 
 
 def test_an_edited_file_is_never_ours(tmp_path: Path):
