@@ -30,9 +30,14 @@ def octets(file: BinaryIO, *, start: int, end: int) -> bytes:
 
 def put(file: BinaryIO, data: bytes, *, at: int) -> None:
     """The file ends behind it."""
+    write(file, data, at=at)
+    os.ftruncate(file.fileno(), at + len(data))
+
+
+def write(file: BinaryIO, data: bytes, *, at: int) -> None:
+    """What stands behind it stays."""
     file.flush()
     view = memoryview(data)
     while view:
         count = os.pwrite(file.fileno(), view, at)
         view, at = view[count:], at + count
-    os.ftruncate(file.fileno(), at)

@@ -12,14 +12,19 @@ Like `signer.selfcheck`, for XML: it takes the output file alone, and is no vali
 
 The document itself is mostly not parsed again: its digest was taken from an output with these very octets outside the
 signature (their SHA-256 is known), and the signature is left out of that digest.
+
+Nor is the signature, where it is over the whole document and the process that prepared it completes it at B-B. It has read the file with zeros for digests
+and value, and what it signs is canonical text out of that reading; so if this text, less the namespace that it brings,
+stands in the file now, with the value and the certificate behind it, a reader finds what steps 2 to 4 ask for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -29,7 +34,7 @@ from signer.errors import SelfCheckFailed, SignerError
 from signer.model import Prepared
 from signer.selfcheck import absorb, require
 from signer.xades.buffers import octets
-from signer.xades.markup import METHODS
+from signer.xades.markup import METHODS, NAMESPACE, Ids
 from signer.xades.placing import body_size
 from signer.xades.plan import XmlLayout, XmlPlan
 from verify import timestamp as tokens
@@ -58,16 +63,6 @@ _STAMPS = "/".join(
     for name in ("UnsignedProperties", "UnsignedSignatureProperties", "SignatureTimeStamp", "EncapsulatedTimeStamp")
 )
 _LIMITS: Final = Limits()
-
-
-@dataclass(frozen=True)
-class Read:
-    """One reading of an output: SHA-256 of what stands outside the signature, of the original as far as it can be told
-    from it, and the running SHA-256 of the whole file."""
-
-    outside: str
-    original: str | None
-    whole: _Hash
 
 
 @dataclass(frozen=True)
@@ -102,12 +97,13 @@ def layout_of(prepared: Prepared) -> XmlLayout:
     return prepared.xml
 
 
-def read(out: BinaryIO, layout: XmlLayout, *, inserted: int) -> Read:
-    """Read the file once, twice where something stands before the body; `inserted` bytes stand behind the body."""
+def read(out: BinaryIO, layout: XmlLayout, *, inserted: int, data: bytes | None = None) -> Read:
+    """Read the file once; `inserted` bytes stand behind the body. `data` is what was written, where that is at hand."""
     lead, body = len(layout.lead), body_size(layout)
     behind = lead + body + inserted
     end = behind + layout.end - layout.resume
-    return _digested(_File.of(out, size=end), layout, lead=lead, start=lead + body, behind=behind, end=end)
+    file = _File.of(out, size=end) if data is None else _File(out, data)
+    return _digested(file, layout, lead=lead, start=lead + body, behind=behind, end=end)
 
 
 @dataclass(frozen=True)
@@ -131,33 +127,50 @@ class _File:
         return state
 
 
+@dataclass(frozen=True)
+class Read:
+    """One reading of an output: SHA-256 of what stands outside the signature, of the original as far as it can be told
+    from it, and of the whole file."""
+
+    outside: str
+    original: str | None
+    size: int
+    _file: _File
+    _known: tuple[int, _Hash]
+    """So many bytes from the beginning on are in this digest."""
+
+    @cached_property
+    def sha256(self) -> str:
+        known, state = self._known
+        return self._file.absorb(state.copy(), known, self.size).hexdigest()
+
+
 def _digested(file: _File, layout: XmlLayout, *, lead: int, start: int, behind: int, end: int) -> Read:
     """`lead`, `start`, `behind` and `end` are where the body, what was inserted, the rest and nothing begins."""
     body = file.absorb(hashlib.sha256(), lead, start)
-    whole = file.absorb(hashlib.sha256(), 0, start) if lead else body.copy()
-    original = None
-    if layout.body == "copied" and not lead:
-        original = body.copy()
-        original.update(layout.removed)
-        file.absorb(original, behind, end)
-    file.absorb(body, behind, end)
-    file.absorb(whole, start, end)
-    return Read(body.hexdigest(), original.hexdigest() if original else None, whole)
+    known = (0, hashlib.sha256()) if lead else (start, body.copy())
+    restored = body.copy() if layout.removed else body
+    restored.update(layout.removed)
+    file.absorb(restored, behind, end)
+    if restored is not body:
+        file.absorb(body, behind, end)
+    is_original = layout.body == "copied" and not lead
+    return Read(body.hexdigest(), restored.hexdigest() if is_original else None, end, file, known)
 
 
-def examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
-    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`; returns the file's running SHA-256.
+def examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool, seen: bool) -> Read:
+    """Raise SelfCheckFailed unless `out` is the finished form of `prepared`.
 
-    The value that is expected was verified over `prepared.tbs`."""
+    The value that is expected was verified over `prepared.tbs`. `seen`: this process made `prepared`."""
     try:
-        return _examine(out, prepared, expected, stamped=stamped)
+        return _examine(out, prepared, expected, stamped=stamped, seen=seen)
     except SelfCheckFailed:
         raise
-    except (SignerError, VerifyError, ValueError, TypeError, KeyError, IndexError, OSError) as error:
+    except (SignerError, VerifyError, etree.LxmlError, ValueError, TypeError, LookupError, OSError) as error:
         raise SelfCheckFailed(f"{type(error).__name__}: {error}") from error
 
 
-def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool) -> _Hash:
+def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool, seen: bool) -> Read:
     layout, order = layout_of(prepared), prepared.order
     plan = order.xml or XmlPlan()
     # 1. nothing but what was prepared
@@ -172,8 +185,12 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
     require(found.outside == layout.outside_sha256, step=1)
     require(found.original in (None, prepared.original_sha256), step=1)
 
+    reads_all = _reads_all(plan, size=size)
+    if seen and not stamped and not reads_all and _stands(prepared, expected, in_=lead + inserted):
+        return found
+
     # 2. the signature as a reader finds it
-    document = XmlDocument.read(out, limits=_LIMITS) if _reads_all(plan, size=size) else None
+    document = XmlDocument.read(out, limits=_LIMITS) if reads_all else None
     signature = _alone(lead + inserted, layout) if document is None else _named(document, prepared.field)
     method = canonical.METHODS[METHODS[plan.canonicalization]]
     signed_info, value, key_info, *objects = signature
@@ -204,12 +221,22 @@ def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: 
         token = tokens.read(b64decode(stamps[0].text or ""))
         tokens.check(token)
         require(tokens.matches(token, lambda name: hashlib.new(name, stamped_octets.getvalue()).digest()), step=5)
-    return found.whole
+    return found
 
 
 def _reads_all(plan: XmlPlan, *, size: int) -> bool:
     is_plain = plan.packaging == "enveloped" and not (plan.elements or plan.detached or plan.countersign)
     return plan.canonicalization != "exclusive" or (size < FULL_BELOW and not is_plain)
+
+
+def _stands(prepared: Prepared, expected: Expected, *, in_: bytes) -> bool:
+    """Whether the canonical ds:SignedInfo stands there as it was signed, with the value and the certificate behind it.
+    Not so where its form is another one than ours: an inclusive one, one with characters escaped, or UTF-16."""
+    signed = prepared.tbs.replace(NAMESPACE, b"", 1)
+    value = f'<ds:SignatureValue Id="{Ids(prepared.field).value}">{expected.value}</ds:SignatureValue>'
+    held = b64encode(prepared.order.certificate)
+    key_info = b"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>%b</ds:X509Certificate>" % held
+    return b"%b%b%b" % (signed, value.encode(), key_info) in in_
 
 
 def _named(document: XmlDocument, name: str) -> etree._Element:

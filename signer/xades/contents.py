@@ -51,6 +51,7 @@ from signer.xades.markup import (
 from signer.xades.plan import XmlPlan
 from verify.document import Kind, chunks, size_of
 from verify.xml import canonical, names
+from verify.xml.canonical import Method
 from verify.xml.document import XmlDocument
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ MOST = 100
 """References in one signature: a SignedInfo of 64 KiB is what the keeper reads."""
 LARGE = 200_000
 """Bytes of a document from which on XPath 1.0 is too slow for others."""
+AT_ONCE = 1 << 16
+"""Bytes of an output below which canonical forms are held in memory."""
 _MIME: Mapping[Kind | None, str] = {"XML": "text/xml", "PDF": "application/pdf", None: "application/octet-stream"}
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 
@@ -88,16 +91,17 @@ class Item:
 
 
 def plan_items(
-    plan: XmlPlan, ids: Ids, *, kind: Kind | None, size: int, around: frozenset[str] = frozenset()
+    plan: XmlPlan, ids: Ids, *, kind: Kind | None, is_large: bool, around: frozenset[str] = frozenset()
 ) -> tuple[Item, ...]:
-    """What is signed, in the order of the References. `around` are the Ids of elements in which the signature stands.
+    """What is signed, in the order of the References. `is_large`: the document is larger than LARGE. `around` are the
+    Ids of elements in which the signature stands.
 
     Raises OrderInvalid.
     """
     method = transform(METHODS[plan.canonicalization])
     filters = ENVELOPED
     if plan.leaves_out == "signatures":
-        filters += WITHOUT_SIGNATURES if size <= LARGE else SUBTRACT_SIGNATURES
+        filters += SUBTRACT_SIGNATURES if is_large else WITHOUT_SIGNATURES
     mime = plan.mime or _MIME[kind]
     items: list[Item] = []
     if plan.elements:
@@ -164,17 +168,20 @@ def digests(
             node: etree._Element | etree._ElementTree = document.tree
             if item.source != "document":
                 node = output.object() if item.source == "object" else _single(elements[item.key], item.key)
+            write = _at_once if document.size < AT_ONCE else canonical.write
             if ENVELOPED in item.content.transforms:
                 with output.without_signature():
-                    canonical.write(node, _Sink(state), method=method, without=left_out)
+                    write(node, _Sink(state), method=method, without=left_out)
             else:
-                canonical.write(node, _Sink(state), method=method)
+                write(node, _Sink(state), method=method)
         found.append(state.digest())
     return tuple(found)
 
 
 def holding(names_: Sequence[str], *, document: XmlDocument, signature: etree._Element) -> frozenset[str]:
     """Which of these Ids are those of elements around the signature."""
+    if not names_:
+        return frozenset()
     found = document.elements_by_id(names_)
     above = set(signature.iterancestors())
     return frozenset(name for name, elements in found.items() if above.intersection(elements))
@@ -198,6 +205,13 @@ def _uri(name: str) -> str:
     if not name or name != name.strip() or any(ord(character) < 0x20 for character in name):
         raise OrderInvalid("this is no name of a file", reason="detached-name", name=name[:100])
     return quote(name, safe="/!$&'()*+,;=@~")
+
+
+def _at_once(
+    node: etree._Element | etree._ElementTree, sink: _Sink, *, method: Method, without: Sequence[etree._Element] = ()
+) -> None:
+    """As `canonical.write`, for what is small: one call of lxml is cheaper than one for each piece."""
+    sink.write(canonical.canonical(node, method=method, without=without))
 
 
 @dataclass(frozen=True)

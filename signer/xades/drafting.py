@@ -1,9 +1,9 @@
 """The output file with zeros where digests and value will stand, parsed: what is signed is read from here.
 
     output = write(draft, source, out=out)       # parsed; the signature stands where it was put
-    laid = fill_in(draft, output, draft.signature(digests), source=source, out=out)
+    laid, octets = fill_in(draft, output, digests=digests, source=source, out=out)
 
-Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades.markup`'s and `signer.xades.signed`'s.
+Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades.wording`'s.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO, Final
 
 from lxml import etree
 
-from signer import der
 from signer.errors import SignerError
 from signer.xades import markup, placing
 from signer.xades.buffers import put
@@ -25,7 +23,6 @@ from signer.xades.contents import Item
 from signer.xades.markup import METHODS, Ids, Signature
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
-from signer.xades.signed import SignerText
 from verify.document import Kind, Limits, size_of
 from verify.errors import DocumentBroken
 from verify.xml import canonical, names
@@ -35,6 +32,10 @@ from verify.xml.document import XmlDocument
 SMALL = 1 << 20
 """Documents smaller than this are read once, laid out in memory, and written once."""
 _LIMITS: Final = Limits()
+_SIGNED_INFO, _DIGEST_VALUE = names.tag("ds", "SignedInfo"), names.tag("ds", "DigestValue")
+_SIGNED_PROPERTIES = "/".join(
+    (names.tag("ds", "Object"), names.tag("xades", "QualifyingProperties"), names.tag("xades", "SignedProperties"))
+)
 
 
 class NoPlaceForSignature(SignerError):
@@ -45,15 +46,14 @@ class NoPlaceForSignature(SignerError):
 
 @dataclass(frozen=True)
 class Draft:
-    """A signature but for what depends on the document. `properties` are the signed ones, as markup."""
+    """A signature but for what depends on the document: `blank` has zeros for it."""
 
     plan: XmlPlan
-    text: SignerText
     ids: Ids
     kind: Kind | None
     size: int
     items: tuple[Item, ...]
-    properties: str
+    blank: Signature
     place: Placed | None = None
     """Of a counter-signature, which has just one."""
 
@@ -71,25 +71,6 @@ class Draft:
         """Whether the signature is a document of its own."""
         return self.place is None and self.plan.packaging == "detached" and not self.plan.elements
 
-    def signature(self, digests: Sequence[str]) -> Signature:
-        return markup.signature(
-            self.ids,
-            [item.content for item in self.items],
-            digests=digests,
-            algorithm=self.text.cms.digest,
-            canonicalization=self.plan.canonicalization,
-            mechanism=self.text.cms.mechanism,
-            value=markup.blank(self.text.value_size),
-            key_info=self.text.key_info,
-            properties=self.properties,
-            container=self._container(),
-        )
-
-    @cached_property
-    def blank(self) -> Signature:
-        size = der.DIGEST_SIZES[self.text.cms.digest]
-        return self.signature([markup.blank(size)] * (len(self.items) + 1))
-
     def places(self, source: BinaryIO) -> Iterator[Placed]:
         """Where the signature can go, the likeliest first."""
         if self.place is not None:
@@ -102,14 +83,6 @@ class Draft:
             yield from placing.around(source, size=self.size)
         else:
             yield placing.apart(size=self.size, body="base64")
-
-    def _container(self) -> str | None:
-        if not self.is_around:
-            return None
-        if self.kind == "XML":
-            return f'<ds:Object Id="{self.ids.object}">'
-        mime = markup.escaped(self.items[0].content.mime or "application/octet-stream")
-        return f'<ds:Object Encoding="{names.BASE64}" Id="{self.ids.object}" MimeType="{mime}">'
 
 
 @dataclass(frozen=True)
@@ -125,11 +98,8 @@ class Laid:
         """`is_around`: the body stands inside the signature, in its ds:Object."""
         layout = placed.layout
 
-        def encoded(*parts: str) -> bytes:
-            return markup.fitted("".join(parts)).encode(layout.encoding)
-
-        opening = encoded(text.head, text.value, text.middle)
-        properties, tail = encoded(text.properties), encoded(text.tail)
+        head, value, middle, properties, tail = (part.encode(layout.encoding) for part in text.parts)
+        opening = head + value + middle
         body = placing.body_size(layout)
         if is_around:
             start = len(layout.lead)
@@ -141,9 +111,9 @@ class Laid:
             start = len(lead) + body + len(placed.before)
             appended = placed.before + opening + properties + tail + placed.after
             unsigned_at = start + len(opening) + len(properties)
-        gap = start + len(encoded(text.head))
+        gap = start + len(head)
         layout = replace(layout, lead=lead, unsigned_at=unsigned_at)
-        return Laid(layout, appended, (gap, gap + len(encoded(text.value))))
+        return Laid(layout, appended, (gap, gap + len(value)))
 
     def filled(self, digests: Sequence[str]) -> Laid:
         """The same with these digests (base64)."""
@@ -164,20 +134,16 @@ class Output:
     """All that are in the document, this one too."""
     laid: Laid
 
-    @property
-    def properties(self) -> etree._Element:
-        return self._only(
-            f"{names.tag('ds', 'Object')}/{names.tag('xades', 'QualifyingProperties')}/"
-            f"{names.tag('xades', 'SignedProperties')}"
-        )
+    def signed_properties(self, *, method: Method) -> bytes:
+        """The canonical xades:SignedProperties."""
+        return canonical.canonical(self._only(_SIGNED_PROPERTIES), method=method)
 
-    def signed_info(self, digests: Sequence[str]) -> etree._Element:
-        """ds:SignedInfo of the tree, with these digests (base64) in the place of zeros."""
-        found = self._only(names.tag("ds", "SignedInfo"))
-        values = found.findall(f"{names.tag('ds', 'Reference')}/{names.tag('ds', 'DigestValue')}")
-        for element, digest in zip(values, digests, strict=True):
+    def signed_info(self, digests: Sequence[str], *, method: Method) -> bytes:
+        """The canonical ds:SignedInfo with these digests (base64) in the place of zeros: what is signed."""
+        found = self._only(_SIGNED_INFO)
+        for element, digest in zip(found.iter(_DIGEST_VALUE), digests, strict=True):
             element.text = digest
-        return found
+        return canonical.canonical(found, method=method)
 
     @contextmanager
     def without_signature(self) -> Iterator[None]:
@@ -230,32 +196,21 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
     raise NoPlaceForSignature
 
 
-def signed_properties(draft: Draft, output: Output) -> bytes:
-    """The canonical xades:SignedProperties: mostly its own text, else as the tree has it."""
-    plain = draft.blank.canonical_properties() if draft.plan.canonicalization == "exclusive" else None
-    return plain or canonical.canonical(output.properties, method=draft.method)
-
-
-def signed_info(draft: Draft, output: Output, *, digests: Sequence[str]) -> bytes:
-    """The canonical ds:SignedInfo with these digests (base64): what is signed."""
-    plain = draft.blank.canonical_signed_info() if draft.plan.canonicalization == "exclusive" else None
-    if plain:
-        return markup.filled(plain, digests=digests, encoding="ascii")
-    return canonical.canonical(output.signed_info(digests), method=draft.method)
-
-
-def fill_in(draft: Draft, output: Output, *, digests: Sequence[str], source: BinaryIO, out: BinaryIO) -> Laid:
-    """Write the output with these digests (base64) in the place of zeros."""
+def fill_in(
+    draft: Draft, output: Output, *, digests: Sequence[str], source: BinaryIO, out: BinaryIO
+) -> tuple[Laid, bytes | None]:
+    """Write the output with these digests (base64) in the place of zeros; gives what was written back if it is small."""
     laid = output.laid.filled(digests)
     if draft.size < SMALL:
-        put(out, placing.assembled(source, laid.layout, appended=laid.appended), at=0)
-        return laid
+        octets = placing.assembled(source, laid.layout, appended=laid.appended)
+        put(out, octets, at=0)
+        return laid, octets
     out.seek(0)
     out.write(laid.layout.lead)
     out.seek(len(laid.layout.lead) + placing.body_size(laid.layout))
     out.write(laid.appended)
     out.flush()
-    return laid
+    return laid, None
 
 
 def _signatures(document: XmlDocument, draft: Draft, source: BinaryIO) -> tuple[etree._Element, ...]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64encode
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
@@ -25,17 +26,18 @@ from signer import timestamp as timestamps
 from signer.errors import OrderInvalid, PreparedMismatch, ValueRefused
 from signer.extending import DEGRADED, Authorities, Grounds
 from signer.model import Prepared, SignatureValue, Signed, SignOrder
-from signer.xades import checking, countersigning, drafting, earlier, extending, placing, signed
+from signer.xades import checking, countersigning, drafting, earlier, extending, placing
 from signer.xades.admitting import admit
-from signer.xades.buffers import octets, put
+from signer.xades.buffers import octets, put, write
 from signer.xades.checking import Expected
-from signer.xades.contents import Item, countersigned, digests, holding, plan_items
+from signer.xades.contents import LARGE, Item, countersigned, digests, holding
 from signer.xades.drafting import Draft
 from signer.xades.markup import Ids, signature_value
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
 from signer.xades.signed import SignerText
 from signer.xades.unsigned import Tag, render, timestamp
+from signer.xades.wording import worded, wording
 from verify.document import Limits, sha256_of
 from verify.fetcher import Fetcher
 from verify.timestamp import TimestampToken
@@ -43,6 +45,9 @@ from verify.xml import names
 from verify.xml.document import XmlDocument
 
 _WITH_EVIDENCE = ("B-LT", "B-LTA")
+
+_last: deque[Prepared] = deque(maxlen=1)
+"""What this process prepared last: its own reading of that file need not be repeated by `complete`."""
 
 
 def prepare(
@@ -66,14 +71,16 @@ def prepare(
     ids = Ids(f"signature-{hashlib.sha256(f'{nonce:x} {original_sha256}'.encode()).hexdigest()[:24]}")
 
     def drafted(around: frozenset[str] = frozenset()) -> Draft:
-        place = None
         if plan.countersign is None:
-            items = plan_items(plan, ids, kind=admitted.kind, size=admitted.size, around=around)
+            place, words = None, wording(
+                plan, order.certificate, chain=order.chain, mechanism=order.mechanism,
+                kind=admitted.kind, is_large=admitted.size > LARGE, around=around,
+            )  # fmt: skip
         else:
             place, item = _counter_place(source, plan, signature=plan.countersign)
-            items = (item,)
-        properties = signed.properties(order, plan, text, ids, contents=[item.content for item in items])
-        return Draft(plan, text, ids, admitted.kind, admitted.size, items, properties, place)
+            words = worded(plan, text, (item,))
+        blank = words.signature(ids, at=order.signing_time)
+        return Draft(plan, ids, admitted.kind, admitted.size, words.items, blank, place)
 
     # 2
     draft = drafted()
@@ -86,14 +93,14 @@ def prepare(
     # 4
     algorithm = text.cms.digest
     found = digests(draft.items, output=output, plan=plan, algorithm=algorithm, source=source, detached=detached)
-    properties = drafting.signed_properties(draft, output)
+    properties = output.signed_properties(method=draft.method)
     written = [b64encode(one).decode("ascii") for one in (*found, hashlib.new(algorithm, properties).digest())]
-    tbs = drafting.signed_info(draft, output, digests=written)
-    laid = drafting.fill_in(draft, output, digests=written, source=source, out=out)
-    read = checking.read(out, laid.layout, inserted=len(laid.appended))
+    tbs = output.signed_info(written, method=draft.method)
+    laid, octets = drafting.fill_in(draft, output, digests=written, source=source, out=out)
+    read = checking.read(out, laid.layout, inserted=len(laid.appended), data=octets)
     if (read.original or sha256_of(source, size=admitted.size)) != original_sha256:
         raise PreparedMismatch
-    return Prepared(
+    prepared = Prepared(
         order=order,
         tbs=tbs,
         appended=laid.appended,
@@ -107,6 +114,8 @@ def prepare(
         nonce=nonce,
         xml=replace(laid.layout, outside_sha256=read.outside),
     )
+    _last.append(prepared)
+    return prepared
 
 
 def restore(source: BinaryIO, prepared: Prepared, *, out: BinaryIO) -> None:
@@ -149,11 +158,11 @@ def complete(
     unsigned = _unsigned(stamp, ids) if stamp else ""
     expected = Expected.of(prepared, value=written, unsigned=unsigned)
     _embed(out, prepared, expected)
-    whole = checking.examine(out, prepared, expected, stamped=stamp is not None)
+    file = checking.examine(out, prepared, expected, stamped=stamp is not None, seen=prepared in _last)
     finished = Signed(
         level="B-B" if stamp is None else "B-T",
-        sha256=whole.hexdigest(),
-        size=out.seek(0, os.SEEK_END),
+        sha256=file.sha256,
+        size=file.size,
         field=prepared.field,
         signing_time=order.signing_time,
         timestamp=stamp.time if stamp else None,
@@ -204,9 +213,12 @@ def _unsigned(stamp: TimestampToken, ids: Ids) -> str:
 def _embed(out: BinaryIO, prepared: Prepared, expected: Expected) -> None:
     """Write value and UnsignedProperties, drop what an interrupted completion put there."""
     layout = checking.layout_of(prepared)
+    at, rest = len(expected.lead) + placing.body_size(layout), layout.end - layout.resume
     size = os.fstat(out.fileno()).st_size
-    rest = octets(out, start=size - (layout.end - layout.resume), end=size)
     if expected.lead:
         out.seek(0)
         out.write(expected.lead)
-    put(out, expected.inserted + rest, at=len(expected.lead) + placing.body_size(layout))
+    if size == at + len(expected.inserted) + rest:
+        write(out, expected.inserted, at=at)
+    else:
+        put(out, expected.inserted + octets(out, start=size - rest, end=size), at=at)

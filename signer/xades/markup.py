@@ -41,7 +41,8 @@ SUBTRACT_SIGNATURES = (
 )
 FROM_BASE64 = f'<ds:Transform Algorithm="{names.BASE64}"></ds:Transform>'
 
-_DS = f'xmlns:ds="{names.DS}"'
+NAMESPACE = f' xmlns:ds="{names.DS}"'.encode()
+"""What the exclusive canonical ds:SignedInfo brings beyond its text in the signature, which declares it."""
 _ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 )
@@ -130,24 +131,13 @@ class Signature:
     properties: str
     tail: str
 
-    def canonical_signed_info(self) -> bytes | None:
-        """The exclusive canonical ds:SignedInfo, where its text is that but for the namespace that comes from outside
-        (Exclusive XML Canonicalization §3); None where something is escaped, which canonical forms do otherwise."""
-        start, end = self.head.index("<ds:SignedInfo>"), self.head.index("<ds:SignatureValue ")
-        text = self.head[start:end]
-        return None if "&" in text else text.replace("<ds:SignedInfo>", f"<ds:SignedInfo {_DS}>", 1).encode()
+    @property
+    def parts(self) -> tuple[str, str, str, str, str]:
+        return self.head, self.value, self.middle, self.properties, self.tail
 
-    def canonical_properties(self) -> bytes | None:
-        """The same of xades:SignedProperties; what is in it of ds stands side by side, and each brings its namespace."""
-        text = self.properties[self.properties.index("<xades:SignedProperties ") :]
-        if "&" in text:
-            return None
-        text = text.replace("<xades:SignedProperties ", f'<xades:SignedProperties xmlns:xades="{names.XADES_132}" ', 1)
-        return (
-            text.replace("<ds:DigestMethod ", f"<ds:DigestMethod {_DS} ")
-            .replace("<ds:DigestValue>", f"<ds:DigestValue {_DS}>")
-            .encode()
-        )
+    def fitted(self) -> Signature:
+        """The same with every character beyond ASCII as a reference."""
+        return Signature(*map(fitted, self.parts))
 
 
 def signature(

@@ -2,7 +2,7 @@
 
 What one certificate, its chain and one mechanism determine is written once and kept (`SignerText`).
 
->>> properties(order, text, Ids("s1"), contents=contents)                    # doctest: +SKIP
+>>> properties(plan, text, Ids("s1"), time="2026-01-01T00:00:00+07:00", contents=contents)   # doctest: +SKIP
 '<xades:SignedProperties Id="s1-properties">…'
 """
 
@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from signer import der
 from signer.cms import SignedDataTemplate
 from signer.errors import OrderInvalid
-from signer.model import SignOrder
 from signer.xades.markup import Content, Ids, digest, escaped
 from signer.xades.plan import ProductionPlace, XmlPlan
 from verify.asn1 import raw
@@ -84,10 +83,10 @@ class SignerText:
         return b"".join(number.to_bytes(half, "big") for number in decode_dss_signature(value))
 
 
-def properties(order: SignOrder, plan: XmlPlan, text: SignerText, ids: Ids, *, contents: Sequence[Content]) -> str:
+def properties(plan: XmlPlan, text: SignerText, ids: Ids, *, time: str, contents: Sequence[Content]) -> str:
     """SignedProperties in the order of the schema. Raises OrderInvalid."""
     signature = (
-        f"<xades:SigningTime>{order.signing_time.isoformat(timespec='seconds')}</xades:SigningTime>",
+        f"<xades:SigningTime>{time}</xades:SigningTime>",
         text.certificate,
         _policy(plan.policy),
         _place(plan.production_place),

@@ -37,6 +37,8 @@ ID_TAGS: Final = ID_NAMES | {
 _ELEMENT, _ATTRIBUTE, _DECLARATION = 240, 110, 200
 """Bytes that libxml2 takes for an element with a short text, for an attribute, and what a namespace declaration takes
 beyond that, lxml's walk over it included (measured)."""
+_LIGHT = 16 * MIB
+"""What could not weigh as much, were each octet an element, is not weighed before it is parsed."""
 _BLOCK = 2048
 _BUFFER = 1 << 18
 _XMLNS = "xmlns"
@@ -64,15 +66,21 @@ class XmlDocument:
     tree: etree._ElementTree
     limits: Limits
     size: int
-    weight: int
-    """Octets that the tree may take, by estimate."""
+    declared: int
+    """Namespace declarations that are in force at one place, at most."""
+    weighed: int | bytes
+    """Its weight, or of a light one the octets, which are weighed when somebody asks."""
 
     @property
     def root(self) -> etree._Element:
         return self.tree.getroot()
 
-    declared: int
-    """Namespace declarations that are in force at one place, at most."""
+    @cached_property
+    def weight(self) -> int:
+        """Octets that the tree may take, by estimate."""
+        if isinstance(self.weighed, int):
+            return self.weighed
+        return _weigh(BytesIO(), self.weighed, limits=self.limits)[0]
 
     @cached_property
     def prefixes(self) -> int:
@@ -88,13 +96,20 @@ class XmlDocument:
         if size > limits.xml:
             raise DocumentTooLarge(size=size, limit=limits.xml)
         data = file.read() if size <= _IN_MEMORY else None
-        weight, wide, declared = _weigh(file, data, limits=limits)
+        weighed: int | bytes
+        if data is not None and size * (_ELEMENT + 1) < min(_LIGHT, limits.xml_memory):
+            weighed, (wide, declared) = data, _glance(data)
+        else:
+            weighed, wide, declared = _weigh(file, data, limits=limits)
         if data is None or _may_declare(data):
             _refuse_doctype(file)
         file.seek(0)
         try:
-            parser = _parser(huge=size > _HUGE)
-            tree = etree.parse(file, parser) if data is None else etree.fromstring(data, parser).getroottree()
+            tree = (
+                etree.parse(file, _parser(huge=size > _HUGE))
+                if data is None
+                else etree.fromstring(data, _SMALL).getroottree()
+            )
         except (etree.XMLSyntaxError, ValueError, LookupError) as error:
             _refuse(error)
         stated = tree.docinfo
@@ -105,7 +120,7 @@ class XmlDocument:
         _check_shape(tree, limits=limits, deep=size > _HUGE, wide=wide)
         if declared > _FEW:
             declared = _check_declarations(tree, limits=limits)
-        return cls(tree, limits, size, weight, declared)
+        return cls(tree, limits, size, declared, weighed)
 
     @classmethod
     def parse(cls, data: bytes, *, limits: Limits) -> XmlDocument:
@@ -148,30 +163,53 @@ def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
     )
 
 
+_SMALL: Final = _parser(huge=False)
+"""For what is in memory: making another one takes a tenth of the time in which it parses a page."""
+
+
 def _weigh(file: BinaryIO, data: bytes | None, *, limits: Limits) -> tuple[int, bool, int]:
     """Refuses what would take too much memory as a tree, by counting octets: all counts are upper bounds. Says whether
     an element could have more attributes than are allowed: then some block has no `<` in it. The last number is that of
     namespace declarations. `data` is the file, if it was read already."""
     wide = unusual = False
     weight = elements = attributes = declarations = size = 0
-    declaration = _XMLNS.encode()
+    declaration = _declaration(unusual=False)
     for octets, start, end in _pieces(file, data):
         if not size:
-            head = bytes(octets[start : min(end, 4096)])
-            _require_known(head)
-            wide = unusual = b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
-            declaration = _XMLNS.encode("utf-16-le")[:-1] if unusual else declaration
+            wide = unusual = _is_unusual(bytes(octets[start : min(end, 4096)]))
+            declaration = _declaration(unusual=unusual)
         size += end - start
         elements += octets.count(b"<", start, end) - octets.count(b"</", start, end)
         if unusual:
             elements -= octets.count(b"<\x00/", start, end)
         attributes += octets.count(b"=", start, end)
         declarations += octets.count(declaration, start, end) + 1  # one may lie across two pieces
-        wide = wide or any(octets.find(b"<", at, at + _BLOCK) < 0 for at in range(start, end - _BLOCK, _BLOCK))
+        wide = wide or _is_wide(octets, start, end)
         weight = elements * _ELEMENT + attributes * _ATTRIBUTE + declarations * _DECLARATION + size
         if weight > limits.xml_memory:
             raise DocumentTooComplex(reason="nodes", count=elements + attributes)
     return weight, wide, declarations
+
+
+def _glance(data: bytes) -> tuple[bool, int]:
+    """What `_weigh` says of a light document but for its weight."""
+    unusual = _is_unusual(data[:4096])
+    return unusual or _is_wide(data, 0, len(data)), data.count(_declaration(unusual=unusual)) + 1
+
+
+def _is_unusual(head: bytes) -> bool:
+    """Whether the encoding has two octets for a character. Raises DocumentBroken for one that is not read."""
+    _require_known(head)
+    return b"\x00" in head[:4] or head[:2] in {b"\xff\xfe", b"\xfe\xff"}
+
+
+def _declaration(*, unusual: bool) -> bytes:
+    return _XMLNS.encode("utf-16-le")[:-1] if unusual else _XMLNS.encode()
+
+
+def _is_wide(octets: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether some block is without a tag."""
+    return any(octets.find(b"<", at, at + _BLOCK) < 0 for at in range(start, end - _BLOCK, _BLOCK))
 
 
 def _pieces(file: BinaryIO, data: bytes | None) -> Iterator[tuple[bytes | bytearray, int, int]]:
