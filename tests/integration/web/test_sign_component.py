@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ XML = b"""<?xml version="1.0"?><fees><!--{"leaves": [
  {"depth": 1, "name": "T\xe1\xbb\x95ng s\xe1\xbb\x91", "attributes": [], "text": "1.250.000", "signature": false}],
  "more": false}--></fees>"""
 TAKEN = {"page": 3, "box": [60, 100, 260, 180]}
+LONG = 200
 PAGE_KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "PageUp": 33, "PageDown": 34}
 
 
@@ -336,6 +338,27 @@ def test_what_is_loaded_before_the_first_page_is_small():
     total = sum(len(web.file(name).compressed or b"") for name in names if name)
     assert 0 < total <= 60_000, total
     assert not any("pdf" in name for name in names if name)
+
+
+def test_two_hundred_pages_are_scrolled_through(tab: Tab, tmp_path: Path):
+    """Each page has its place from the start and comes as it is scrolled to; few are in memory. One goes to a page by its
+    number, and is told which one is looked at."""
+    long = pdf_pages(tmp_path / "long.pdf", LONG).read_bytes()
+    story = Story({"d1": long}, session([document("d1", long, title="Báo cáo dài (demo)")], []))
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        assert LONG == tab.run("deepAll('figure').length")
+        assert tab.run("deepAll('image').length") < 10
+        view = "deep('.view')"
+        tab.run(f"{view}.scrollTop = {view}.scrollHeight")
+        tab.wait(f"deepAll('figure')[{LONG - 1}].querySelector('image') && deep('#page').value === '{LONG}'")
+        for page in (100, 50, 150, 10):
+            tab.run(f"deep('#page').value = '{page}'; deep('#page').dispatchEvent(new Event('change'))")
+            tab.wait(f"deepAll('figure')[{page - 1}].querySelector('image') && deep('#page').value === '{page}'")
+        assert tab.run("deepAll('image').length") <= 20
+        pictures = [path for _, path, _ in story.asked if "/pages/" in path]
+        assert pictures[0].endswith("/d1/pages/1")
+        assert len(pictures) < LONG / 2
 
 
 def test_an_xml_is_read_as_a_tree(tab: Tab, story: Story):

@@ -15,6 +15,8 @@ import { fileSize } from "./telling";
 import { tree } from "./tree";
 
 const ZOOMS = [1, 1.5, 2];
+/** Pages from which on one wants to go to one by its number. */
+const LONG = 4;
 
 /** The PDF itself, instead of pictures of its pages. */
 type Real = "no" | "opening" | "shown" | "refused";
@@ -31,6 +33,7 @@ export class KysoDocument extends LitElement {
     zoom: { state: true },
     real: { state: true },
     outline: { state: true },
+    seen: { state: true },
   };
 
   declare document: SessionDocument;
@@ -44,6 +47,8 @@ export class KysoDocument extends LitElement {
   declare zoom: number;
   declare real: Real;
   declare outline: Outline | null;
+  /** Number of the page that is looked at. */
+  declare seen: number;
   private drawn: Drawn | null = null;
   private picture: Picture = () => Promise.reject(new Error("nothing is open"));
 
@@ -52,7 +57,7 @@ export class KysoDocument extends LitElement {
     this.place = this.outline = null;
     this.decides = false;
     this.real = "no";
-    this.zoom = 1;
+    this.zoom = this.seen = 1;
   }
 
   override disconnectedCallback(): void {
@@ -73,7 +78,7 @@ export class KysoDocument extends LitElement {
     this.drawn?.close();
     this.drawn = this.outline = null;
     this.real = "no";
-    this.zoom = 1;
+    this.zoom = this.seen = 1;
     const which = this.document.state === "signed" ? "signed" : "shown";
     this.picture = (page, width, signal) => service.picture(id, which, page, width, signal);
     if (this.document.format === "XML") void this.read(id);
@@ -133,7 +138,8 @@ export class KysoDocument extends LitElement {
     const isSigned = one.state === "signed";
     return html`
       ${isSigned ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
-      <div class="view" tabindex="0" role="region" aria-label=${`${one.title}, ${fill(words.pages, { n: one.pages.length })}`}>
+      <div class="view" tabindex="0" role="region" aria-label=${`${one.title}, ${fill(words.pages, { n: one.pages.length })}`}
+        @scroll=${() => (this.seen = this.pages?.seen ?? 1)}>
         <kyso-pages .document=${one} .words=${words} .picture=${this.picture} .placing=${this.decides && !one.place?.fixed}
           .place=${isSigned ? null : this.place} .zoom=${this.zoom}
           @place=${(event: CustomEvent<Place>) => this.sitting.put(one, event.detail)}></kyso-pages>
@@ -141,8 +147,19 @@ export class KysoDocument extends LitElement {
       <div class="bar">
         <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
         <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
+        ${one.pages.length >= LONG ? this.pager(one.pages.length) : nothing}
         ${this.itself(one, isSigned)}
       </div>`;
+  }
+
+  private pager(all: number): TemplateResult {
+    const go = (event: Event) => {
+      const wanted = Math.round(Number((event.target as HTMLInputElement).value));
+      if (wanted >= 1 && wanted <= all) this.pages?.show(wanted);
+      else (event.target as HTMLInputElement).value = String(this.seen);
+    };
+    return html`<label class="pager">${this.words.goTo} <input id="page" type="number" inputmode="numeric" min="1" max=${all}
+      .value=${String(this.seen)} @change=${go} /> / ${all}</label>`;
   }
 
   /** Where the signature goes, and by what it is put there. */

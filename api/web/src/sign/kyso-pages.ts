@@ -10,9 +10,12 @@ import { type Picture, Pictures } from "./pictures";
 import { pagesStyle } from "./style";
 
 const STEP = 6;
-const WIDTHS = [800, 1200, 1600, 2400];
+const FIRST_WIDTH = 800;
+const WIDTHS = [FIRST_WIDTH, 1200, 1600, 2400];
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const MM = 25.4 / 72;
+/** How far beyond what is seen a page is asked for. */
+const NEAR = "50% 0px";
 
 export class KysoPages extends LitElement {
   static override styles = [base, pagesStyle];
@@ -50,38 +53,51 @@ export class KysoPages extends LitElement {
   }
 
   override disconnectedCallback(): void {
-    this.pictures.forget();
+    this.pictures.end();
     this.watcher?.disconnect();
     this.watcher = null;
     super.disconnectedCallback();
   }
 
-  protected override willUpdate(changed: PropertyValues): void {
-    const former = changed.get("document") as SessionDocument | undefined;
-    const isAnother = former !== undefined && former.id !== this.document.id;
-    if (isAnother || changed.has("picture") || changed.has("zoom")) this.pictures.forget();
-  }
-
   protected override updated(changed: PropertyValues): void {
     if (!this.isConnected) return;
-    this.watcher ??= new IntersectionObserver((seen) => this.watched(seen), { rootMargin: "100% 0px" });
-    if (changed.has("document") || changed.has("picture") || changed.has("zoom")) {
-      this.watcher.disconnect();
-      for (const one of this.renderRoot.querySelectorAll("figure")) this.watcher.observe(one);
-    }
+    const former = changed.get("document") as SessionDocument | undefined;
+    const isAnother = changed.has("document") && former?.id !== this.document.id;
+    if (!isAnother && !changed.has("picture") && !changed.has("zoom") && this.watcher) return;
+    this.pictures.begin(this.picture, this.widths());
+    this.watcher?.disconnect();
+    this.watcher = new IntersectionObserver((seen) => this.watched(seen), { root: this.parentElement, rootMargin: NEAR });
+    for (const one of this.renderRoot.querySelectorAll("figure")) this.watcher.observe(one);
   }
 
   private watched(seen: IntersectionObserverEntry[]): void {
-    for (const one of seen) {
-      const page = Number((one.target as HTMLElement).dataset["page"]);
-      if (one.isIntersecting) this.load(page);
-      else this.pictures.leave(page);
-    }
+    const pages = (isNear: boolean) =>
+      seen.filter((one) => one.isIntersecting === isNear).map((one) => Number((one.target as HTMLElement).dataset["page"]));
+    this.pictures.move(pages(true), pages(false));
   }
 
-  private load(page: number): void {
+  /** In which widths pages are asked for. Who enlarges one wants it sharp; else it can be read first. */
+  private widths(): number[] {
     const wanted = this.clientWidth * this.zoom * Math.min(devicePixelRatio, this.zoom > 1 ? 2 : 1);
-    void this.pictures.load(page, WIDTHS.find((one) => one >= wanted) ?? 2400, this.picture);
+    const width = WIDTHS.find((one) => one >= wanted) ?? 2400;
+    return this.zoom > 1 ? [width] : [...new Set([FIRST_WIDTH, width])];
+  }
+
+  // --- going about -------------------------------------------------------------------------------------------------
+
+  /** The page that is in the middle of what is seen. */
+  get seen(): number {
+    const view = this.parentElement?.getBoundingClientRect();
+    if (!view) return 1;
+    const middle = view.top + view.height / 2;
+    const all = [...this.renderRoot.querySelectorAll("figure")];
+    return Math.max(1, all.findIndex((one) => one.getBoundingClientRect().bottom > middle) + 1);
+  }
+
+  show(page: number): void {
+    const figure = this.renderRoot.querySelector(`figure[data-page="${page}"]`);
+    const view = this.parentElement;
+    if (figure && view) view.scrollTop += figure.getBoundingClientRect().top - view.getBoundingClientRect().top;
   }
 
   // --- the frame -----------------------------------------------------------------------------------------------------
@@ -218,7 +234,7 @@ export class KysoPages extends LitElement {
     return html`<figure data-page=${number} class="zoom-${this.zoom * 2}">
       ${this.pictures.isAbsent(number)
         ? html`<p class="absent">${fill(this.words.pageAbsent, { n: number })}
-            <button type="button" class="quiet" @click=${() => this.load(number)}>${this.words.again}</button></p>`
+            <button type="button" class="quiet" @click=${() => this.pictures.retry(number)}>${this.words.again}</button></p>`
         : nothing}
       <svg viewBox="0 0 ${size.width} ${size.height}" class=${this.placing ? "placing" : ""} @click=${(event: MouseEvent) => this.tapped(event, number, size)}>
         <rect class="paper" width=${size.width} height=${size.height}></rect>

@@ -36,6 +36,8 @@ export const documentStyle = css`
   :host { display: block; }
   .bar { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
   .bar .note { flex-basis: 100%; margin: 0; }
+  .pager { display: inline-flex; gap: .4rem; align-items: center; }
+  .pager input { width: 5rem; }
   .view { border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); padding: .5rem; max-height: min(80vh, 62rem); overflow: auto; }
   .tree, .tree ul { list-style: none; margin: 0; padding: 0 0 0 .9rem; border-left: 1px solid var(--line); }
   .tree { padding: .5rem .75rem; border: 0; background: var(--paper); border-radius: .4rem; }

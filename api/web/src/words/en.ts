@@ -71,6 +71,7 @@ export const en: Words = {
     signedShown: "This is the signed document; its SHA-256 is the one on record.",
     pages: "{n} pages",
     page: "Page {n}",
+    goTo: "Page",
     pageOf: "Page {n} of {all}",
     pageAbsent: "Page {n} could not be loaded.",
     again: "Try again",

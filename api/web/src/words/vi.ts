@@ -69,6 +69,7 @@ export const vi = {
     signedShown: "Đang xem bản đã ký; mã băm SHA-256 đúng như hệ thống đã ghi.",
     pages: "{n} trang",
     page: "Trang {n}",
+    goTo: "Trang",
     pageOf: "Trang {n}/{all}",
     pageAbsent: "Chưa tải được trang {n}.",
     again: "Thử lại",
