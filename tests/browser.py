@@ -95,6 +95,33 @@ class Tab:
         one, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(one)
 
+    @contextmanager
+    def other_window(self, condition: str = "true") -> Iterator[None]:
+        """Within, calls are about the newest window that a page opened, which is closed afterwards."""
+        own, deadline = self._session, time.monotonic() + PATIENCE
+        self._session = None
+        try:
+            while not (found := self._opened()):
+                assert time.monotonic() < deadline, "no window was opened"
+                time.sleep(0.05)
+            self._session = self.call("Target.attachToTarget", targetId=found, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "DOM", "Log", "Network"):
+                self.call(f"{domain}.enable")
+            self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+            self.run(DEEP + ";0")
+            self.wait(condition)
+            yield
+        finally:
+            self._session = None
+            if found:
+                self.call("Target.closeTarget", targetId=found)
+            self._session = own
+
+    def _opened(self) -> str | None:
+        """The target that another one opened, if any."""
+        listed = self.call("Target.getTargets")["targetInfos"]
+        return next((str(one["targetId"]) for one in listed if one["type"] == "page" and "openerId" in one), None)
+
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
         self.wait(f"document.readyState === 'complete' && location.href !== 'about:blank' || {url!r} === 'about:blank'")

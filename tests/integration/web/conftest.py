@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tests.appliance import ROOT
+from tests.integration.web.office import House, office
 
 NOT_AVAILABLE = 69
 
@@ -18,3 +20,18 @@ def components() -> None:
     if done.returncode == NOT_AVAILABLE:
         pytest.skip(done.stderr.strip()[-300:])
     assert 0 == done.returncode, done.stderr
+
+
+@pytest.fixture(scope="session")
+def offices(components: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A whole appliance with two offices, shared by all that need one: it takes a while to start."""
+    with office(tmp_path_factory.mktemp("offices")) as made:
+        yield made
+
+
+@pytest.fixture
+def house(offices: House) -> House:
+    offices.tab.open("about:blank")
+    offices.tab.look()
+    offices.tab.events.clear()
+    return offices
