@@ -39,6 +39,8 @@ def page(*, session: str, language: Language, hotline: str, csrf: str = "") -> s
         hotline=hotline,
         csrf=csrf,
         component=web.entry("sign"),
+        ahead=web.entry("ahead").script,
+        sheet=web.entry("page").script,
         to=links.to,
     )
 

@@ -21,7 +21,7 @@ HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z]+$")
 
 @dataclass(frozen=True)
 class Entry:
-    """What a page loads of one component: its module, and what that imports, to be asked for at the same time."""
+    """What a page loads of one component: its module or sheet, and what that imports, to be asked for at the same time."""
 
     script: str | None
     imports: tuple[str, ...] = ()
@@ -40,6 +40,8 @@ class File:
 SOURCES = {
     "verify": "src/verify/kyso-verify.ts",
     "sign": "src/sign/kyso-sign.ts",
+    "ahead": "src/sign/ahead.ts",
+    "page": "src/page.css",
     "inbox": "src/inbox/kyso-inbox.ts",
 }
 

@@ -18,10 +18,13 @@ export default defineConfig({
       input: {
         verify: "src/verify/kyso-verify.ts",
         sign: "src/sign/kyso-sign.ts",
+        ahead: "src/sign/ahead.ts",
+        page: "src/page.css",
         inbox: "src/inbox/kyso-inbox.ts",
         kyso: "src/kyso.ts",
       },
-      preserveEntrySignatures: "exports-only",
+      // Without it a page asks for a chunk that does nothing but name another.
+      preserveEntrySignatures: "allow-extension",
       output: {
         entryFileNames: (chunk) => (chunk.name === "kyso" ? "kyso.js" : "[name]-[hash].js"),
         chunkFileNames: "[name]-[hash].js",

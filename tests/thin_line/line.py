@@ -67,7 +67,7 @@ class Line:
         self.name = f"kyso-thin-{os.getpid()}"
         self.inside = ("ip", "netns", "exec", self.name)
         """What a command is preceded by to run at the far end."""
-        self._random = random.Random(seed)  # noqa: S311 - which packets are lost
+        self._random = random.Random(seed)
         self._ends = ExitStack()
         self.down: _Direction
         self.up: _Direction

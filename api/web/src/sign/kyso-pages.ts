@@ -4,13 +4,13 @@
 import { html, LitElement, nothing, svg, type PropertyValues, type SVGTemplateResult, type TemplateResult } from "lit";
 import { base } from "../style";
 import { fill, type Words } from "../words";
+import { FIRST_WIDTH } from "./ahead";
 import { firstFree, isFree, moved, sized, takenOn, within, type Direction } from "./geometry";
 import type { Box, Place, SessionDocument, Size } from "./model";
 import { type Picture, Pictures } from "./pictures";
 import { pagesStyle } from "./style";
 
 const STEP = 6;
-const FIRST_WIDTH = 800;
 const WIDTHS = [FIRST_WIDTH, 1200, 1600, 2400];
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const MM = 25.4 / 72;

@@ -1,5 +1,5 @@
 // Pictures of the pages that are near what is looked at: one alone until the first is there, then a few at a time. Each
-// comes in the first width, so that it can be read, and then in the last, so that it is sharp. Those that left before they
+// comes in the first width, so that it can be read, and then in the last, so that it is sharp, unless the line is thin. Those that left before they
 // came are not waited for; of a long document only a few are kept in memory.
 //
 //   pictures.begin(picture, [800, 1600]);
@@ -9,6 +9,8 @@ export type Picture = (page: number, width: number, signal: AbortSignal) => Prom
 
 const KEPT = 12;
 const AT_ONCE = 3;
+/** Milliseconds within which a picture comes where there is bandwidth for a sharper one. */
+const SWIFT = 1_000;
 
 interface Shown {
   address: string;
@@ -66,10 +68,11 @@ export class Pictures {
 
   private next(): void {
     const { picture } = this;
+    const widths = isSwift() ? this.widths : this.widths.slice(0, 1);
     const most = this.shown.size ? AT_ONCE : 1;
     if (!picture || this.asked.size >= most) return;
     const idle = [...this.near].filter((page) => !this.asked.has(page) && !this.absent.has(page)).sort((one, other) => one - other);
-    for (const width of this.widths) {
+    for (const width of widths) {
       const wanted = idle.filter((page) => (this.shown.get(page)?.width ?? 0) < width);
       for (const page of wanted.slice(0, most - this.asked.size)) void this.load(page, width, picture);
       if (wanted.length) return;
@@ -106,4 +109,10 @@ export class Pictures {
       this.shown.delete(page);
     }
   }
+}
+
+/** Whether the last picture came at once, however early it was asked for. */
+function isSwift(): boolean {
+  const pictures = performance.getEntriesByType("resource").filter((one) => one.name.includes("/pages/"));
+  return (pictures[pictures.length - 1]?.duration ?? 0) < SWIFT;
 }

@@ -1,4 +1,5 @@
 // The calls of a session, with its token. Problems come as the service says them (RFC 9457), in the page's language.
+import { ahead } from "./ahead";
 import type { Activation, Colleague, Place, Session } from "./model";
 
 /** What went wrong: what happened, what to do, and by which code support finds it. */
@@ -124,7 +125,8 @@ export class Service {
     const cache = path.includes("/pages/") ? "default" : "no-store";
     const wanted: RequestInit = { method, headers, credentials: "token" in this.access ? "omit" : "same-origin", cache, signal: signal ?? null };
     if (body !== undefined) wanted.body = JSON.stringify(body);
-    const answer = await fetch(this.address + path, wanted);
+    const begun = method === "GET" && "token" in this.access ? await ahead(this.address + path) : undefined;
+    const answer = begun ?? (await fetch(this.address + path, wanted));
     if (answer.ok) return answer;
     throw await problemOf(answer);
   }
