@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test test-image image bundle bench interop-dss fuzz fuzz-http check lock clean web system system-test
+.PHONY: help run demo test test-image image bundle bench thin-line interop-dss fuzz fuzz-http check lock clean web system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -19,6 +19,7 @@ help:
 	@echo "make bundle what installs on a machine without internet, as one file"
 	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make fuzz-http  3,000 made-up requests to the whole interface, a few minutes (FUZZ=\"COUNT SEED\")"
+	@echo "make thin-line  the page for signing over 256 kbit/s, 600 ms and 2 % loss, ten minutes, as root"
 	@echo "make bench  the benchmarks    make lock   renew the lock files    make clean  remove the environment, not the data"
 
 run: system $(READY) web
@@ -48,6 +49,9 @@ THIRD-PARTY.md: requirements.lock api/web/package-lock.json $(READY)
 
 bench: system-test $(READY)
 	@$(PY) -m tests.benchmarks
+
+thin-line: system-test $(READY) web
+	@$(PY) -m tests.thin_line $(RUNS)
 
 # Optional: needs Java 17 and Maven, which no other target does; without them it says so and ends well.
 interop-dss: system-test $(READY)

@@ -39,9 +39,7 @@ def served(home: Path, *, address: str, port: int, tls: Path | None = None) -> I
             "KYSO_SERVER__TLS_KEY": str(tls / "key.pem"),
         }
     with (home / "log" / "thin-line.log").open("ab") as log:
-        service = subprocess.Popen(
-            COMMAND, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        service = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         where = f"{scheme}://{address}:{port}"
         _wait(where, service)
@@ -75,9 +73,7 @@ def identity(folder: Path, *, address: str) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     certificate = (
-        x509.CertificateBuilder(
-            authority.certificate.subject, subject, key.public_key(), x509.random_serial_number()
-        )
+        x509.CertificateBuilder(authority.certificate.subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(NOW - timedelta(days=1))
         .not_valid_after(NOW + timedelta(days=90))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
