@@ -6,6 +6,7 @@ with home.services(settings.load()) as found: ...
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,4 +32,7 @@ def services(settings: Settings) -> Iterator[Services]:
 
 def user() -> str:
     """Who does it, for the ledger: whoever may read KYSO_HOME is somebody of this machine."""
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's number without a name (OSError as of Python 3.13)
+        return f"cli:{os.getuid()}"

@@ -77,7 +77,9 @@ def setup(
     ] = None,
     keepers: Annotated[
         Path | None,
-        typer.Option("--keepers", help=t("bộ giữ khóa riêng tại đây", "a service whose keepers have this home")),
+        typer.Option(
+            "--keepers", readable=False, help=t("bộ giữ khóa riêng tại đây", "a service whose keepers have this home")
+        ),
     ] = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:

@@ -300,10 +300,10 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Whole or not at all, for this user alone: through the keepers' folder the service's group passes. Raises OSError."""
     part = file.with_name(f".{file.name}.part")
     try:
-        with part.open("wb") as out:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())

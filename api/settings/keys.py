@@ -124,7 +124,7 @@ class Keepers(Section):
 
 
 def _user(named: object) -> object:
-    if not isinstance(named, str):
+    if not isinstance(named, str) or named.isdecimal():
         return named
     try:
         return pwd.getpwnam(named).pw_uid

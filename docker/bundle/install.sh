@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs Kyso from the bundle that this script lies in, without a network.
 #
-#   ./install.sh                     Debian packages, user, /opt/kyso, systemd unit; as root. Starts nothing.
+#   ./install.sh                     Debian packages, users, /opt/kyso, systemd units; as root. Starts nothing.
 #   ./install.sh --only-python DIR   the program alone, into DIR, on a machine that has the packages; no root needed
 #
 # Each version has a folder of its own and /opt/kyso is a link to the newest: to go back, turn the link and restart.
@@ -56,10 +56,19 @@ case "${1:-}" in
     program "/opt/kyso-$version"
     install -d /usr/share/kyso
     install -m 0644 -t /usr/share/kyso sbom.cdx.json THIRD-PARTY.md SECURITY.md
-    install -D -m 0644 systemd/kyso.service /etc/systemd/system/kyso.service
+    install -D -m 0644 -t /etc/systemd/system systemd/kyso.service systemd/kyso-keepers.service
+    # The service's own, and the keepers', through which the service's group only passes.
+    install -d -o kyso -g kyso -m 0700 /var/lib/kyso
+    install -d -o kyso-keeper -g kyso -m 0710 /var/lib/kyso-keepers
     ln -sfn "kyso-$version" /opt/kyso
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    echo "Installed. Next: /var/lib/kyso/kyso.toml, token and PIN (README: First set-up); then systemctl enable --now kyso" ;;
+    cat <<'NEXT' ;;
+Installed. Next (docker/README.md, First set-up):
+  sudo -u kyso-keeper env KYSO_HOME=/var/lib/kyso-keepers /opt/kyso/bin/kyso setup --for kyso
+  systemctl enable --now kyso-keepers
+  sudo -u kyso env KYSO_HOME=/var/lib/kyso /opt/kyso/bin/kyso setup --keepers /var/lib/kyso-keepers
+  systemctl enable --now kyso
+NEXT
   *)
     echo "usage: $0 [--only-python DIR]" >&2; exit 64 ;;
 esac

@@ -32,6 +32,7 @@ COPIED = {
     "SECURITY.md": "SECURITY.md",
     "docker/bundle/install.sh": "install.sh",
     "docker/systemd/kyso.service": "systemd/kyso.service",
+    "docker/systemd/kyso-keepers.service": "systemd/kyso-keepers.service",
     "docker/systemd/kyso.sysusers": "systemd/kyso.sysusers",
 }
 

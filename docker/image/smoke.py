@@ -2,11 +2,13 @@
 
     python docker/image/smoke.py        after build.py; ends within two minutes, leaves nothing
 
-1. an empty volume; token, key, request, certificate and API key made by the image's own `kyso`
-2. the service: read-only root, no capabilities, no new privileges, uid 10001, tmpfs for /tmp, limits
+1. two empty volumes; keepers and service set up by the image's own `kyso setup`, certificate and API key made
+2. two containers: read-only root, no capabilities, no new privileges, tmpfs for /tmp, limits; the service uid 10001, in the
+   image without any PKCS#11 library; the keepers uid 10002, in no network; they share the folder of the keepers' sockets
 3. a document signed over HTTP and judged TOTAL_PASSED, over HTTP and by `kyso verify`
-4. what the kernel says of each process; what cannot be written; the image's health check; its bill of materials
-5. SIGTERM: it ends by itself, in order
+4. what the kernel says of each process; what cannot be written; what the service's container does not see of the keepers;
+   the health checks; the bill of materials
+5. SIGTERM: both end by themselves, in order
 
 Exit status 69 where this machine cannot run containers, 1 where something is not as it should be.
 """
@@ -27,12 +29,12 @@ from pathlib import Path
 import httpx
 from build import ROOT, version
 from podman import NotPossibleHere, Store, run
-from trial import IN_CONTAINER, Authority, crl_server, make_home
+from trial import IN_CONTAINER, KEEPERS_IN_CONTAINER, Authority, crl_server, make_homes, permit_crl
 
-UID = 10001
+UID, KEEPERS_UID = 10001, 10002
 CALL_WITHIN, READY_WITHIN, STOP_WITHIN = 60.0, 60.0, 25
 HARDENED = (
-    *("--network", "host", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=256m", "--pids-limit", "256", "--memory", "2g"),
     *("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=1024:1024", "--ulimit", "core=0:0"),
 )
@@ -44,46 +46,62 @@ class NotAsItShouldBe(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """The image under test and the volume it works on."""
+    """The image under test and the volumes that its two containers work on."""
 
     store: Store
-    image: str
     home: Path
+    keepers: Path
     port: int
 
-    def kyso(self, *arguments: str) -> str:
-        """One command of the image's own `kyso` on the volume."""
-        return self._run("--rm", "--no-healthcheck", self.image, "--lang", "en", *arguments)
+    def service(self, *arguments: str, options: tuple[str, ...] = ("--rm", "--no-healthcheck")) -> str:
+        """A container of the service with these arguments of `kyso`; it sees of the keepers what compose.yml gives it."""
+        volumes = ("--volume", f"{self.home}:{IN_CONTAINER}")
+        if (self.keepers / "run").exists():
+            volumes += ("--volume", f"{self.keepers / 'run'}:{KEEPERS_IN_CONTAINER}/run:ro")
+        return self._run("--network", "host", *volumes, *options, f"localhost/kyso:{version()}", *arguments)
+
+    def keeper(self, *arguments: str, options: tuple[str, ...] = ("--rm", "--no-healthcheck")) -> str:
+        """A container of the keepers."""
+        where = ("--env", f"KYSO_HOME={KEEPERS_IN_CONTAINER}", "--volume", f"{self.keepers}:{KEEPERS_IN_CONTAINER}")
+        user = ("--user", f"{KEEPERS_UID}:{UID}", "--workdir", KEEPERS_IN_CONTAINER, "--network", "none")
+        return self._run(*user, *where, *options, SOFTHSM, *arguments)
 
     def shell(self, image: str, script: str) -> str:
         return self._run("--rm", "--no-healthcheck", "--entrypoint", "/bin/sh", image, "-c", script)
 
-    def serve(self) -> str:
-        """Start the service; the container's id."""
-        return self._run("--detach", self.image).strip().splitlines()[-1]
-
     def inside(self, container: str, *command: str) -> str:
         return run(self.store.podman("exec", container, *command), seconds=CALL_WITHIN)
 
+    def give(self, file: Path, content: bytes, *, user: int = UID) -> None:
+        """A file in a volume."""
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.write_bytes(content)
+        for one in (file.parent, file):
+            os.chown(one, user, UID)
+
     def _run(self, *arguments: str) -> str:
-        volume = ("--volume", f"{self.home}:{IN_CONTAINER}")
-        return run(self.store.podman("run", *HARDENED, *volume, *arguments), seconds=CALL_WITHIN)
+        return run(self.store.podman("run", *HARDENED, *arguments), seconds=CALL_WITHIN)
 
 
-def prepare(trial: Trial, authority: Authority) -> str:
-    """1. From an empty volume to an appliance that can sign; the API key of a client."""
-    trial.kyso("token", "init", "--so-pin-file", f"{IN_CONTAINER}/secrets/so.pin")
-    trial.kyso("key", "create", "trial", "--algorithm", "rsa2048")
-    trial.kyso("key", "csr", "trial", "--subject", "CN=Người ký thử", "-o", f"{IN_CONTAINER}/trial.csr")
-    for name, content in (
-        ("trial.pem", authority.certify((trial.home / "trial.csr").read_bytes())),
-        ("trust/root.pem", authority.pem),
-    ):
-        (trial.home / name).write_bytes(content)
-        os.chown(trial.home / name, UID, UID)
-    trial.kyso("key", "import-cert", "trial", f"{IN_CONTAINER}/trial.pem")
-    told = trial.kyso("caller", "create", "--name", "smoke", "--key", "trial", "--format", "json")
-    return json.loads(next(line for line in told.splitlines() if line.startswith("{")))["api_key"]
+SOFTHSM = "localhost/kyso:softhsm"
+_DETACHED = ("--detach",)
+
+
+def prepare(trial: Trial, authority: Authority, containers: list[str], *, crl_port: int) -> str:
+    """1. From empty volumes to an appliance that can sign, its keepers' container among `containers`; a client's API key."""
+    pins = [f"--{name}pin-file={KEEPERS_IN_CONTAINER}/{file}" for name, file in (("", "user.pin"), ("so-", "so.pin"))]
+    told = ("--lang", "en", "setup", "--answers")
+    trial.keeper(*told, f"{KEEPERS_IN_CONTAINER}/answers.toml", *pins, "--for", "kyso")
+    containers.append(started := trial.keeper("keepers", options=_DETACHED).strip().splitlines()[-1])
+    certificate = authority.certify((trial.keepers / "csr" / "trial.csr").read_bytes())
+    trial.give(trial.keepers / "given" / "trial.pem", certificate, user=KEEPERS_UID)
+    trial.inside(started, "kyso", "key", "import-cert", "trial", f"{KEEPERS_IN_CONTAINER}/given/trial.pem")
+    key_file = ("--admin-key-file", f"{IN_CONTAINER}/admin.key")
+    trial.service(*told, f"{IN_CONTAINER}/answers.toml", "--keepers", KEEPERS_IN_CONTAINER, *key_file)
+    permit_crl(trial.home, crl_port=crl_port)
+    trial.give(trial.home / "trust" / "root.pem", authority.pem)
+    made = trial.service("caller", "create", "--name", "smoke", "--key", "trial", "--format", "json")
+    return json.loads(next(line for line in made.splitlines() if line.startswith("{")))["api_key"]
 
 
 def wait_until_ready(trial: Trial, container: str) -> dict[str, object]:
@@ -128,13 +146,14 @@ def sign_and_verify(trial: Trial, container: str, api_key: str) -> dict[str, str
     }
 
 
-def look_inside(trial: Trial, container: str, ready: dict) -> dict[str, str]:
-    """4. What the kernel says of the container's processes, and what the image holds."""
+def look_inside(trial: Trial, container: str, *, uid: int, roles: set[str]) -> dict[str, str]:
+    """4. What the kernel says of a container's processes, and what they cannot write."""
     pid = run(trial.store.podman("inspect", "--format", "{{.State.Pid}}", container), seconds=CALL_WITHIN).strip()
     found = processes(int(pid))
-    _must({"supervisor", "keeper", "workers", "api"} <= {process["role"] for process in found}, f"processes: {found}")
+    known = {process["role"] for process in found} - {"other"}
+    _must(known in (roles, roles | {"worker"}), f"processes: {found}")
     for process in found:
-        _must(process["Uid"] == process["Gid"] == str(UID), f"uid: {process}")
+        _must((process["Uid"], process["Gid"]) == (str(uid), str(UID)), f"uid: {process}")
         _must(
             {process[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}, f"capability: {process}"
         )
@@ -145,21 +164,44 @@ def look_inside(trial: Trial, container: str, ready: dict) -> dict[str, str]:
     _must(tried.strip() == "", f"writable: {tried}")
     core = next(line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line).split()
     _must(core[4:6] == ["0", "0"], f"core dumps: {core}")
-    run(trial.store.podman("healthcheck", "run", container), seconds=CALL_WITHIN)
-    workers = ready["workers"]
-    _must(workers["seccomp"] is True, f"workers: {workers}")
     return {
         "processes": ", ".join(f"{process['role']} ({process['Seccomp_filters']})" for process in found)
         + "  (system-call filters each)",
-        "uid, gid": f"{UID}, {UID} in all of them",
+        "uid, gid": f"{uid}, {UID} in all of them",
         "capabilities": "none: CapPrm, CapEff, CapBnd, CapAmb are 0 in all of them",
         "privileges": "NoNewPrivs 1, Seccomp 2 (filter) in all of them; core dumps 0",
-        "workers": f"seccomp {workers['seccomp']}, Landlock ABI {workers['landlock']}",
         "root": f"{root.split()[5]}; no write to /, /etc, /opt, /usr, /var; /tmp is noexec",
-        "health check": "passes inside the container",
     }
 
 
+def look_from_the_service(trial: Trial, container: str, keepers: str, ready: dict) -> dict[str, str]:
+    """4. What the service's container sees of its keepers, and how both say that they are well."""
+    seen = trial.inside(container, "/opt/kyso/bin/python", "-c", _SEEN).strip()
+    _must(seen == "EACCES False", f"the keepers as the service sees them: {seen}")
+    networks = trial.inside(keepers, "/bin/sh", "-c", "ls /sys/class/net").split()
+    _must(networks == ["lo"], f"the keepers' networks: {networks}")
+    run(trial.store.podman("healthcheck", "run", container), seconds=CALL_WITHIN)
+    trial.inside(keepers, "/opt/kyso/bin/python", "-P", "-m", "api.probe", "--keepers")
+    workers = ready["workers"]
+    _must(workers["seccomp"] is True, f"workers: {workers}")
+    return {
+        "keepers": "their management socket refuses the service (EACCES); PIN, token, log of uses and a PKCS#11 library are "
+        "not in its container; they have no network",
+        "workers": f"seccomp {workers['seccomp']}, Landlock ABI {workers['landlock']}",
+        "health checks": "pass inside both containers",
+    }
+
+
+_SEEN = f"""\
+import errno, pathlib, socket
+found, place = [], pathlib.Path("{KEEPERS_IN_CONTAINER}")
+try:
+    socket.socket(socket.AF_UNIX).connect(str(place / "run" / "keeper-trial.admin.sock"))
+except OSError as error:
+    found.append(errno.errorcode[error.errno])
+others = [place / name for name in ("kyso.toml", "log", "tokens", "secrets")] + [pathlib.Path("/usr/lib/softhsm")]
+print(*found, any(path.exists() for path in others))
+"""
 _WRITES = """\
 for folder in / /etc /opt/kyso /usr /var /var/lib /home /root /run; do
   (: > $folder/kyso-write-test) 2>/dev/null && echo $folder
@@ -189,13 +231,13 @@ def look_at_image(trial: Trial, image: str) -> dict[str, str]:
     }
 
 
-def stop(trial: Trial, container: str) -> dict[str, str]:
+def stop(trial: Trial, container: str) -> str:
     """5. SIGTERM, and what is left."""
     started = time.monotonic()
     run(trial.store.podman("stop", "--time", str(STOP_WITHIN), container), seconds=STOP_WITHIN + 20)
     code = run(trial.store.podman("inspect", "--format", "{{.State.ExitCode}}", container), seconds=CALL_WITHIN).strip()
     _must(code == "0", f"exit status {code} after SIGTERM")
-    return {"stopped": f"by SIGTERM in {time.monotonic() - started:.1f} s, exit status 0"}
+    return f"by SIGTERM in {time.monotonic() - started:.1f} s, exit status 0"
 
 
 def processes(first: int) -> list[dict[str, str]]:
@@ -232,6 +274,7 @@ def _role(command: str) -> str:
         "api.sandbox.forkserver": "workers",
         "api.serve": "api",
         "kyso serve": "supervisor",
+        "kyso keepers": "supervisor",
     }
     return next((role for part, role in names.items() if part in command), "other")
 
@@ -258,30 +301,37 @@ def _can_run(store: Store, image: str) -> None:
 
 def smoke(store: Store, tell: Callable[[str, str], None]) -> None:
     """All of it; raises NotPossibleHere, NotAsItShouldBe, CalledProcessError."""
-    image = "localhost/kyso:softhsm"
-    _can_run(store, image)
+    _can_run(store, SOFTHSM)
     with tempfile.TemporaryDirectory(prefix="kyso-image-") as folder, crl_server() as (crl_port, offered):
         Path(folder).chmod(0o755)
-        trial = Trial(store, image, Path(folder) / "home", _free_port())
-        make_home(trial.home, port=trial.port, crl_port=crl_port)
-        for path in (trial.home, *trial.home.rglob("*")):
-            os.chown(path, UID, UID)
+        trial = Trial(store, Path(folder) / "home", Path(folder) / "keepers", _free_port())
+        make_homes(trial.home, trial.keepers, port=trial.port)
+        for home, user in ((trial.home, UID), (trial.keepers, KEEPERS_UID)):
+            for path in (home, *home.rglob("*")):
+                os.chown(path, user, UID)
         authority = Authority.new(f"http://127.0.0.1:{crl_port}/ca.crl")
         offered["/ca.crl"] = authority.revoked()
-        api_key = prepare(trial, authority)
-        tell("set up", "token, key, certificate and API key by the image's own commands")
-        container = trial.serve()
+        containers: list[str] = []
         try:
+            api_key = prepare(trial, authority, containers, crl_port=crl_port)
+            tell("set up", "keepers and service by `kyso setup` in the image; certificate, API key")
+            keepers = containers[0]
+            containers.append(container := trial.service(options=_DETACHED).strip().splitlines()[-1])
             ready = wait_until_ready(trial, container)
-            for part in (
-                sign_and_verify(trial, container, api_key),
-                look_inside(trial, container, ready),
-                stop(trial, container),
+            for name, text in sign_and_verify(trial, container, api_key).items():
+                tell(name, text)
+            for whose, one, uid, roles in (
+                ("service", container, UID, {"supervisor", "workers", "api"}),
+                ("keepers", keepers, KEEPERS_UID, {"supervisor", "keeper"}),
             ):
-                for name, text in part.items():
-                    tell(name, text)
+                for name, text in look_inside(trial, one, uid=uid, roles=roles).items():
+                    tell(f"{whose}: {name}", text)
+            for name, text in look_from_the_service(trial, container, keepers, ready).items():
+                tell(name, text)
+            tell("stopped", f"service {stop(trial, container)}; keepers {stop(trial, keepers)}")
         finally:
-            run(store.podman("rm", "--force", "--time", "1", container), seconds=CALL_WITHIN)
+            for one in containers:
+                run(store.podman("rm", "--force", "--time", "1", one), seconds=CALL_WITHIN)
         for name, text in look_at_image(trial, f"localhost/kyso:{version()}").items():
             tell(name, text)
 
@@ -291,7 +341,7 @@ def main() -> int:
     store = Store.default()
     try:
         with store.alone():
-            smoke(store, lambda name, text: print(f"{name:<13} {text}", flush=True))
+            smoke(store, lambda name, text: print(f"{name:<22} {text}", flush=True))
     except NotPossibleHere as error:
         print(f"kyso: image: {error}", file=sys.stderr)
         return 69

@@ -1,4 +1,5 @@
-"""What the smoke test brings along: an empty KYSO_HOME with a token's settings, and a certification authority for a day.
+"""What the trials of image and unit bring along: homes for keepers and service with what `kyso setup` is to be answered, and a
+certification authority for a day.
 
 The authority's one list of revoked certificates is served on loopback, so that the verdict rests on all that it should.
 """
@@ -20,19 +21,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-IN_CONTAINER = "/var/lib/kyso"
+IN_CONTAINER, KEEPERS_IN_CONTAINER = "/var/lib/kyso", "/var/lib/kyso-keepers"
 LIBRARY = "/usr/lib/softhsm/libsofthsm2.so"
-_KYSO_TOML = """\
-[server]
-host = "127.0.0.1"
-port = {port}
-
-[modules.trial]
+_ANSWERS = """\
+module = "trial"
 library = "{library}"
 token = "kyso-trial"
-{pin}
 environment = {{ SOFTHSM2_CONF = "{{home}}/softhsm2.conf" }}
+pin = "{pin}"
+storage_kept_by = "Người giữ khóa thử"
+port = {port}
 
+[[keys]]
+ref = "trial"
+purpose = "documents"
+algorithm = "{algorithm}"
+subject = "CN=Người ký thử"
+"""
+_FETCH = """
 [fetch]
 allowed = ["127.0.0.1:{crl_port}"]
 private = ["127.0.0.1:{crl_port}"]
@@ -85,18 +91,35 @@ class Authority:
         return self.certificate.public_bytes(Encoding.PEM)
 
 
-def make_home(
-    home: Path, *, port: int, crl_port: int, at: str | Path = IN_CONTAINER, pin: str = 'pin_file = "secrets/trial.pin"'
+def make_homes(
+    home: Path,
+    keepers: Path,
+    *,
+    port: int,
+    at: str | Path = KEEPERS_IN_CONTAINER,
+    pin: str = "file",
+    algorithm: str = "rsa2048",
 ) -> None:
-    """Settings, PINs and an empty token folder, for an appliance that sees `home` as `at`."""
-    for folder in ("secrets", "tokens", "trust", "run"):
-        (home / folder).mkdir(mode=0o700, parents=True)
-    (home / "kyso.toml").write_text(_KYSO_TOML.format(port=port, crl_port=crl_port, library=LIBRARY, pin=pin))
-    (home / "softhsm2.conf").write_text(_SOFTHSM2_CONF.format(home=at))
-    for name in ("trial.pin", "so.pin"):
-        file = home / "secrets" / name
+    """What is there before `kyso setup`: an empty home for the service; in the keepers', which they see as `at`, a token's
+    empty folder, the PINs and the answers. The answers lie with the service's as well."""
+    home.mkdir(mode=0o700, parents=True)
+    for folder in (keepers, keepers / "tokens"):
+        folder.mkdir(mode=0o700, parents=True)
+    (keepers / "softhsm2.conf").write_text(_SOFTHSM2_CONF.format(home=at))
+    for name in ("user.pin", "so.pin"):
+        file = keepers / name
         file.touch(mode=0o600)
         file.write_text(f"{secrets.randbelow(10**8):08d}")
+    for folder in (home, keepers):
+        text = _ANSWERS.format(library=LIBRARY, pin=pin, port=port, algorithm=algorithm)
+        (folder / "answers.toml").write_text(text)
+    keepers.chmod(0o710)
+
+
+def permit_crl(home: Path, *, crl_port: int) -> None:
+    """Let the service, once it is set up, ask for the authority's list, which is served on loopback."""
+    with (home / "kyso.toml").open("a") as file:
+        file.write(_FETCH.format(crl_port=crl_port))
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
     python -m tests.integration.hsm.hostile_api [--json]
 
-As root it gives keeper and api a user each, as an appliance does that keeps its keepers apart (hsm/README.md), and forks
-both: they run with what this program has imported. It prints each attempt with its outcome, then what the keeper's log
-and `kyso audit verify` say. Without root there is one user for both, and nothing to show: it says so and ends.
+As root it gives keeper and api a user each and one group, and the keeper's folder the mode that `kyso-keepers.service` gives
+it: what is shipped (hsm/README.md, Keepers apart). It forks both: they run with what this program has imported. It prints
+each attempt with its outcome, then what the keeper's log and `kyso audit verify` say. Without root there is one user for
+both, and nothing to show: it says so and ends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -44,7 +46,8 @@ from tests.hsm_support import ROOT, Box, a_box, signed_attributes
 from tests.integration.hsm.hostile_program import MECHANISM, SIGNED, Attempt, Hostile, Loot
 
 KEEPER, API = 64_101, 64_102
-"""Two users without a name."""
+"""Two users without a name, both of the group `API`."""
+UNIT = ROOT / "docker" / "systemd" / "kyso-keepers.service"
 ORIGIN, PARTY = "http://localhost:8080", Party("localhost", ("http://localhost:8080",))
 NOT_ROOT = 77
 
@@ -79,7 +82,8 @@ def trial() -> Trial:
     with a_box(keys=keys) as box, tempfile.TemporaryDirectory(prefix="kyso-api-") as folder:
         home = Path(folder)
         box.make_token()
-        _give(box.path, KEEPER, mode=0o711)
+        (mode,) = re.findall(r"^StateDirectoryMode=(\d+)$", UNIT.read_text(), re.MULTILINE)
+        _give(box.path, KEEPER, mode=int(mode, 8))
         (box.path / "tokens").chmod(0o700)
         with _keeper(box) as pid:
             passkey = Passkey(PARTY.rp_id)
@@ -196,14 +200,14 @@ def _audit(home: Path, uses: Path) -> tuple[int, dict[str, Any]]:
 
 def _become(user: int) -> None:
     os.setgroups([])
-    os.setgid(user)
+    os.setgid(API)
     os.setuid(user)
     os.environ["HOME"] = "/nonexistent"
 
 
 def _give(folder: Path, user: int, *, mode: int) -> None:
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, user, user)
+        os.chown(path, user, API)
     folder.chmod(mode)
 
 

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.appliance
 DOCKER = ROOT / "docker"
 
 
-def service(name: str) -> dict:
-    """The service `kyso` of a file."""
-    return yaml.safe_load((DOCKER / name).read_text())["services"]["kyso"]
+def service(name: str, which: str = "kyso") -> dict:
+    """A service of a file."""
+    return yaml.safe_load((DOCKER / name).read_text())["services"][which]
 
 
 def values(environment: dict[str, str]) -> dict[str, str]:
@@ -27,15 +27,38 @@ def values(environment: dict[str, str]) -> dict[str, str]:
     return {name: re.sub(r"\$\{[A-Z_]+:-(.*)\}", r"\1", str(value)) for name, value in environment.items()}
 
 
-def test_the_service_has_no_rights():
+@pytest.mark.parametrize("which", ["kyso", "keepers"])
+def test_neither_container_has_rights(which: str):
     """The promises of `make image`, asked of any engine."""
-    told = service("compose.yml")
+    told = service("compose.yml", which)
     assert told["read_only"] is True
     assert ["ALL"] == told["cap_drop"]
     assert ["no-new-privileges:true"] == told["security_opt"]
     assert 0 == told["ulimits"]["core"]
-    assert not {"privileged", "cap_add", "devices", "pid", "ipc", "network_mode"} & set(told)
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc"} & set(told)
+    assert told.get("network_mode", "none") == "none"
     assert all("noexec" in mount and "nosuid" in mount for mount in told["tmpfs"])
+
+
+def test_keepers_and_service_share_the_sockets_alone():
+    """Two users of one group; the keepers' volume is in no other container, the service reads the sockets' one, which is in
+    memory and the keepers' own; and the keepers are reached by no network."""
+    keepers, asking = service("compose.yml", "keepers"), service("compose.yml")
+    (user, group), (other, same) = keepers["user"].split(":"), asking["user"].split(":")
+    assert (group, True) == (same, user != other)
+    shared = {mount.split(":")[0] for mount in keepers["volumes"]} & {
+        mount.split(":")[0] for mount in asking["volumes"]
+    }
+    assert {"sockets"} == shared
+    assert "sockets:/var/lib/kyso-keepers/run" in keepers["volumes"]
+    assert "sockets:/var/lib/kyso-keepers/run:ro" in asking["volumes"]
+    assert (["keepers"], "none") == (keepers["command"], keepers["network_mode"])
+    volume = yaml.safe_load((DOCKER / "compose.yml").read_text())["volumes"]["sockets"]["driver_opts"]
+    assert "tmpfs" == volume["type"]
+    assert {f"uid={user}", f"gid={group}", "mode=0710"} <= set(volume["o"].split(","))
+    image = (DOCKER / "Containerfile").read_text()
+    assert f"kyso-keeper:x:{user}:{group}:" in image
+    assert f"install -d -o {user} -g {group} -m 0710 {keepers['environment']['KYSO_HOME']} " in image
 
 
 def test_user_port_and_volume_are_the_images():

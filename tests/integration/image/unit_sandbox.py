@@ -1,10 +1,11 @@
 """Runs a command under the restrictions of a systemd unit, without systemd: what the kernel would enforce, taken from the
 unit's own lines. Not all of systemd: the file system is read-only but for one folder, /proc shows processes alone.
 
-    python -m tests.integration.image.unit_sandbox UNIT FOLDER COMMAND …
+    python -m tests.integration.image.unit_sandbox UNIT FOLDER UID:GID COMMAND …
 
-1. mounts of its own: everything read-only, FOLDER writable, an empty /tmp, /proc with `subset=pid,hidepid=invisible`
-2. no capability, no new privileges, no core dump
+1. mounts of its own: everything read-only, FOLDER writable, an empty /tmp, /proc with `subset=pid,hidepid=invisible`; no
+   network where PrivateNetwork says so
+2. the user, no capability, no new privileges, no core dump
 3. one seccomp filter: SystemCallFilter (groups as `systemd-analyze syscall-filter` has them), RestrictNamespaces,
    RestrictAddressFamilies, MemoryDenyWriteExecute, as systemd.exec(5) describes them; refused calls answer EPERM
 """
@@ -27,6 +28,7 @@ import pyseccomp
 from api.sandbox.lockdown import _drop_capabilities
 
 _CLONE_NEWNS, _MS_REC, _MS_PRIVATE, _MS_BIND, _MS_REMOUNT, _MS_RDONLY = 0x20000, 0x4000, 0x40000, 0x1000, 0x20, 0x1
+_CLONE_NEWNET = 0x40000000
 _ALL_NAMESPACES = 0x7E020000
 _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 38, 24
 _FAMILIES = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10}
@@ -93,11 +95,14 @@ def restrict_files(folder: Path) -> None:
     _mount("proc", "/proc", "proc", 0, "subset=pid,hidepid=invisible")
 
 
-def give_up_rights() -> None:
-    """2. Capabilities, privileges, core dumps."""
+def give_up_rights(user: int, group: int) -> None:
+    """2. The user, capabilities, privileges, core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for capability in range(64):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL past the kernel's last
+    os.setgroups([])
+    os.setgid(group)
+    os.setuid(user)
     _must(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _drop_capabilities()
 
@@ -112,9 +117,11 @@ def _must(result: int) -> None:
 
 
 if __name__ == "__main__":
-    unit, folder, *command = sys.argv[1:]
+    unit, folder, who, *command = sys.argv[1:]
     chosen = seccomp_filter(Path(unit))
     restrict_files(Path(folder))
-    give_up_rights()
+    if lines(Path(unit), "PrivateNetwork") == ["yes"]:
+        _must(_libc.unshare(_CLONE_NEWNET))
+    give_up_rights(*map(int, who.split(":")))
     chosen.load()
     os.execv(command[0], command)
