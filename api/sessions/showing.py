@@ -7,6 +7,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from api import locale
 from api.services import Services
 from api.sessions import colleagues, ending, geometry, people, store
 from api.sessions.model import Session, SessionDocument
@@ -27,6 +28,7 @@ def show(services: Services, caller: Caller, identity: str) -> dict[str, Any]:
 def as_json(services: Services, session: Session) -> dict[str, Any]:
     listed = services.database.read(store.listed, session.id)
     person, organisation = people.names(services, session)
+    key = (session.consent or {}).get("key")
     offered = () if session.is_over else people.choices(services, session)
     return {
         "id": session.id,
@@ -39,7 +41,7 @@ def as_json(services: Services, session: Session) -> dict[str, Any]:
         "language": session.request["language"] or services.settings.server.language,
         "return_url": session.request["return_url"],
         "hotline": services.settings.sessions.hotline or None,
-        "documents": [_with_names(services, document_json(session, one)) for one in listed],
+        "documents": [_with_words(services, document_json(session, one), key=key) for one in listed],
         "certificates": [_certificate(services, one) for one in offered],
         "consent": {"at": ending.when(services, session.consented_at)},
         "stopped": session.stopped,
@@ -48,9 +50,18 @@ def as_json(services: Services, session: Session) -> dict[str, Any]:
     }
 
 
-def _with_names(services: Services, told: dict[str, Any]) -> dict[str, Any]:
-    if "reassigned_to" in told["outcome"]:
-        told["outcome"]["reassigned_name"] = colleagues.called(services, told["outcome"]["reassigned_to"])
+def _with_words(services: Services, told: dict[str, Any], *, key: str | None) -> dict[str, Any]:
+    """By which name a colleague goes, and what a failure is called and what to do, for people."""
+    outcome = told["outcome"]
+    if "reassigned_to" in outcome:
+        outcome["reassigned_name"] = colleagues.called(services, outcome["reassigned_to"])
+    if told["state"] == "failed" and "code" in outcome:
+        facts = {} if key is None else {"key": key}
+        said = {
+            language: locale.problem(outcome["code"], language=language, facts=facts) for language in locale.LANGUAGES
+        }
+        outcome["title"] = {language: one.title for language, one in said.items()}
+        outcome["detail"] = {language: one.detail for language, one in said.items() if "…" not in one.detail}
     return told
 
 

@@ -241,7 +241,7 @@ def test_a_document_is_sent_back_with_a_reason(tab: Tab, story: Story):
         )
         tab.wait("deepAll('.about li').length === 2")
         assert [{"reason": "Sai tên"}] == calls(story, "POST", "/d1/return")
-        assert "đã trả lại: Sai tên" in tab.run("deep('section').innerText")
+        assert "Đã trả lại: Sai tên" in tab.run("deep('section').innerText")
 
 
 def test_a_document_is_passed_on_to_a_colleague(tab: Tab, story: Story):
@@ -262,7 +262,7 @@ def test_a_document_is_passed_on_to_a_colleague(tab: Tab, story: Story):
         tab.run("deep('#reason-on').value = 'Đi công tác'; deep('#passing-on form button').click()")
         tab.wait("deepAll('.about li').length === 2")
         assert [{"person": "per_2", "reason": "Đi công tác"}] == calls(story, "POST", "/d2/reassign")
-        assert "đã chuyển người khác (Trần Thị Ví Dụ (demo)): Đi công tác" in tab.run("deep('section').innerText")
+        assert "Đã chuyển người khác (Trần Thị Ví Dụ (demo)): Đi công tác" in tab.run("deep('section').innerText")
 
 
 def test_a_persons_key_is_used_with_a_passkey(tab: Tab, story: Story):

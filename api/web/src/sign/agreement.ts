@@ -38,16 +38,18 @@ function certificate(one: Certificate, isChosen: boolean, words: Sentences, lang
 }
 
 /** The one list of what is about to be signed, and the one button. */
-export function agreement(sitting: Sitting, session: Session, words: Sentences): TemplateResult {
+export function agreement(sitting: Sitting, session: Session, seen: ReadonlySet<string>, words: Sentences): TemplateResult {
   const all = sitting.waiting;
   const many = all.length > MANY;
+  const unread = all.filter((one) => !seen.has(one.id)).length;
   const label = session.state === "consented" ? words.keyAgain : fill(words.consent, { n: all.length });
   return html`<section class="panel" aria-labelledby="about"><h2 id="about">${fill(words.about, { n: all.length })}</h2>
-    ${session.on_behalf ? html`<p>${fill(words.behalf, { kind: session.on_behalf })}</p>` : nothing}
+    ${session.on_behalf ? html`<p><b>${words.behalf[session.on_behalf] ?? session.on_behalf}</b></p>` : nothing}
     <ol class=${many ? "about many" : "about"} tabindex=${many ? 0 : nothing}>${all.map(
       (one) => html`<li>${one.title}<small>${where(sitting, one, words)} · <span class="mono">${
         fill(words.digest, { hash: one.sha256.slice(0, SHOWN_OF_DIGEST) })}</span></small></li>`,
     )}</ol>
+    ${unread ? html`<p class="unread">${fill(words.unread, { n: unread })}</p>` : nothing}
     <p class="note" id="consent-help">${sitting.draft.chosen ? words.consentHelp : words.consentNone}</p>
     ${sitting.waitsForKey ? html`<p role="status"><b>${words.key}</b></p>` : nothing}
     ${sitting.elsewhere

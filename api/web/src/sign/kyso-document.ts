@@ -30,6 +30,7 @@ export class KysoDocument extends LitElement {
     language: { attribute: false },
     place: { attribute: false },
     decides: { attribute: false },
+    signer: { attribute: false },
     zoom: { state: true },
     real: { state: true },
     outline: { state: true },
@@ -44,6 +45,8 @@ export class KysoDocument extends LitElement {
   declare place: Place | null;
   /** Whether the official still decides about this document. */
   declare decides: boolean;
+  /** Whose signature it will be. */
+  declare signer: string;
   declare zoom: number;
   declare real: Real;
   declare outline: Outline | null;
@@ -56,6 +59,7 @@ export class KysoDocument extends LitElement {
     super();
     this.place = this.outline = null;
     this.decides = false;
+    this.signer = "";
     this.real = "no";
     this.zoom = this.seen = 1;
   }
@@ -137,18 +141,18 @@ export class KysoDocument extends LitElement {
     const { words } = this;
     const isSigned = one.state === "signed";
     return html`
+      <div class="bar">
+        ${one.pages.length >= LONG ? this.pager(one.pages.length) : nothing}
+        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
+        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
+        ${this.itself(one, isSigned)}
+      </div>
       ${isSigned ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
       <div class="view" tabindex="0" role="region" aria-label=${`${one.title}, ${fill(words.pages, { n: one.pages.length })}`}
         @scroll=${() => (this.seen = this.pages?.seen ?? 1)}>
         <kyso-pages .document=${one} .words=${words} .picture=${this.picture} .placing=${this.decides && !one.place?.fixed}
-          .place=${isSigned ? null : this.place} .zoom=${this.zoom}
+          .place=${isSigned ? null : this.place} .zoom=${this.zoom} .signer=${this.signer}
           @place=${(event: CustomEvent<Place>) => this.sitting.put(one, event.detail)}></kyso-pages>
-      </div>
-      <div class="bar">
-        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
-        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
-        ${one.pages.length >= LONG ? this.pager(one.pages.length) : nothing}
-        ${this.itself(one, isSigned)}
       </div>`;
   }
 
@@ -181,7 +185,7 @@ export class KysoDocument extends LitElement {
     return html`<label>${words.onPage} <select id="on-page" .value=${String(place.page)} @change=${turn}>${pages}</select></label>
       <button type="button" class="quiet" @click=${() => this.pages?.resize("smaller")}>${words.smaller}</button>
       <button type="button" class="quiet" @click=${() => this.pages?.resize("larger")}>${words.larger}</button>
-      <span class="note">${words.placeHelp}</span>`;
+      <span class="note help">${words.placeHelp}</span>`;
   }
 
   private itself(one: SessionDocument, isSigned: boolean): TemplateResult {
@@ -194,7 +198,7 @@ export class KysoDocument extends LitElement {
       refused: words.realRefused,
     };
     return html`${this.real === "no" ? html`<button type="button" id="real" class="quiet" @click=${() => void this.open(one)}>${label}</button>` : nothing}
-      ${said[this.real] ? html`<span class="note" role="status">${said[this.real]}</span>` : nothing}`;
+      ${said[this.real] ? html`<span class="note help" role="status">${said[this.real]}</span>` : nothing}`;
   }
 
   private zooms(by: number): void {

@@ -26,6 +26,7 @@ export class KysoPages extends LitElement {
     place: { attribute: false },
     placing: { attribute: false },
     zoom: { attribute: false },
+    signer: { attribute: false },
     held: { state: true },
     said: { state: true },
   };
@@ -38,6 +39,8 @@ export class KysoPages extends LitElement {
   declare placing: boolean;
   /** How much wider than the column a page is shown: 1, 1.5, … */
   declare zoom: number;
+  /** Whose signature it will be. */
+  declare signer: string;
   /** The frame while it is dragged. */
   declare held: { box: Box; grip: readonly [number, number] } | null;
   declare said: string;
@@ -49,7 +52,7 @@ export class KysoPages extends LitElement {
     this.held = this.place = null;
     this.placing = false;
     this.zoom = 1;
-    this.said = "";
+    this.said = this.signer = "";
   }
 
   override disconnectedCallback(): void {
@@ -120,13 +123,18 @@ export class KysoPages extends LitElement {
 
   /** Bring the frame into view. */
   showFrame(): void {
-    this.renderRoot.querySelector(".mine")?.scrollIntoView({ block: "center" });
+    const frame = this.renderRoot.querySelector(".mine")?.getBoundingClientRect();
+    const view = this.parentElement;
+    if (!frame || !view) return;
+    view.scrollIntoView({ block: "nearest" });
+    const seen = view.getBoundingClientRect();
+    if (frame.top < seen.top || frame.bottom > seen.bottom) view.scrollTop += middle(frame.top, frame.bottom) - middle(seen.top, seen.bottom);
+    if (frame.left < seen.left || frame.right > seen.right) view.scrollLeft += middle(frame.left, frame.right) - middle(seen.left, seen.right);
   }
 
-  focusFrame(): void {
-    const frame = this.renderRoot.querySelector<SVGElement>(".mine");
-    frame?.focus({ preventScroll: true });
-    frame?.scrollIntoView({ block: "nearest" });
+  private focusFrame(): void {
+    this.renderRoot.querySelector<SVGElement>(".mine")?.focus({ preventScroll: true });
+    this.showFrame();
   }
 
   resize(by: "larger" | "smaller"): void {
@@ -175,6 +183,7 @@ export class KysoPages extends LitElement {
       else this.put(next);
     } else return;
     event.preventDefault();
+    void this.updateComplete.then(() => this.showFrame());
   };
 
   private point(event: PointerEvent | MouseEvent, page: Size): [number, number] {
@@ -252,7 +261,10 @@ export class KysoPages extends LitElement {
   private frame(place: Place, page: Size): SVGTemplateResult {
     const box = this.held?.box ?? place.box;
     const isOver = this.held !== null && !isFree(box, this.around(place.page)[1]);
-    const text = svg`<text x=${box[0] + 5} y=${page.height - box[3] + 14} font-size="11">${this.words.here}</text>`;
+    const [width, height] = [box[2] - box[0], box[3] - box[1]];
+    const text = svg`<svg x=${box[0]} y=${page.height - box[3]} width=${width} height=${height}>
+      <text x="5" y="14" font-size="10">${this.words.here}</text>
+      <text x="5" y="27" font-size="10">${this.signer}</text></svg>`;
     if (!this.placing) return svg`<g class="mine fixed">${rectangle("", box, page)}${text}</g>`;
     return svg`<g class=${isOver ? "mine over" : "mine"} tabindex="0" role="application" aria-roledescription=${this.words.frameRole}
         aria-label=${this.words.frame} aria-describedby="help" @keydown=${this.pressed}
@@ -261,6 +273,10 @@ export class KysoPages extends LitElement {
       ${rectangle("", box, page)}${text}
     </g>`;
   }
+}
+
+function middle(one: number, other: number): number {
+  return (one + other) / 2;
 }
 
 function rectangle(style: string, [left, bottom, right, top]: Box, page: Size): SVGTemplateResult {

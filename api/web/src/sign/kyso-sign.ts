@@ -44,6 +44,8 @@ export class KysoSign extends KysoElement {
   /** For those who hear the screen. */
   declare said: string;
   private sitting: Sitting | null = null;
+  /** Ids of documents that were looked at. */
+  private readonly seen = new Set<string>();
   private readonly returned = () => document.visibilityState === "visible" && void this.sitting?.look();
 
   constructor() {
@@ -72,6 +74,7 @@ export class KysoSign extends KysoElement {
     this.sitting?.end();
     this.sitting = this.refusal = null;
     this.looked = "";
+    this.seen.clear();
     if (!this.session) return;
     const access = this.access();
     if (!access) {
@@ -129,6 +132,17 @@ export class KysoSign extends KysoElement {
     location.replace(`${location.pathname}?${query.toString()}`);
   }
 
+  /** Look at another document: its title comes into view, and with `focus` to who uses the keyboard. */
+  private open(id: string, how: "look" | "focus"): void {
+    this.looked = id;
+    void this.updateComplete.then(() => {
+      const title = this.renderRoot.querySelector<HTMLElement>("#title");
+      const top = title?.getBoundingClientRect().top ?? 0;
+      if (how === "focus") title?.focus({ preventScroll: true });
+      if (top < 0 || top > innerHeight / 2) title?.scrollIntoView({ block: "start" });
+    });
+  }
+
   /** The page of signing in leads back here. */
   private wayBack(): string {
     return new URLSearchParams({ lang: this.language, next: `/sign/${this.session}?lang=${this.language}` }).toString();
@@ -157,12 +171,13 @@ export class KysoSign extends KysoElement {
     const words = this.words.sign;
     const one = session.documents.find((other) => other.id === this.looked) ?? session.documents[0];
     const decides = UNDECIDED.includes(session.state) || session.state === "consented";
+    if (one) this.seen.add(one.id);
     return html`<div class="two">
-      <div class="side">${documents(session, one, words, (id) => (this.looked = id))}</div>
+      <div class="side">${documents(session, one, this.seen, words, (id) => this.open(id, "look"))}</div>
       <div>
         ${one ? this.view(sitting, session, one, decides && one.state === "waiting" ? "open" : "settled") : nothing}
         ${decides && sitting.waiting.length
-          ? html`${certificates(sitting, session, words, this.language, () => this.requestUpdate())}${agreement(sitting, session, words)}`
+          ? html`${certificates(sitting, session, words, this.language, () => this.requestUpdate())}${agreement(sitting, session, this.seen, words)}`
           : nothing}
       </div>
     </div>`;
@@ -171,16 +186,32 @@ export class KysoSign extends KysoElement {
   private view(sitting: Sitting, session: Session, one: SessionDocument, still: "open" | "settled"): TemplateResult {
     const words = this.words.sign;
     const decides = still === "open";
-    return html`<section aria-labelledby="title"><h2 id="title">${one.title}</h2>
+    const signer = session.certificates.find((other) => other.ref === sitting.draft.chosen)?.name ?? session.person.name;
+    return html`<section aria-labelledby="title"><h2 id="title" tabindex="-1">${one.title}</h2>
       ${one.step.title ? html`<p class="note" id="step">${one.step.title[this.language] ?? ""}</p>` : nothing}
-      ${outcome(one, words, session.hotline)}
+      ${outcome(one, words, this.language, session.hotline)}
       <kyso-document .document=${one} .sitting=${sitting} .words=${words} .language=${this.language}
-        .place=${sitting.draft.place(one)} .decides=${decides}></kyso-document>
+        .place=${sitting.draft.place(one)} .decides=${decides} .signer=${signer}></kyso-document>
       ${decides ? fields(sitting, one, words) : nothing}
-      <div class="actions"><button type="button" class="quiet" id="download" @click=${() => void sitting.download(one)}>
-        ${one.state === "signed" ? words.download : words.downloadPlain}</button></div>
-      ${decides ? keyed(one.id, html`${returning(sitting, one, words)}${passingOn(sitting, one, words)}`) : nothing}
+      <div class="actions">
+        <button type="button" class="quiet" id="download" @click=${() => void sitting.download(one)}>
+          ${one.state === "signed" ? words.download : words.downloadPlain}</button>
+        ${this.neighbours(session, one)}
+      </div>
+      ${decides ? keyed(one.id, html`<div class="other">${returning(sitting, one, words)}${passingOn(sitting, one, words)}</div>`) : nothing}
     </section>`;
+  }
+
+  /** To the document before and the one after. */
+  private neighbours(session: Session, one: SessionDocument): TemplateResult | typeof nothing {
+    const words = this.words.sign;
+    const all = session.documents;
+    const at = all.indexOf(one);
+    const button = (to: SessionDocument | undefined, id: string, label: string) =>
+      to ? html`<button type="button" class="quiet" id=${id} @click=${() => this.open(to.id, "focus")}>${label}</button>` : nothing;
+    if (all.length < 2) return nothing;
+    return html`<span class="neighbours">${button(all[at - 1], "former", words.former)}
+      <span class="note">${at + 1}/${all.length}</span>${button(all[at + 1], "next", words.next)}</span>`;
   }
 }
 

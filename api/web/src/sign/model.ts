@@ -18,6 +18,9 @@ export interface Outcome {
   code?: string;
   reason?: string;
   support_code?: string;
+  /** What a failure is called and what to do, in each language. */
+  title?: Record<string, string>;
+  detail?: Record<string, string>;
   /** Whom it was passed on to. */
   reassigned_name?: string;
   /** Of the signed document. */

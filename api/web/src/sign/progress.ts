@@ -41,7 +41,7 @@ export function progress(sitting: Sitting, session: Session, words: Sentences): 
   const count = fill(words.progress, { done, total });
   return html`<div class="box ${tone}" id="progress">
     ${sentence ? html`<p><b>${sentence}</b></p>` : nothing}
-    <p>${count}</p>
+    ${done || !OVER.includes(session.state) ? html`<p>${count}</p>` : nothing}
     ${isSigning ? html`<progress max=${total} value=${done} aria-label=${count}></progress>` : nothing}
     ${sitting.isOffline ? html`<p>${words.offline}</p>` : nothing}
     ${session.stopped ? html`<p>${words.stopped}</p>` : nothing}
@@ -79,25 +79,37 @@ export function trouble(problem: Problem, words: Sentences, ways: Ways): Templat
   </div>`;
 }
 
-export function documents(session: Session, looked: SessionDocument | undefined, words: Sentences, open: (id: string) => void): TemplateResult {
+/** All of them, each with its state and whether it was looked at. */
+export function documents(
+  session: Session, looked: SessionDocument | undefined, seen: ReadonlySet<string>, words: Sentences, open: (id: string) => void,
+): TemplateResult {
+  const state = (one: SessionDocument) => {
+    const isRead = one.state === "waiting" && seen.has(one.id);
+    const length = one.format === "PDF" ? fill(words.pages, { n: one.pages.length }) : "XML";
+    return [words.state[one.state] ?? one.state, isRead ? words.seen : "", length].filter(Boolean).join(" · ");
+  };
   const many = session.documents.length > MANY;
   return html`<nav aria-labelledby="documents"><h2 id="documents">${words.documents}</h2>
     <ul class=${many ? "list many" : "list"} tabindex=${many ? 0 : nothing}>${session.documents.map(
       (one) => html`<li><button type="button" class=${TONES[one.state] ?? ""} aria-current=${one === looked ? "true" : nothing}
           @click=${() => open(one.id)}>
-        <b>${one.title}</b><span class="state">${words.state[one.state] ?? one.state} · ${
-          one.format === "PDF" ? fill(words.pages, { n: one.pages.length }) : "XML"}</span>
+        <b>${one.title}</b><span class="state">${state(one)}</span>
       </button></li>`,
     )}</ul></nav>`;
 }
 
-/** What became of one document. */
-export function outcome(one: SessionDocument, words: Sentences, hotline: string | null): Piece {
-  const { code, reason, support_code: support, reassigned_name: name } = one.outcome;
+/** What became of one document; of a failure what happened and what to do. */
+export function outcome(one: SessionDocument, words: Sentences, language: Language, hotline: string | null): Piece {
+  const { code, reason, support_code: support, reassigned_name: name, title, detail } = one.outcome;
   if (one.state === "waiting" || (one.state === "signing" && !code)) return nothing;
-  return html`<div class="box ${TONES[one.state] ?? "plain"}"><p><b>${words.state[one.state] ?? one.state}${name ? ` (${name})` : ""}</b>${reason ? `: ${reason}` : ""}</p>
-    ${code ? html`<p class="note">${codes(words, { code, support: support ?? "", hotline })}</p>` : nothing}
+  const state = words.state[one.state] ?? one.state;
+  if (one.state === "signed") return html`<p class="chip good">${state}</p>`;
+  const what = title?.[language];
+  return html`<div class="box ${TONES[one.state] ?? "plain"}">
+    <p><b>${state}${name ? ` (${name})` : ""}</b>${reason ? `: ${reason}` : ""}</p>
+    ${what ? html`<p>${what}. ${detail?.[language] ?? ""}</p>` : nothing}
     ${one.state === "failed" ? html`<p>${words.failedHelp}</p>` : nothing}
+    ${code ? html`<p class="note">${codes(words, { code, support: support ?? "", hotline })}</p>` : nothing}
   </div>`;
 }
 

@@ -4,7 +4,16 @@ import { css } from "lit";
 export const signStyle = css`
   .two { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 1.5rem; }
   @media (min-width: 60rem) { .two { grid-template-columns: minmax(0, 19rem) minmax(0, 1fr); } .side { position: sticky; top: .5rem; align-self: start; } }
-  h1, .lead { font-size: clamp(1.3rem, 5vw, 1.7rem); line-height: 1.25; margin: .5rem 0 .25rem; font-weight: 700; }
+  .lead { font-size: 1.2rem; line-height: 1.3; margin: .25rem 0; font-weight: 600; }
+  #title { margin-bottom: .25rem; scroll-margin-top: .5rem; }
+  #title:focus-visible { outline-offset: .3rem; }
+  .chip { display: inline-block; margin: .15rem 0; padding: .05rem .7rem; border: 1px solid var(--tone); border-radius: 1rem; color: var(--tone);
+    background: var(--tone-soft); font-weight: 600; }
+  .chip::first-letter, .box b::first-letter { text-transform: uppercase; }
+  .neighbours { display: inline-flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin-left: auto; }
+  .other { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; margin: 1rem 0; align-items: start; }
+  .other details { border: 1px solid var(--line); border-radius: .5rem; padding: 0 1rem; }
+  .unread { color: var(--unsure); font-weight: 600; }
   .list { list-style: none; margin: 0; padding: 0; }
   .list button { display: block; width: 100%; text-align: left; background: var(--paper); color: var(--ink); border: 1px solid var(--line);
     border-left: .4rem solid var(--tone, var(--faint)); border-radius: .5rem; padding: .5rem .8rem; margin: .4rem 0; font-weight: 400; }
@@ -28,14 +37,14 @@ export const signStyle = css`
   .mono { font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
   .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
   .box p { margin: .25rem 0; }
-  .box b { color: var(--tone); }
-  summary { cursor: pointer; padding: .5rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
+  .box b { color: var(--tone); display: inline-block; }
+  summary { cursor: pointer; padding: .6rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
 `;
 
 export const documentStyle = css`
   :host { display: block; }
   .bar { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
-  .bar .note { flex-basis: 100%; margin: 0; }
+  .bar .help { flex-basis: 100%; }
   .pager { display: inline-flex; gap: .4rem; align-items: center; }
   .pager input { width: 5rem; }
   .view { border: 1px solid var(--line); border-radius: .5rem; background: var(--soft); padding: .5rem; max-height: min(80vh, 62rem); overflow: auto; }
@@ -54,9 +63,9 @@ export const pagesStyle = css`
   .paper { fill: #fff; }
   .mine { cursor: move; touch-action: none; outline: none; }
   .mine.fixed { cursor: default; }
-  .mine rect { fill: #0b57d0; fill-opacity: .14; stroke: #0b57d0; stroke-width: 2px; vector-effect: non-scaling-stroke; }
+  .mine rect { fill: #eaf1fd; fill-opacity: .85; stroke: #0b57d0; stroke-width: 2px; vector-effect: non-scaling-stroke; }
   .mine:focus-visible rect { stroke-width: 5px; }
-  .mine.over rect { fill: #a8201a; stroke: #a8201a; }
+  .mine.over rect { fill: #fbe9e7; stroke: #a8201a; }
   .mine text { fill: #0a3d91; font-weight: 600; pointer-events: none; }
   .taken { fill: #a8201a; fill-opacity: .1; stroke: #a8201a; stroke-dasharray: 5 4; vector-effect: non-scaling-stroke; }
   figcaption { text-align: center; color: var(--faint); font-size: .925rem; }
