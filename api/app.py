@@ -51,6 +51,7 @@ from api.routes import (
     signatures,
     trust,
     tsa,
+    uploads,
     verifications,
     web,
 )
@@ -117,6 +118,7 @@ def create_app(services: Services) -> FastAPI:
         web,
         directory,
         sessions,
+        uploads,
     ):
         app.include_router(module.router)
     app.include_router(login.administration)

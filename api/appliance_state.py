@@ -55,6 +55,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "report.css": ("unprovisioned", "unprovisioned"),
     "web": ("unprovisioned", "unprovisioned"),
     "sign": ("locked", "locked"),
+    "inbox": ("locked", "locked"),
     "audit.css": ("unprovisioned", "unprovisioned"),
     "admin.css": ("unprovisioned", "unprovisioned"),
     "audit": ("locked", "locked"),
@@ -79,6 +80,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "v1/batches": ("locked", "operational"),
     "v1/sessions": ("locked", "operational"),
     "v1/inbox": ("locked", "locked"),
+    "v1/uploads": ("locked", "locked"),
     "v1/extensions": ("operational", "operational"),
 }
 """Beginning of an address → the least state for reading (GET, HEAD) and for everything else. What is not named here

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from api import jobs, telemetry
+from api import jobs, resuming, telemetry
 from api.changes import Changes
 from api.errors import ApiError, LedgerBroken
 from api.services import Services
@@ -75,6 +75,7 @@ def _run(services: Services, stop: threading.Event) -> None:
         try:
             redemption.expire_all(services)
             ending.expire_all(services)
+            resuming.sweep(services, now=time.time())
             consenting.resume_all(services)
             Changes(services).resume()
             while services.database.write(signatures.tidy) == signatures.AT_ONCE:

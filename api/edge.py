@@ -32,6 +32,7 @@ STREAMED = frozenset(
         "/v1/signatures",
         "/v1/batches",
         "/v1/sessions",
+        "/v1/uploads",
         "/v1/extensions",
         "/v1/verifications",
         "/v1/directory/imports",
@@ -39,7 +40,7 @@ STREAMED = frozenset(
         "/admin/trials",
     }
 )
-STREAMED_OF_ONE = re.compile(r"/v1/changes/[^/]{1,80}/trial|/v1/sessions/[^/]{1,80}/consent")
+STREAMED_OF_ONE = re.compile(r"/v1/changes/[^/]{1,80}/trial|/v1/sessions/[^/]{1,80}/consent|/v1/uploads/[^/]{1,80}")
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -150,6 +150,13 @@ STATUS: Mapping[str, int] = {
     "procedure-unknown": 422,
     "callback-refused": 422,
     "too-many-streams": 429,
+    # files in pieces; 460 is of tus
+    "upload-not-found": 404,
+    "upload-offset-wrong": 409,
+    "upload-unfinished": 409,
+    "upload-checksum-wrong": 460,
+    "upload-protocol-unknown": 412,
+    "uploads-too-many": 429,
     # the caller
     "not-authenticated": 401,
     "api-key-expired": 401,

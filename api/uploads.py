@@ -17,9 +17,9 @@ from __future__ import annotations
 import mimetypes
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
@@ -96,13 +96,20 @@ def of_file(
     return found
 
 
-async def receive(request: Request, *, folder: Place, limit: int, needs: tuple[str, ...] = ()) -> Upload:
-    """Read a `multipart/form-data` body; the caller closes the upload.
+Stored = Callable[[str], Awaitable["Upload"]]
+"""Opens what was sent before, by the name that the field `upload` gives it."""
+
+
+async def receive(
+    request: Request, *, folder: Place, limit: int, needs: tuple[str, ...] = (), stored: Stored | None = None
+) -> Upload:
+    """Read a `multipart/form-data` body; the caller closes the upload. With `stored`, a field `upload` may name a document
+    that was sent before, instead of a part `document`.
 
     Raises MediaTypeNotSupported, UploadTooLarge, NameInvalid, or RequestInvalid (not well-formed, `document` or one of
     the fields in `needs` missing, a part twice).
     """
-    (found,) = await receive_many(request, folder=folder, limit=limit, needs=needs, most=1)
+    (found,) = await receive_many(request, folder=folder, limit=limit, needs=needs, most=1, stored=stored)
     return found
 
 
@@ -114,6 +121,7 @@ async def receive_many(
     most: int,
     needs: tuple[str, ...] = (),
     field_bytes: int = FIELD_BYTES,
+    stored: Stored | None = None,
 ) -> tuple[Upload, ...]:
     """The same with up to `most` parts `document`, each an upload of its own, the fields and contents with each of them;
     `limit` is for all together, `field_bytes` for each field."""
@@ -130,6 +138,10 @@ async def receive_many(
                 reader.feed(chunk)
         except ClientDisconnect:
             raise RequestInvalid("the connection ended before the upload did") from None
+        named = reader.fields.get("upload")
+        if stored is not None and named is not None and not reader.documents:
+            reader.before = await stored(named.decode("utf-8", "replace"))
+            opened.callback(reader.before.file.close)
         found = reader.finish(needs)
         opened.pop_all()
     return found
@@ -148,6 +160,7 @@ class _Reader:
 
     def __init__(self, boundary: bytes, folder: Place, opened: ExitStack, budget: Budget, *, most: int) -> None:
         self.documents: list[Sink] = []
+        self.before: Upload | None = None
         self.detached: list[Sink] = []
         self.fields: dict[str, bytes] = {}
         self._new = partial(Sink, folder=folder, opened=opened, budget=budget)
@@ -191,12 +204,14 @@ class _Reader:
         # 3. whole, and with everything that this call takes
         if not self._ended:
             raise RequestInvalid("the multipart body ends before its closing boundary")
-        if not self.documents:
+        if not self.documents and self.before is None:
             raise RequestInvalid("the part `document` is missing", part="document")
         for need in needs:
             if need not in self.fields:
                 raise RequestInvalid(f"the part `{need}` is missing", part=need)
         detached = each_once(sink.detached() for sink in self.detached)
+        if self.before is not None:
+            return (replace(self.before, fields=self.fields, detached=detached),)
         for sink in self.documents:
             sink.file.seek(0)
         return tuple(Upload(one.file, one.name, one.sha256, one.size, self.fields, detached) for one in self.documents)

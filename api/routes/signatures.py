@@ -14,6 +14,7 @@ from api.errors import ApiError
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
 from api.routes.files import Stored
+from api.routes.uploads import stored
 from api.schema_activation import ACTIVATION, ChallengeAnswer, parse_assertion
 from api.schemas import OrderRequest, SignatureAnswer, parse_order, parse_value
 from api.services import Services
@@ -84,12 +85,16 @@ UPLOAD: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["document", "order"],
+                    "required": ["order"],
                     "properties": {
                         "document": {
                             "type": "string",
                             "format": "binary",
                             "description": "The PDF or XML, told by its content; for XAdES beside or around it, any file",
+                        },
+                        "upload": {
+                            "type": "string",
+                            "description": "Instead of `document`: `upload:ID` of a finished upload (`/v1/uploads`)",
                         },
                         "detached": {
                             "type": "array",
@@ -139,7 +144,11 @@ async def create(request: Request) -> Response:
     key = common.idempotency_key(request)
     services = common.services(request)
     upload = await uploads.receive(
-        request, folder=services.work, limit=services.settings.limits.upload_bytes, needs=("order",)
+        request,
+        folder=services.work,
+        limit=services.settings.limits.upload_bytes,
+        needs=("order",),
+        stored=stored(request, caller.id),
     )
     try:
         return await common.room(request).run(_sign, request, services, caller, upload, key)

@@ -11,10 +11,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import uploads
+from api import resuming, uploads
 from api.auth import needs
 from api.routes import common, reports
 from api.routes.common import PROBLEMS
+from api.routes.uploads import stored
 from api.schemas import parse_options
 from api.workflows import access, verifying
 
@@ -27,9 +28,12 @@ UPLOAD: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["document"],
                     "properties": {
                         "document": {"type": "string", "format": "binary"},
+                        "upload": {
+                            "type": "string",
+                            "description": "Instead of `document`: `upload:ID` of a finished upload (`/v1/uploads`)",
+                        },
                         "detached": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
@@ -79,7 +83,10 @@ async def create(request: Request) -> Response:
     services = common.services(request)
     async with reports.asking(request) as asking:
         tell = reports.told(request, kind, client=asking.client)
-        upload = await uploads.receive(request, folder=services.work, limit=reports.upload_limit(request))
+        owner = resuming.VISITORS if asking.caller is None else asking.caller.id
+        upload = await uploads.receive(
+            request, folder=services.work, limit=reports.upload_limit(request), stored=stored(request, owner)
+        )
 
         def work() -> bytes:
             options = parse_options(upload.fields.get("options"))

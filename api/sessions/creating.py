@@ -23,7 +23,7 @@ import msgspec
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from api import auth, links
+from api import auth, links, resuming
 from api.errors import ApiError, DatabaseUnavailable, NotFound, RequestInvalid
 from api.fetch.rules import FetchRules
 from api.sandbox.calls import Survey, Surveyed
@@ -174,14 +174,17 @@ def _superseded(services: Services, caller: Caller, identity: str | None) -> Ses
 
 
 def _is_ours(request: DocumentRequest) -> bool:
-    return request.document.startswith(OF_OURS)
+    return request.document.startswith((OF_OURS, resuming.REFERENCE))
 
 
 def _document(
     services: Services, caller: Caller, request: DocumentRequest, uploads: Sequence[Upload], opened: list[BinaryIO]
 ) -> _Document:
     """Step 2 for one. Raises RequestInvalid, NotFound, and what is wrong with it as its order sees it."""
-    if _is_ours(request):
+    if request.document.startswith(resuming.REFERENCE):
+        upload = resuming.opened(services, caller.id, request.document)
+        opened.append(upload.file)
+    elif _is_ours(request):
         upload = _signed(services, caller, request, opened)
     else:
         found = [one for one in uploads if one.name == request.document]

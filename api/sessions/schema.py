@@ -32,7 +32,8 @@ class DocumentRequest(Input):
     """One document that somebody is asked to sign."""
 
     document: Annotated[str, Field(min_length=1, max_length=255)]
-    """File name of one of the parts `document`, or `signature:ID` for what a signature of this appliance led to."""
+    """File name of one of the parts `document`, `signature:ID` for what a signature of this appliance led to, or
+    `upload:ID` for what was sent before (`/v1/uploads`)."""
     title: Line | None = None
     """What people call it; none takes the file's name."""
     procedure: Line | None = None

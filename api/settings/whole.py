@@ -28,6 +28,7 @@ from api.settings.server import Fetch, Limits, Server
 from api.settings.sessions import SigningSessions
 from api.settings.signing import Authority, Signing, Timestamping, Verification
 from api.settings.storage import Backup, Retention, Storage
+from api.settings.uploads import Uploads
 from api.settings.watching import Alarms, Tracing
 
 SOCKET_PATH_LIMIT = 107
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     alarms: Alarms = Alarms()
     tracing: Tracing = Tracing()
     sessions: SigningSessions = SigningSessions()
+    uploads: Uploads = Uploads()
     database: str = ""
     """URL of the database; empty is SQLite in `KYSO_HOME/kyso.db`."""
 

@@ -19,11 +19,12 @@ import sqlalchemy as sa
 from api.store.database import Database
 from api.store.signing_tables import signing_document
 from api.store.tables import batch_document, ledger, signature
+from api.store.upload_tables import upload_piece
 
 PAGE = 1000
 """Rows read at a time: a long reading transaction would keep SQLite's log from being written back."""
-WHILE_IT_WAITS = (batch_document.c.blob, signing_document.c.blob)
-"""Documents that wait to be signed: none once nothing is left to do."""
+WHILE_IT_WAITS = (batch_document.c.blob, signing_document.c.blob, upload_piece.c.blob)
+"""Documents that wait to be signed: none once nothing is left to do; pieces of uploads, until they expire."""
 BY_STATE = (signature.c.document_blob, signature.c.signed_blob)
 """A record's own: which of them it still needs, its state says."""
 

@@ -15,6 +15,7 @@ from api.store import change_tables as _change_tables  # noqa: F401 - declares i
 from api.store import directory_tables as _directory_tables  # noqa: F401 - the same
 from api.store import metadata as _shared
 from api.store import signing_tables as _signing_tables  # noqa: F401 - the same
+from api.store import upload_tables as _upload_tables  # noqa: F401 - the same
 
 metadata = _shared.metadata
 Number = _shared.Number
