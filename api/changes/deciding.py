@@ -54,6 +54,10 @@ class Changes:
 
         Raises NotPermitted, RequestInvalid, ChangeNotAsProposed, ChangeUnderWay."""
         auth.require(caller, "administer")
+        return self.submit(caller, kind, payload, reason=reason, hold=hold)
+
+    def submit(self, caller: Caller, kind: str, payload: object, *, reason: str, hold: bool = False) -> Change:
+        """The same for use cases that have seen to it that this caller may ask for it."""
         found, checked = kinds.parse(kind, payload)
         found.effect(self.services, checked)
         change = store.new(
@@ -190,12 +194,22 @@ class Changes:
             store.move(connection, change.id, before="applying", after="applied")
             if change.undoes is not None:
                 store.move(connection, change.undoes, before="applied", after="undone")
-            kinds.store(connection, effect, by=by)
+            kinds.store(connection, self.services, effect, by=by)
             # Within the transaction: whoever comes second to finish it finds it finished, and writes no file.
             kinds.write(self.services, effect)
 
-        self.services.ledger.append("CHANGED", _facts(change, "change-applied", by=by), also=work)
+        try:
+            self.services.ledger.append("CHANGED", _facts(change, "change-applied", by=by), also=work)
+        except ChangeNotAsProposed:  # nothing of it was done, and waiting would not change that
+            self._give_up(change, by=by)
+            raise
         return self.get(change.id)
+
+    def _give_up(self, change: Change, *, by: str) -> None:
+        def work(connection: sa.Connection, _: int) -> None:
+            store.move(connection, change.id, before="applying", after="rejected")
+
+        self.services.ledger.append("CHANGED", _facts(change, "change-rejected", by=by), also=work)
 
     def _is_same(self, caller: Caller, change: Change) -> bool:
         return caller.id == change.proposed_by or (

@@ -6,6 +6,8 @@
 | `policy-set`, `policy-remove` | policy | a validation policy in `KYSO_HOME/policies` |
 | `rights-set`, `rights-remove` | rights | a rule on the use of keys |
 | `key-disable`, `key-enable` | keys | a key signs nothing until it is enabled again |
+| `key-owners` | keys | whose keys are whose, in the directory (`api.changes.owners`) |
+| `caller-create`, `caller-rotate` | rights | a caller that may sign, and its API key (`api.changes.callers`) |
 
 An effect is plain JSON and is stored before it is done. Doing it twice is doing it once, so that a change which was cut
 off in the middle is finished by doing it again; its `before` is what undoing brings back.
@@ -26,6 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import AfterValidator, Field, ValidationError
 
+from api.changes import callers, owners
 from api.changes.errors import ChangeNotAsProposed, ChangeSuperseded
 from api.errors import RequestInvalid
 from api.rights import store as rights
@@ -142,12 +145,16 @@ def write(services: Services, effect: Effect) -> None:
         write_files(_folder(services, effect), {path: _octets(text) for path, text in effect["after"].items()})
 
 
-def store(connection: sa.Connection, effect: Effect, *, by: str) -> None:
-    """Do what lies in the database."""
+def store(connection: sa.Connection, services: Services, effect: Effect, *, by: str) -> None:
+    """Do what lies in the database. Raises ChangeNotAsProposed where that cannot be done any more."""
     if "rule" in effect:
         _set_rule(connection, effect["rule"], effect["after"], by=by)
     if "key" in effect:
         keystates.set_(connection, effect["key"], disabled=effect["after"], by=by)
+    if "owners" in effect:
+        owners.apply_within(connection, services, effect, by=by)
+    if "caller" in effect or "api_key" in effect:
+        callers.apply_within(connection, services, effect, by=by)
 
 
 def stands(connection: sa.Connection, services: Services, effect: Effect, side: Literal["before", "after"]) -> bool:
@@ -157,11 +164,18 @@ def stands(connection: sa.Connection, services: Services, effect: Effect, side: 
         return bool(_present(_folder(services, effect), wanted) == wanted)
     if "rule" in effect:
         return bool(_rule_in_force(connection, effect["rule"]) == wanted)
+    if "owners" in effect:
+        return owners.stand(connection, effect)
+    if "caller" in effect or "api_key" in effect:
+        return callers.stand(connection, effect, side)
     return keystates.disabled(connection, effect["key"]) is bool(wanted)
 
 
 def reversed_(services: Services, effect: Effect) -> Effect:
-    """What takes it back. Raises ChangeSuperseded where that would take back something later, too."""
+    """What takes it back. Raises ChangeSuperseded where that would take back something later, too, ChangeNotAsProposed
+    where it is taken back in another way."""
+    if "owners" in effect or "api_key" in effect:
+        raise ChangeNotAsProposed("this is not undone: propose what is to be instead")
     if not services.database.read(stands, services, effect, "after"):
         raise ChangeSuperseded
     back = {**effect, "before": effect["after"], "after": effect["before"]}
@@ -323,5 +337,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("rights-remove", "rights", RightsRemove, _rule),
         Kind("key-disable", "keys", KeyState, _key(disabled=True)),
         Kind("key-enable", "keys", KeyState, _key(disabled=False)),
+        Kind(owners.KIND, "keys", owners.KeyOwners, owners.effect),
+        Kind("caller-create", callers.SUBJECT, callers.CallerCreate, callers.creation),
+        Kind("caller-rotate", callers.SUBJECT, callers.CallerRotate, callers.rotation),
     )
 }

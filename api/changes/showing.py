@@ -17,6 +17,7 @@ import unicodedata
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal
 
@@ -55,7 +56,39 @@ def parts(effect: Mapping[str, Any]) -> tuple[Part, ...]:
         return (Part(effect["key"], (DiffLine("-", sides[0]), DiffLine("+", sides[1])), words=True),)
     if "rule" in effect:
         return (Part(effect["rule"], differing(_pretty(before), _pretty(after))),)
+    if "owners" in effect:
+        return tuple(Part(visible(ref), differing(_owners(before[ref]), _owners(after[ref]))) for ref in sorted(after))
+    if "caller" in effect:
+        return (Part(effect["caller"], differing(_caller(before), _caller(after))),)
+    if "api_key" in effect:
+        told = {name: effect[name] for name in ("overlap", "expires_at") if effect[name] is not None}
+        sides = [json.dumps({"api_key_sha256": one}, indent=2) for one in (before, after)]
+        return (
+            Part(
+                effect["api_key"],
+                (*differing(*sides), *_same(json.dumps(told))),
+            ),
+        )
     return tuple(_file(path, before[path], after[path]) for path in sorted(after))
+
+
+def _owners(rows: list[list[Any]]) -> str:
+    """Owners of one key, a line each, with the day on which that began and ended, in UTC."""
+    lines = []
+    for _, organisation, person, start, end in sorted(rows, key=lambda row: row[3]):
+        begin, over = (None if one is None else datetime.fromtimestamp(max(one, 0), UTC) for one in (start, end))
+        days = " – ".join("…" if one is None else one.isoformat(timespec="minutes") for one in (begin, over))
+        lines.append(" ".join(part for part in (organisation, person, days) if part))
+    return "\n".join(lines)
+
+
+def _caller(told: Mapping[str, Any] | None) -> str:
+    """What a caller may, without its secret."""
+    return "" if told is None else json.dumps({**told, "secret_sha256": "…"}, ensure_ascii=False, indent=2)
+
+
+def _same(text: str) -> tuple[DiffLine, ...]:
+    return (DiffLine(" ", visible(text)),)
 
 
 def as_proposed(kind: str, payload: str) -> tuple[Part, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,9 +19,10 @@ from rich.markup import escape
 from api import settings as kyso_settings
 from api.cli import console, home, whoever
 from api.cli.console import Form, Lang, t
+from api.services import Services
 from api.sessions import callbacks
 from api.settings import Settings
-from api.store.callers import Entry, Reach, Role
+from api.store.callers import Caller, Reach, Role, id_of
 from api.workflows import callers
 from api.workflows.callers import DAY, NewCaller
 
@@ -58,6 +60,7 @@ def create(
         Reach, typer.Option("--reach", help=t("thấy cả cơ quan cấp dưới: subtree", "subtree sees those below, too"))
     ] = "organisation",
     expires: Expires = None,
+    key_file: whoever.KeyFile = None,
     form: Form = "text",
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
@@ -73,14 +76,14 @@ def create(
     )
     with home.services(settings) as services:
         found = callers.of(services, on_the_machine=True)
-        api_key = found.create(whoever.user(), new)
-        entry = found.entry(whoever.user(), callers.id_of(api_key))
-    _show(api_key, entry, form)
+        asking = _asking(services, key_file, new.role)
+        _show(found, asking, found.create(asking, new), form)
 
 
 @app.command("rotate", help=t("đổi khóa API; khóa cũ còn dùng được một thời gian", "exchange an API key for another"))
 def rotate(
     caller: Identity,
+    *,
     overlap: Annotated[
         float | None,
         typer.Option(
@@ -88,6 +91,7 @@ def rotate(
         ),
     ] = None,
     expires: Expires = None,
+    key_file: whoever.KeyFile = None,
     form: Form = "text",
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
@@ -95,9 +99,9 @@ def rotate(
     hours = settings.callers.overlap_hours if overlap is None else overlap
     with home.services(settings) as services:
         found = callers.of(services, on_the_machine=True)
-        api_key = found.rotate(whoever.user(), caller, overlap=hours * 3600, expires_at=_expiry(settings, expires))
-        entry = found.entry(whoever.user(), caller)
-    _show(api_key, entry, form)
+        asking = _asking(services, key_file, found.entry(whoever.user(), caller).caller.role)
+        issued = found.rotate(asking, caller, overlap=hours * 3600, expires_at=_expiry(settings, expires))
+        _show(found, asking, issued, form)
 
 
 @app.command("list", help=t("liệt kê", "list them"))
@@ -153,13 +157,29 @@ def revoke(
         callers.of(services, on_the_machine=True).revoke(whoever.user(), caller)
 
 
-def _show(api_key: str, entry: Entry, form: str) -> None:
+def _asking(services: Services, key_file: Path | None, role: str) -> Caller:
+    """Whoever has the machine; an administrator by name where one is given, but for administrators, who are made here."""
+    named = whoever.named(services.database, key_file)
+    return whoever.user() if named is None or role == "administrator" else named
+
+
+def _show(found: callers.Callers, asking: Caller, issued: callers.Issued, form: str) -> None:
+    """The API key, once, and of what it is."""
+    told: dict[str, object] = {"id": id_of(issued.api_key), "change": issued.change, "state": "proposed"}
+    if issued.change is None:
+        told = callers.as_json(found.entry(asking, id_of(issued.api_key)), now=time.time())
     if form == "json":
-        told = {"api_key": api_key, **callers.as_json(entry, now=time.time())}
-        print(json.dumps(told, ensure_ascii=False))
-    else:
-        print(api_key)
-        console.err.print(t("Hãy cất khóa này; không xem lại được.", "Keep this key; it cannot be shown again."))
+        print(json.dumps({"api_key": issued.api_key, **told}, ensure_ascii=False))
+        return
+    print(issued.api_key)
+    console.err.print(t("Hãy cất khóa này; không xem lại được.", "Keep this key; it cannot be shown again."))
+    if issued.change is not None:
+        console.err.print(
+            t(
+                f"Chưa dùng được cho đến khi quản trị viên khác duyệt: kyso change approve {issued.change}",
+                f"It opens nothing until another administrator has approved it: kyso change approve {issued.change}",
+            )
+        )
 
 
 def _expiry(settings: Settings, given: str | None) -> float | None:

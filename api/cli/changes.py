@@ -23,23 +23,14 @@ from rich.markup import escape
 
 from api import settings as kyso_settings
 from api.changes import Change, Changes
-from api.cli import console
+from api.cli import console, whoever
 from api.cli.console import Form, Lang, t
+from api.cli.whoever import KeyFile
 from api.composition import compose
-from api.errors import NotAuthenticated
-from api.store import callers
 from api.store.callers import Caller
 
 app = typer.Typer(no_args_is_help=True, help=t("thay đổi cần duyệt", "changes, proposed and approved"))
 
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--api-key-file",
-        envvar="KYSO_API_KEY_FILE",
-        help=t("tệp chứa khóa API của quản trị viên", "file with an administrator's API key"),
-    ),
-]
 Reason = Annotated[str, typer.Option("--reason", help=t("lý do", "the reason"))]
 Hold = Annotated[bool, typer.Option("--hold", help=t("chỉ đề xuất, để thử trước", "propose only, to try it first"))]
 STATES = {
@@ -167,11 +158,9 @@ def _changes() -> Changes:
 
 def _administrator(changes: Changes, file: Path | None) -> Caller:
     """Who acts: on the machine, too, a change has a name behind it."""
-    if file is None:
-        raise console.usage(t("thiếu --api-key-file (khóa API của quản trị viên)", "--api-key-file is missing"))
-    found = changes.services.database.read(callers.find, file.read_text("utf-8").strip())
+    found = whoever.named(changes.services.database, file)
     if found is None:
-        raise NotAuthenticated
+        raise console.usage(t("thiếu --api-key-file (khóa API của quản trị viên)", "--api-key-file is missing"))
     return found
 
 

@@ -27,7 +27,7 @@ import typer
 from rich.markup import escape
 
 from api import settings as kyso_settings
-from api.cli import console, directory_views
+from api.cli import console, directory_views, whoever
 from api.cli.console import Form, Lang, t
 from api.cli.output import atomic
 from api.directory import Authority, Directory, exporting, importing, people, proving, rows, rules
@@ -38,7 +38,7 @@ from api.errors import NotFound
 from api.locale import words
 from api.settings import Settings
 from api.store.database import Database, open_database
-from api.workflows.directory import sentence
+from api.workflows.directory import propose_held, sentence
 
 CALLER = "command-line"
 """Who the ledger names for changes made here."""
@@ -68,6 +68,7 @@ def import_(
             "--as-of", help=t("ngày có hiệu lực của dòng không ghi ngày; mặc định: hôm nay", "day of lines without one")
         ),
     ] = None,
+    key_file: whoever.KeyFile = None,
     form: Form = "text",
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
@@ -77,19 +78,33 @@ def import_(
     if not sources:
         raise console.usage(t("không có tệp .csv hay .json nào", "there is no .csv or .json file"))
     since = _day(as_of, settings) or datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    by, clock = whoever.named(database, key_file), partial(datetime.now, zone)
+    hold_keys = "keys" in settings.changes.two_administrators
+    proposals: list[str | None] = [None]
+
+    def also(connection: sa.Connection, done: importing.Imported) -> None:
+        proposals[:] = [propose_held(connection, done, as_of=since, by=by, at=clock())]
+
     try:
         if dry_run:
-            done = importing.trial(database, sources, as_of=since, zone=zone)
+            done = importing.trial(database, sources, as_of=since, zone=zone, hold_keys=hold_keys)
         else:
             done = importing.run(
-                database, sources, as_of=since, zone=zone, caller=CALLER, clock=partial(datetime.now, zone)
+                database,
+                sources,
+                as_of=since,
+                zone=zone,
+                caller=CALLER if by is None else by.id,
+                clock=clock,
+                also=also,
+                hold_keys=hold_keys,
             )
     except DirectoryImportRefused as refused:
         for fault in refused.faults:
             place = f"{fault.file}:{fault.line}" if fault.line else fault.file
             console.err.print(f"{place}: {sentence(fault, language=console.language)}", markup=False)
         raise
-    directory_views.tell(done, form=form, zone=zone, is_trial=dry_run)
+    directory_views.tell(done, form=form, zone=zone, is_trial=dry_run, proposal=proposals[0])
 
 
 @app.command("list", help=t("liệt kê", "list organisations, people or keys"))

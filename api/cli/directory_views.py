@@ -120,9 +120,9 @@ def _name(directory: Directory, person_: str, moment: datetime) -> str:
     return (found.name if found else None) or person_
 
 
-def tell(done: Imported, *, form: str, zone: tzinfo, is_trial: bool) -> None:
+def tell(done: Imported, *, form: str, zone: tzinfo, is_trial: bool, proposal: str | None = None) -> None:
     if form == "json":
-        print(json.dumps({"dry_run": is_trial, **outcome_json(done, zone=zone)}))
+        print(json.dumps({"dry_run": is_trial, **outcome_json(done, zone=zone, proposal=proposal)}))
         return
     shown = console.table(
         "",
@@ -136,6 +136,15 @@ def tell(done: Imported, *, form: str, zone: tzinfo, is_trial: bool) -> None:
         counts = (one.new, one.changed, one.corrected, one.ended, one.same)
         shown.add_row(t(*KINDS[one.kind]), *(str(count) if count else "·" for count in counts))
     console.out.print(shown)
+    if done.held:
+        waiting = "–" if proposal is None else f"kyso change approve {proposal}"
+        console.err.print(
+            t(
+                f"{len(done.held)} dòng về khóa cần quản trị viên khác duyệt: {waiting}",
+                f"{len(done.held)} lines about keys are for another administrator to approve: {waiting}",
+            ),
+            markup=False,
+        )
     if is_trial:
         console.err.print(t("chạy thử: chưa ghi gì", "a trial: nothing was written"))
     elif not totals(done.counts):

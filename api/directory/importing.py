@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -37,6 +37,8 @@ class Imported:
     counts: tuple[Counted, ...]
     change: int = 0
     ledger: int = 0
+    held: tuple[Mapping[str, str], ...] = ()
+    """Lines about keys that were left out, for others to decide on."""
 
 
 def run(
@@ -48,17 +50,18 @@ def run(
     caller: str,
     clock: Callable[[], datetime],
     also: Also | None = None,
+    hold_keys: bool = False,
 ) -> Imported:
-    """Import these files. `also` runs in the same transaction. Raises DirectoryImportRefused, DirectoryImportEmpty,
-    DirectoryChanged, LedgerUnavailable."""
+    """Import these files, without what they say about keys where `hold_keys`. `also` runs in the same transaction.
+    Raises DirectoryImportRefused, DirectoryImportEmpty, DirectoryChanged, LedgerUnavailable."""
     digests = _digests(sources)
     for _ in range(TRIES):
-        made = _planned(database, sources, as_of=as_of, zone=zone)
+        made = _planned(database, sources, as_of=as_of, zone=zone, hold_keys=hold_keys)
 
         def work(connection: sa.Connection, made: Plan = made) -> Imported:
             at = clock()
             change, ledger = apply(connection, made, kind="import", caller=caller, facts={"sources": digests}, at=at)
-            done = Imported(made.as_of, made.counts, change, ledger)
+            done = Imported(made.as_of, made.counts, change, ledger, made.held)
             if also is not None:
                 also(connection, done)
             return done
@@ -72,15 +75,18 @@ def run(
     raise DirectoryChanged
 
 
-def trial(database: Database, sources: Sequence[Source], *, as_of: datetime, zone: tzinfo) -> Imported:
+def trial(
+    database: Database, sources: Sequence[Source], *, as_of: datetime, zone: tzinfo, hold_keys: bool = False
+) -> Imported:
     """What `run` would do; nothing is written. Raises as `run` does."""
     _digests(sources)
-    made = _planned(database, sources, as_of=as_of, zone=zone)
-    return Imported(made.as_of, made.counts)
+    made = _planned(database, sources, as_of=as_of, zone=zone, hold_keys=hold_keys)
+    return Imported(made.as_of, made.counts, held=made.held)
 
 
-def _planned(database: Database, sources: Sequence[Source], *, as_of: datetime, zone: tzinfo) -> Plan:
-    made = database.read(lambda connection: plan(connection, sources, as_of=int(as_of.timestamp()), zone=zone))
+def _planned(database: Database, sources: Sequence[Source], *, as_of: datetime, zone: tzinfo, hold_keys: bool) -> Plan:
+    moment = int(as_of.timestamp())
+    made = database.read(lambda connection: plan(connection, sources, as_of=moment, zone=zone, hold_keys=hold_keys))
     if made.faults.count:
         raise DirectoryImportRefused(made.faults)
     if not made.counts:

@@ -80,15 +80,24 @@ class Plan:
     as_of: int
     counts: tuple[Counted, ...] = ()
     changes: list[Change] = field(default_factory=list)
+    held: tuple[Mapping[str, str], ...] = ()
+    """Lines about keys that say something new, where these are decided elsewhere: they are in no change."""
     faults: Faults = field(default_factory=Faults)
 
 
 def plan(
-    connection: sa.Connection, sources: Sequence[Source], *, as_of: int, zone: tzinfo, faults: Faults | None = None
+    connection: sa.Connection,
+    sources: Sequence[Source],
+    *,
+    as_of: int,
+    zone: tzinfo,
+    faults: Faults | None = None,
+    hold_keys: bool = False,
 ) -> Plan:
-    """The plan of these files, as of a time. Reads the directory; faults are in the plan."""
+    """The plan of these files, as of a time. Reads the directory; faults are in the plan. `hold_keys` leaves out what the
+    lines say about keys: it is in `Plan.held`."""
     made = Plan(newest_change(connection), as_of, faults=faults or Faults())
-    planner = Planner(connection, made.faults, as_of=as_of, zone=zone)
+    planner = Planner(connection, made.faults, as_of=as_of, zone=zone, hold_keys=hold_keys)
     for source in sources:  # 2
         for line in lines(source, records.ORGANISATIONS, made.faults):
             planner.announce(line)
@@ -100,18 +109,23 @@ def plan(
     if not made.faults.count:
         made.changes = list(planner.changes())  # 4
     made.counts = planner.counts()
+    made.held = tuple(planner.held)
     return made
 
 
 class Planner:
     """The periods of all things that an import touches, as they will be."""
 
-    def __init__(self, connection: sa.Connection, faults: Faults, *, as_of: int, zone: tzinfo) -> None:
+    def __init__(
+        self, connection: sa.Connection, faults: Faults, *, as_of: int, zone: tzinfo, hold_keys: bool = False
+    ) -> None:
         self._connection = connection
         self._zone = zone
         self.as_of = as_of
         self.faults = faults
         self.files: list[str] = []
+        self.held: list[Mapping[str, str]] = []
+        self._hold_keys = hold_keys
         self.state: dict[str, dict[Key, Timeline]] = {}
         self._ids: dict[str, dict[str, str]] = {}
         self._counts: dict[str, dict[Outcome, int]] = {}
@@ -145,6 +159,13 @@ class Planner:
             found = self._ids[kind.name] = {str(code): identity for code, identity in known if identity is not None}
         return found
 
+    def _named(self, kind: RecordKind, cell: str) -> str | None:
+        """The id of an organisation or a person by its code, or by the id itself."""
+        found = self.ids(kind).get(cell)
+        if found is None and cell.startswith(f"{PREFIX[kind.table]}_"):
+            found = next((identity for identity in self.ids(kind).values() if identity == cell), None)
+        return found
+
     # --- 2: a line ----------------------------------------------------------------------------------------------------
 
     def announce(self, line: Line) -> None:
@@ -164,7 +185,9 @@ class Planner:
             said, start, end, seen = self._read(source, kind, line)
             if seen is not None and "person" not in said and "organisation" not in said:
                 said |= self._holder(seen)
-            self._put(kind, said, start=start, end=end, where=(len(self.files) - 1, line.number), seen=seen)
+            put = self._put(kind, said, start=start, end=end, where=(len(self.files) - 1, line.number), seen=seen)
+            if self._hold_keys and kind is records.KEYS and put != "same":
+                self.held.append(line.cells)
         except Bad as bad:
             self.faults.add(source.name, line.number, bad)
 
@@ -213,7 +236,7 @@ class Planner:
         match known.shape:
             case "organisation" | "person":
                 kind = records.ORGANISATIONS if known.shape == "organisation" else records.PEOPLE
-                found = self.ids(kind).get(cell)
+                found = self._named(kind, cell)
                 if found is None:
                     raise Bad(f"{known.shape}-unknown", column=known.name, cell=cell)
                 return found
@@ -241,7 +264,7 @@ class Planner:
         end: End,
         where: tuple[int, int],
         seen: Marks | None = None,
-    ) -> None:
+    ) -> Outcome:
         key = tuple(said.get(name) for name in kind.key)
         timelines = self.timelines(kind)
         line = timelines.get(key)
@@ -262,6 +285,7 @@ class Planner:
         self.count(kind, put.outcome)
         if kind is records.PEOPLE and "subjects" in said:
             self._subjects(str(put.stretch.id), (said["subjects"] or "").split(), where)
+        return put.outcome
 
     def _timed(
         self,
@@ -345,9 +369,12 @@ class Planner:
         self.faults.add(self.files[file], line, bad)
 
     def changes(self) -> Iterator[Change]:
-        """The rows to be written, kind by kind."""
+        """The rows to be written, kind by kind; nothing of a key whose lines are held."""
+        held = {line["ref"] for line in self.held}
         for kind in records.ALL:
-            for line in self.state.get(kind.name, {}).values():
+            for key, line in self.state.get(kind.name, {}).items():
+                if kind is records.KEYS and key[0] in held:
+                    continue
                 for one in line.periods:
                     if one.is_changed:
                         assert one.id is not None

@@ -189,8 +189,8 @@ async def rotate(request: Request, identity: str) -> Response:
     def act(services: Services, visit: Visit, _: Form) -> Response:
         found, overlap = callers.of(services), services.settings.callers.overlap_hours * 3600
         name = found.entry(visit.caller, identity).caller.name
-        api_key = found.rotate(visit.caller, identity, overlap=overlap, expires_at=expiry(services, None))
-        return _issued(request, visit, api_key, about=name)
+        issued = found.rotate(visit.caller, identity, overlap=overlap, expires_at=expiry(services, None))
+        return _issued(request, visit, issued, about=name)
 
     return await _acted(request, "change-callers", act, room="callers")
 
@@ -296,9 +296,10 @@ def _fields(upload: Upload) -> dict[str, str]:
     return {name: value.decode("utf-8", "replace") for name, value in upload.fields.items()}
 
 
-def _issued(request: Request, visit: Visit, api_key: str, *, about: str) -> Response:
+def _issued(request: Request, visit: Visit, issued: callers.Issued, *, about: str) -> Response:
     frame = admin_page.frame_of(request, visit)
-    return admin_page.html(page.fill_in("issued", frame, secret=api_key, about=about, names={}, place="callers"))
+    told = {"secret": issued.api_key, "is_proposed": issued.change is not None}
+    return admin_page.html(page.fill_in("issued", frame, **told, about=about, names={}, place="callers"))
 
 
 def _one_line(form: Form, field: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -17,7 +17,7 @@ from api.routes.bodies import described, parsed
 from api.routes.common import PROBLEMS
 from api.schema_base import Input, Line
 from api.services import Services
-from api.store.callers import Caller, Reach, Role
+from api.store.callers import Caller, Reach, Role, id_of
 from api.workflows import callers
 from api.workflows.callers import DAY, NewCaller
 
@@ -79,6 +79,20 @@ class ApiKeyAnswer(CallerAnswer):
     api_key: str
 
 
+class ProposedKeyAnswer(Input):
+    """An API key that opens nothing until another administrator has approved the change; it cannot be had again."""
+
+    id: str
+    api_key: str
+    change: str
+    state: Literal["proposed"]
+
+
+PROPOSED: dict[int | str, dict[str, Any]] = {
+    202: {"model": ProposedKeyAnswer, "description": "Rules on keys take two administrators here: it was proposed"}
+}
+
+
 @router.get(
     "",
     summary="The callers within reach, with days left",
@@ -99,7 +113,7 @@ async def listed(request: Request) -> Response:
     "",
     status_code=201,
     summary="Make a caller; the answer holds its API key, once",
-    responses={201: {"model": ApiKeyAnswer}, **PROBLEMS},
+    responses={201: {"model": ApiKeyAnswer}, **PROPOSED, **PROBLEMS},
     openapi_extra=described(CallerRequest),
 )
 @needs("change-callers")
@@ -117,17 +131,17 @@ async def create(request: Request) -> Response:
         expires_at=expiry(services, wanted.days),
     )
 
-    def work() -> dict[str, Any]:
+    def work() -> Response:
         found = callers.of(services)
-        return _with_key(found, asking, found.create(asking, new))
+        return _with_key(found, asking, found.create(asking, new), status=201)
 
-    return common.json(await common.side_room(request).run(work), status=201)
+    return await common.side_room(request).run(work)
 
 
 @router.post(
     "/{identity}/rotation",
     summary="Exchange a caller's API key; the former one opens for a while longer",
-    responses={200: {"model": ApiKeyAnswer}, **PROBLEMS},
+    responses={200: {"model": ApiKeyAnswer}, **PROPOSED, **PROBLEMS},
     openapi_extra=described(RotationRequest, required=False),
 )
 @needs("change-callers")
@@ -138,12 +152,12 @@ async def rotate(request: Request, identity: str) -> Response:
     hours = services.settings.callers.overlap_hours if wanted.overlap_hours is None else wanted.overlap_hours
     expires_at = expiry(services, wanted.days)
 
-    def work() -> dict[str, Any]:
+    def work() -> Response:
         found = callers.of(services)
-        api_key = found.rotate(asking, identity, overlap=hours * 3600, expires_at=expires_at)
-        return _with_key(found, asking, api_key)
+        issued = found.rotate(asking, identity, overlap=hours * 3600, expires_at=expires_at)
+        return _with_key(found, asking, issued, status=200)
 
-    return common.json(await common.side_room(request).run(work))
+    return await common.side_room(request).run(work)
 
 
 @router.delete("/{identity}", status_code=204, summary="Revoke a caller", responses=PROBLEMS)
@@ -160,6 +174,10 @@ def expiry(services: Services, days: int | None) -> float | None:
     return time.time() + chosen * DAY if chosen else None
 
 
-def _with_key(found: callers.Callers, asking: Caller, api_key: str) -> dict[str, Any]:
-    entry = found.entry(asking, callers.id_of(api_key))
-    return {**callers.as_json(entry, now=time.time()), "api_key": api_key}
+def _with_key(found: callers.Callers, asking: Caller, issued: callers.Issued, *, status: int) -> Response:
+    identity = id_of(issued.api_key)
+    if issued.change is not None:
+        told = {"id": identity, "api_key": issued.api_key, "change": issued.change, "state": "proposed"}
+        return common.json(told, status=202)
+    entry = found.entry(asking, identity)
+    return common.json({**callers.as_json(entry, now=time.time()), "api_key": issued.api_key}, status=status)

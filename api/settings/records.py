@@ -40,4 +40,5 @@ class Changes(Section):
 
     two_administrators: tuple[Literal["trust", "policy", "rights", "keys"], ...] = ()
     """Subjects whose changes another administrator approves: trust anchors, validation policies, rules on the use of
-    keys, keys enabled and disabled. They are proposed with `kyso change`, over HTTP or on the administrator's page."""
+    keys and callers that may sign, keys enabled and disabled and whose they are. They are proposed with `kyso change`,
+    over HTTP or on the administrator's page."""

@@ -95,18 +95,57 @@ def create(
     identity: CallerId | None = None,
 ) -> str:
     """Make a caller; return its API key, which cannot be had again. Raises RequestInvalid for an unknown role."""
+    api_key, secret_sha256 = new_api_key(identity or new_id())
+    insert(
+        connection,
+        identity=id_of(api_key),
+        secret_sha256=secret_sha256,
+        name=name,
+        role=role,
+        keys=keys,
+        organisation=organisation,
+        person=person,
+        reach=reach,
+        expires_at=expires_at,
+    )
+    return api_key
+
+
+def new_api_key(caller: CallerId) -> tuple[str, bytes]:
+    """An API key that opens nothing yet, and the SHA-256 of its secret."""
+    secret = secrets.token_hex(24)
+    return f"{PREFIX}_{caller}_{secret}", _hash(secret)
+
+
+def id_of(api_key: str) -> CallerId:
+    return CallerId(api_key.split("_")[1])
+
+
+def insert(
+    connection: sa.Connection,
+    *,
+    identity: CallerId,
+    secret_sha256: bytes,
+    name: str,
+    role: str,
+    keys: tuple[str, ...],
+    organisation: str | None = None,
+    person: str | None = None,
+    reach: str = "organisation",
+    expires_at: float | None = None,
+) -> None:
+    """A caller whose secret somebody has. Raises RequestInvalid for an unknown role."""
     if role not in ROLES:
         raise RequestInvalid(f"no such role: {role}", field="role", allowed=", ".join(ROLES))
     if reach not in REACHES:
         raise RequestInvalid(f"no such reach: {reach}", field="reach", allowed=", ".join(REACHES))
-    identity, secret = identity or new_id(), secrets.token_hex(24)
     connection.execute(
         table.insert().values(
             id=identity,
             name=name,
             role=role,
             keys_json=json.dumps(keys, ensure_ascii=False),
-            secret_sha256=_hash(secret),
+            secret_sha256=secret_sha256,
             created_at=time.time(),
             organisation=organisation,
             person=person,
@@ -114,14 +153,22 @@ def create(
             expires_at=expires_at,
         )
     )
-    return f"{PREFIX}_{identity}_{secret}"
 
 
 def rotate(connection: sa.Connection, caller: CallerId, *, overlap: float, expires_at: float | None) -> str:
     """Another API key for the caller; the one until now opens for `overlap` seconds more, one before that no longer.
 
     Raises NotFound."""
-    now, secret = time.time(), secrets.token_hex(24)
+    api_key, secret_sha256 = new_api_key(caller)
+    replace_secret(connection, caller, secret_sha256=secret_sha256, overlap=overlap, expires_at=expires_at)
+    return api_key
+
+
+def replace_secret(
+    connection: sa.Connection, caller: CallerId, *, secret_sha256: bytes, overlap: float, expires_at: float | None
+) -> None:
+    """`rotate`, where somebody has the secret. Raises NotFound."""
+    now = time.time()
     change = (
         table.update()
         .where(table.c.id == caller, table.c.revoked_at.is_(None))
@@ -129,13 +176,12 @@ def rotate(connection: sa.Connection, caller: CallerId, *, overlap: float, expir
             former_sha256=table.c.secret_sha256,
             # A rotation prolongs no key that was about to expire.
             former_until=sa.case((table.c.expires_at < now + overlap, table.c.expires_at), else_=now + overlap),
-            secret_sha256=_hash(secret),
+            secret_sha256=secret_sha256,
             expires_at=expires_at,
         )
     )
     if connection.execute(change).rowcount != 1:
         raise NotFound(f"no caller {caller}")
-    return f"{PREFIX}_{caller}_{secret}"
 
 
 def find(connection: sa.Connection, api_key: str) -> Caller | None:

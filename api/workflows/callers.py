@@ -1,5 +1,7 @@
 """Callers made, given another API key, revoked: each on record in the ledger, in the same transaction.
 
+Where rules on keys take two administrators, so do callers that may sign, and their API keys: they are proposed
+(`api.changes.callers`), and the API key that is told opens nothing until another administrator has approved it.
 An administrator of an organisation does this for callers within reach; all others do not exist for him. Names stay out of the ledger.
 """
 
@@ -13,6 +15,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from api import auth
+from api.changes import Changes
+from api.changes.errors import ChangesByTwo
 from api.directory import Directory
 from api.errors import NotFound, NotPermitted, RequestInvalid
 from api.identity.sessions import API_KEY
@@ -25,6 +30,7 @@ from api.store.database import Database
 
 DAY = 86_400.0
 LONGEST_OVERLAP = 90 * DAY
+REASON = "caller"
 WITHIN = "a caller within one's own organisation only"
 
 
@@ -42,6 +48,14 @@ class NewCaller:
 
 
 @dataclass(frozen=True)
+class Issued:
+    """An API key. `change` is the proposal that another administrator has to approve before it opens anything."""
+
+    api_key: str
+    change: str | None = None
+
+
+@dataclass(frozen=True)
 class Callers:
     """What changing callers rests on."""
 
@@ -51,6 +65,8 @@ class Callers:
     scopes: Scopes
     two_decide: bool = False
     """Whether there are changes that take two administrators: then none of them makes another."""
+    changes: Changes | None = None
+    """Where callers that may sign are proposed; None where one administrator makes them."""
 
     def listed(self, asking: Caller) -> tuple[Entry, ...]:
         """All callers within reach, oldest first."""
@@ -64,8 +80,8 @@ class Callers:
             raise NotFound(f"no caller {identity}")
         return found
 
-    def create(self, asking: Caller, new: NewCaller) -> str:
-        """The API key of a new caller. Raises RequestInvalid, NotPermitted where that is out of reach."""
+    def create(self, asking: Caller, new: NewCaller) -> Issued:
+        """The API key of a new caller. Raises RequestInvalid, NotPermitted where that is out of reach, ChangesByTwo."""
         organisation = self._organisation(asking, new.organisation)
         if not self.scopes.reaches(asking, organisation):
             raise NotPermitted(WITHIN)
@@ -77,6 +93,10 @@ class Callers:
             raise RequestInvalid("the directory has no such person", field="person")
 
         identity = callers.new_id()
+        if (changes := self._changes_of(new.role, asking)) is not None:
+            told = {"organisation": organisation, "person": new.person, "expires_at": new.expires_at}
+            about = {"name": new.name, "role": new.role, "keys": new.keys, "reach": new.reach, **told}
+            return _proposed(changes, asking, "caller-create", identity, about)
 
         def work(connection: sa.Connection) -> str:
             return callers.create(
@@ -100,12 +120,12 @@ class Callers:
             "reach": new.reach,
             "expires_at": _told(new.expires_at),
         }
-        return self._change("caller-created", asking, facts, work)
+        return Issued(self._change("caller-created", asking, facts, work))
 
-    def rotate(self, asking: Caller, identity: str, *, overlap: float, expires_at: float | None) -> str:
+    def rotate(self, asking: Caller, identity: str, *, overlap: float, expires_at: float | None) -> Issued:
         """Another API key; the one until now opens for `overlap` seconds more, and what sessions it began end.
 
-        Raises NotFound, NotPermitted."""
+        Raises NotFound, NotPermitted, ChangesByTwo."""
         if not 0 <= overlap <= LONGEST_OVERLAP:
             raise RequestInvalid("0 seconds to 90 days", field="overlap")
         found = self.entry(asking, identity).caller
@@ -113,13 +133,16 @@ class Callers:
         if caller != asking.id:
             self._not_a_second_self(found.role, found.organisation)
             _not_further(asking, found.reach)
+            if (changes := self._changes_of(found.role, asking)) is not None:
+                about = {"overlap": overlap, "expires_at": expires_at}
+                return _proposed(changes, asking, "caller-rotate", caller, about)
 
         def work(connection: sa.Connection) -> str:
             sessions.end_all(connection, caller, way=API_KEY)
             return callers.rotate(connection, caller, overlap=overlap, expires_at=expires_at)
 
         facts = {"subject": caller, "overlap_seconds": int(overlap), "expires_at": _told(expires_at)}
-        return self._change("caller-rotated", asking, facts, work)
+        return Issued(self._change("caller-rotated", asking, facts, work))
 
     def revoke(self, asking: Caller, identity: str) -> None:
         """Its API keys open nothing any more. Raises NotFound."""
@@ -137,6 +160,16 @@ class Callers:
             raise NotPermitted(
                 "where changes take two, an administrator's API key is made on the machine (kyso caller)"
             )
+
+    def _changes_of(self, role: str, asking: Caller) -> Changes | None:
+        """Where this is to be proposed, if it is: what may not sign is made by one, and an administrator on the machine.
+
+        Raises ChangesByTwo where nobody stands behind a command."""
+        if self.changes is None or role == "administrator" or "sign" not in auth.PERMISSIONS.get(role, ()):
+            return None
+        if asking.id.startswith("cli:"):
+            raise ChangesByTwo(subject="rights")
+        return self.changes
 
     def _is_seen(self, asking: Caller, person: str) -> bool:
         """Whether there is such a person, with a post or a role where the one who asks looks after it."""
@@ -169,6 +202,13 @@ class Callers:
         return made[0]
 
 
+def _proposed(changes: Changes, asking: Caller, kind: str, identity: CallerId, about: dict[str, Any]) -> Issued:
+    api_key, secret_sha256 = callers.new_api_key(identity)
+    payload = {"id": identity, "secret_sha256": secret_sha256.hex(), **about}
+    payload = {name: value for name, value in payload.items() if value is not None}
+    return Issued(api_key, changes.submit(asking, kind, payload, reason=REASON, hold=True).id)
+
+
 def _not_further(asking: Caller, reach: str) -> None:
     """Nobody hands out, or takes over, an API key that sees more than the own one. Raises NotPermitted."""
     if asking.organisation is not None and asking.reach != "subtree" and reach == "subtree":
@@ -177,17 +217,15 @@ def _not_further(asking: Caller, reach: str) -> None:
 
 def of(services: Services, *, on_the_machine: bool = False) -> Callers:
     """`on_the_machine` is for the command line, whose user may read KYSO_HOME and so write whatever it likes."""
-    two_decide = bool(services.settings.changes.two_administrators) and not on_the_machine
-    return Callers(services.database, services.ledger, services.directory, services.scopes, two_decide)
+    subjects = services.settings.changes.two_administrators
+    two_decide = bool(subjects) and not on_the_machine
+    changes = Changes(services) if "rights" in subjects else None
+    return Callers(services.database, services.ledger, services.directory, services.scopes, two_decide, changes)
 
 
 def expiring(database: Database, *, before: float) -> tuple[Entry, ...]:
     """Callers whose API key expires before that time, for alarms."""
     return database.read(callers.expiring, before=before)
-
-
-def id_of(api_key: str) -> CallerId:
-    return CallerId(api_key.split("_")[1])
 
 
 def as_json(entry: Entry, *, now: float) -> dict[str, Any]:

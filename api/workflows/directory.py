@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from api.changes import owners
+from api.changes.errors import ChangesByTwo
 from api.directory import importing, listing
 from api.directory.faults import DirectoryImportRefused, Fault
 from api.directory.importing import Imported
@@ -162,10 +164,12 @@ def today(services: Services) -> datetime:
 def import_(services: Services, caller: Caller, asked: Asked, *, idempotency_key: str | None) -> Answered:
     """Take the records in, or say what would be. Raises DirectoryImportRefused, IdempotencyKeyReused, …"""
     as_of = asked.as_of or today(services)
+    hold_keys = owners.SUBJECT in services.settings.changes.two_administrators
     sources = (Source.of_bytes(f"request.{asked.form}", asked.data, kind=asked.kind),)
     zone = services.settings.zone
     if asked.is_trial:
-        return Answered(_json(importing.trial(services.database, sources, as_of=as_of, zone=zone), asked, zone))
+        tried = importing.trial(services.database, sources, as_of=as_of, zone=zone, hold_keys=hold_keys)
+        return Answered(_json(tried, asked, zone))
     claim = None
     if idempotency_key is not None:
         options = json.dumps(["directory", asked.form, asked.kind and asked.kind.name, str(asked.as_of)]).encode()
@@ -174,9 +178,12 @@ def import_(services: Services, caller: Caller, asked: Asked, *, idempotency_key
         if claim.outcome == "done":
             return Answered(claim.answer or "{}", is_repeated=True)
 
+    proposals: list[str | None] = []
+
     def also(connection: sa.Connection, done: Imported) -> None:
+        proposals[:] = [propose_held(connection, done, as_of=as_of, by=caller, at=services.clock())]
         if claim is not None:
-            idempotency.finish(connection, claim, answer=_json(done, asked, zone))
+            idempotency.finish(connection, claim, answer=_json(done, asked, zone, proposal=proposals[0]))
 
     try:
         done = importing.run(
@@ -187,6 +194,7 @@ def import_(services: Services, caller: Caller, asked: Asked, *, idempotency_key
             caller=caller.id,
             clock=services.clock,
             also=also,
+            hold_keys=hold_keys,
         )
     except DatabaseUnavailable:
         raise  # it may be stored after all: the claim lapses, and an equal call changes nothing more
@@ -197,16 +205,30 @@ def import_(services: Services, caller: Caller, asked: Asked, *, idempotency_key
         raise
     finally:
         services.directory.forget()
-    return Answered(_json(done, asked, zone))
+    return Answered(_json(done, asked, zone, proposal=proposals[0]))
 
 
-def _json(done: Imported, asked: Asked, zone: Any) -> str:
-    return json.dumps({"dry_run": asked.is_trial, **outcome_json(done, zone=zone)})
+def propose_held(
+    connection: sa.Connection, done: Imported, *, as_of: datetime, by: Caller | None, at: datetime
+) -> str | None:
+    """The proposal of what an import says about keys, where that takes two. Raises ChangesByTwo where nobody stands behind
+    it."""
+    if not done.held:
+        return None
+    if by is None:
+        raise ChangesByTwo(subject=owners.SUBJECT)
+    return owners.propose_within(connection, done.held, as_of=as_of, by=by, at=at)
 
 
-def outcome_json(done: Imported, *, zone: Any) -> dict[str, Any]:
-    """What an import did, for programs: counts by kind."""
+def _json(done: Imported, asked: Asked, zone: Any, *, proposal: str | None = None) -> str:
+    return json.dumps({"dry_run": asked.is_trial, **outcome_json(done, zone=zone, proposal=proposal)})
+
+
+def outcome_json(done: Imported, *, zone: Any, proposal: str | None = None) -> dict[str, Any]:
+    """What an import did, for programs: counts by kind. `held` lines about keys wait as a `proposal`."""
+    held = {"held": len(done.held), "proposal": proposal} if done.held else {}
     return {
+        **held,
         "as_of": shown_start(done.as_of, zone),
         "change": done.change or None,
         "ledger": done.ledger or None,

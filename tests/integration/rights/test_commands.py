@@ -105,3 +105,29 @@ def test_slips_are_told(
     ran = kyso(*arguments, home=tmp_path)
     assert (status, "") == (ran.status, ran.out)
     assert says in ran.err[-1]
+
+
+def test_where_two_decide_a_command_has_a_name_behind_it(kyso: Callable[..., Ran], tmp_path: Path) -> None:
+    """A caller that may sign, and whose keys are whose: refused to whoever merely has the machine, proposed with an
+    administrator's API key. That one is made on the machine."""
+    (tmp_path / "kyso.toml").write_text('[changes]\ntwo_administrators = ["rights", "keys"]\n')
+    made = kyso("caller", "create", "--name", "A", "--role", "administrator", home=tmp_path)
+    key_file, records = tmp_path / "admin.key", tmp_path / "all.json"
+    key_file.write_text(made.out)
+    named = ("--api-key-file", key_file)
+    records.write_text(
+        json.dumps(
+            {
+                "organisations": [{"code": "A", "name": "Đảng ủy Mẫu", "kind": "dang-uy-co-so"}],
+                "keys": [{"ref": "seal", "organisation": "A"}],
+            }
+        )
+    )
+    for command in (("caller", "create", "--name", "x", "--key", "*"), ("directory", "import", records)):
+        refused = kyso(*command, home=tmp_path)
+        assert (69, True) == (refused.status, "changes-by-two" in refused.err[-1]), refused
+        assert "kyso change approve chg_" in "\n".join(kyso(*command, *named, home=tmp_path).err)
+    assert 0 == kyso("caller", "create", "--name", "y", "--role", "auditor", home=tmp_path).status
+    waiting = json.loads(kyso("change", "list", "--state", "proposed", "--format", "json", home=tmp_path).out)
+    assert {"caller-create", "key-owners"} == {one["kind"] for one in waiting}
+    assert [] == json.loads(kyso("directory", "list", "keys", "--format", "json", home=tmp_path).out)

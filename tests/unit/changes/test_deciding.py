@@ -336,7 +336,8 @@ def test_where_two_are_needed_nobody_makes_the_second_one(tmp_path: Path):
     for path, body in (("/v1/callers", wanted), (f"/v1/callers/{other.id}/rotation", {})):
         answer = found.ask("POST", path, name="administrator", json=body)
         assert (403, "not-permitted") == (answer.status_code, answer.json()["code"]), path
-    assert 201 == found.ask("POST", "/v1/callers", name="administrator", json={"name": "n"}).status_code
+    auditor = {"name": "n", "role": "auditor"}
+    assert 201 == found.ask("POST", "/v1/callers", name="administrator", json=auditor).status_code
     assert 200 == found.ask("POST", f"/v1/callers/{self.id}/rotation", name="administrator", json={}).status_code
 
 
