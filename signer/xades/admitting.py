@@ -12,19 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import BinaryIO, Final
 
 from signer.errors import NoTimestampAuthority, OrderInvalid, SignerError
 from signer.model import SignOrder
 from signer.xades.contents import require_files
-from signer.xades.plan import XmlPlan
+from signer.xades.plan import DEFAULT
 from verify.document import Kind, Limits, size_of, sniff
 from verify.errors import DocumentTooLarge, EmptyDocument, NotADocument
 
-_OF_PDF = (
+_NAMES = (
     "field", "place", "stamp", "name", "reason", "location", "contact", "anchor", "certify", "fields", "fill",
     "look", "password", "repair",
 )  # fmt: skip
+_OF_PDF = attrgetter(*_NAMES)
+_NOTHING: Final = _OF_PDF(SignOrder(b"", (), "", datetime.min.replace(tzinfo=UTC)))
 _LIMITS: Final = Limits()
 
 
@@ -45,16 +49,16 @@ class Admitted:
 def admit(source: BinaryIO, order: SignOrder, *, detached: Mapping[str, BinaryIO]) -> Admitted:
     """The three steps. Raises OrderNotForFormat, OrderInvalid, NoTimestampAuthority, ContentMissing, VerifyError."""
     # 1
-    for name in _OF_PDF:
-        if getattr(order, name) not in (None, (), False):
-            raise OrderNotForFormat(format="XAdES", value=name)
+    if (given := _OF_PDF(order)) != _NOTHING:
+        name = next(name for name, one, nothing in zip(_NAMES, given, _NOTHING, strict=True) if one != nothing)
+        raise OrderNotForFormat(format="XAdES", value=name)
     # 2
     if order.signing_time.tzinfo is None:
         raise OrderInvalid("the signing time has no time zone", reason="signing-time")
     if order.level != "B-B" and not order.timestamp_authorities:
         raise NoTimestampAuthority
     # 3
-    plan = order.xml or XmlPlan()
+    plan = order.xml or DEFAULT
     require_files(plan, detached)
     size = size_of(source)
     if not size:

@@ -36,7 +36,7 @@ from signer.selfcheck import absorb, require
 from signer.xades.buffers import octets
 from signer.xades.markup import METHODS, NAMESPACE, Ids
 from signer.xades.placing import body_size
-from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.plan import DEFAULT, XmlLayout, XmlPlan
 from verify import timestamp as tokens
 from verify.document import Limits
 from verify.errors import VerifyError
@@ -172,7 +172,7 @@ def examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: b
 
 def _examine(out: BinaryIO, prepared: Prepared, expected: Expected, *, stamped: bool, seen: bool) -> Read:
     layout, order = layout_of(prepared), prepared.order
-    plan = order.xml or XmlPlan()
+    plan = order.xml or DEFAULT
     # 1. nothing but what was prepared
     start = len(expected.lead) + body_size(layout)
     behind = start + len(expected.inserted)

@@ -138,6 +138,8 @@ def countersigned(place: CounterPlace, plan: XmlPlan) -> Item:
 
 def require_files(plan: XmlPlan, detached: Mapping[str, BinaryIO]) -> None:
     """Every file that the plan names was handed over, and no other. Raises ContentMissing, OrderInvalid."""
+    if not plan.detached and not detached:
+        return
     named = {one.name for one in plan.detached}
     if missing := sorted(named - set(detached)):
         raise ContentMissing(name=missing[0])
@@ -158,7 +160,7 @@ def digests(
     method = canonical.METHODS[METHODS[plan.canonicalization]]
     document = output.document
     left_out = [] if plan.leaves_out == "itself" else [one for one in output.signatures if one is not output.signature]
-    elements = document.elements_by_id(item.key for item in items if item.source == "element")
+    elements = document.elements_by_id([item.key for item in items if item.source == "element"])
     found = []
     for item in items:
         state = hashlib.new(algorithm)

@@ -33,9 +33,7 @@ SMALL = 1 << 20
 """Documents smaller than this are read once, laid out in memory, and written once."""
 _LIMITS: Final = Limits()
 _SIGNED_INFO, _DIGEST_VALUE = names.tag("ds", "SignedInfo"), names.tag("ds", "DigestValue")
-_SIGNED_PROPERTIES = "/".join(
-    (names.tag("ds", "Object"), names.tag("xades", "QualifyingProperties"), names.tag("xades", "SignedProperties"))
-)
+_SIGNED_PROPERTIES = names.tag("xades", "SignedProperties")
 
 
 class NoPlaceForSignature(SignerError):
@@ -87,41 +85,41 @@ class Draft:
 
 @dataclass(frozen=True)
 class Laid:
-    """A layout with the markup in it, zeros for digests: `gap` is where the value stands in the output."""
+    """A layout with the markup in it, zeros for digests: `gap` is where the value stands in the output, `unsigned_at`
+    where the UnsignedProperties go, which the layout does not say yet."""
 
     layout: XmlLayout
     appended: bytes
     gap: tuple[int, int]
+    unsigned_at: int
 
     @staticmethod
     def of(placed: Placed, text: Signature, *, is_around: bool) -> Laid:
         """`is_around`: the body stands inside the signature, in its ds:Object."""
         layout = placed.layout
-
         head, value, middle, properties, tail = (part.encode(layout.encoding) for part in text.parts)
         opening = head + value + middle
         body = placing.body_size(layout)
         if is_around:
             start = len(layout.lead)
-            lead = layout.lead + opening
+            layout = replace(layout, lead=layout.lead + opening)
             appended = properties + tail
-            unsigned_at = len(lead) + body + len(properties)
+            unsigned_at = len(layout.lead) + body + len(properties)
         else:
-            lead = layout.lead
-            start = len(lead) + body + len(placed.before)
+            start = len(layout.lead) + body + len(placed.before)
             appended = placed.before + opening + properties + tail + placed.after
             unsigned_at = start + len(opening) + len(properties)
         gap = start + len(head)
-        layout = replace(layout, lead=lead, unsigned_at=unsigned_at)
-        return Laid(layout, appended, (gap, gap + len(value)))
+        return Laid(layout, appended, (gap, gap + len(value)), unsigned_at)
 
     def filled(self, digests: Sequence[str]) -> Laid:
         """The same with these digests (base64)."""
-        layout = self.layout
+        layout, appended = self.layout, self.appended
         if self.gap[0] < len(layout.lead):
-            lead = markup.filled(layout.lead, digests=digests, encoding=layout.encoding)
-            return Laid(replace(layout, lead=lead), self.appended, self.gap)
-        return Laid(layout, markup.filled(self.appended, digests=digests, encoding=layout.encoding), self.gap)
+            layout = replace(layout, lead=markup.filled(layout.lead, digests=digests, encoding=layout.encoding))
+        else:
+            appended = markup.filled(appended, digests=digests, encoding=layout.encoding)
+        return Laid(layout, appended, self.gap, self.unsigned_at)
 
 
 @dataclass(frozen=True)
@@ -136,11 +134,14 @@ class Output:
 
     def signed_properties(self, *, method: Method) -> bytes:
         """The canonical xades:SignedProperties."""
-        return canonical.canonical(self._only(_SIGNED_PROPERTIES), method=method)
+        found = self.signature[-1][0][0]
+        assert found.tag == _SIGNED_PROPERTIES  # it was written
+        return canonical.canonical(found, method=method)
 
     def signed_info(self, digests: Sequence[str], *, method: Method) -> bytes:
         """The canonical ds:SignedInfo with these digests (base64) in the place of zeros: what is signed."""
-        found = self._only(_SIGNED_INFO)
+        found = self.signature[0]
+        assert found.tag == _SIGNED_INFO
         for element, digest in zip(found.iter(_DIGEST_VALUE), digests, strict=True):
             element.text = digest
         return canonical.canonical(found, method=method)
@@ -160,10 +161,6 @@ class Output:
         """The ds:Object with what is enveloped: the first."""
         found = self.signature.find(names.tag("ds", "Object"))
         assert found is not None  # it was written
-        return found
-
-    def _only(self, path: str) -> etree._Element:
-        (found,) = self.signature.findall(path)
         return found
 
 

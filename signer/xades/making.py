@@ -34,7 +34,7 @@ from signer.xades.contents import LARGE, Item, countersigned, digests, holding
 from signer.xades.drafting import Draft
 from signer.xades.markup import Ids, signature_value
 from signer.xades.placing import Placed
-from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.plan import DEFAULT, XmlLayout, XmlPlan
 from signer.xades.signed import SignerText
 from signer.xades.unsigned import Tag, render, timestamp
 from signer.xades.wording import worded, wording
@@ -66,7 +66,7 @@ def prepare(
     # 1
     source = drafting.at_hand(source)
     admitted = admit(source, order, detached=detached)
-    plan = order.xml or XmlPlan()
+    plan = order.xml or DEFAULT
     text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     ids = Ids(f"signature-{hashlib.sha256(f'{nonce:x} {original_sha256}'.encode()).hexdigest()[:24]}")
 
@@ -112,7 +112,7 @@ def prepare(
         digest_algorithm=algorithm,
         field=ids.signature,
         nonce=nonce,
-        xml=replace(laid.layout, outside_sha256=read.outside),
+        xml=replace(laid.layout, unsigned_at=laid.unsigned_at, outside_sha256=read.outside),
     )
     _last.append(prepared)
     return prepared

@@ -15,7 +15,7 @@ b'H&#224; N&#7897;i'
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -115,9 +115,10 @@ def blank(size: int) -> str:
 
 def filled(octets: bytes, *, digests: Sequence[str], encoding: str) -> bytes:
     """Markup of a signature with these digests (base64) in its References, which come first and have zeros."""
-    zeros = f"<ds:DigestValue>{blank(len(b64decode(digests[0])))}</ds:DigestValue>".encode(encoding)
+    zeros = "A" * len(digests[0].rstrip("="))
+    gap = f"<ds:DigestValue>{zeros.ljust(len(digests[0]), '=')}</ds:DigestValue>".encode(encoding)
     for value in digests:
-        octets = octets.replace(zeros, f"<ds:DigestValue>{value}</ds:DigestValue>".encode(encoding), 1)
+        octets = octets.replace(gap, f"<ds:DigestValue>{value}</ds:DigestValue>".encode(encoding), 1)
     return octets
 
 

@@ -16,7 +16,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from signer.copying import copy
 from signer.xades.plan import Body, XmlLayout
@@ -37,6 +37,11 @@ _EMPTY_TAG = re.compile(r"<([^ \t\r\n<>/]+)(?:[^\"'<>/]|/(?!>)|\"[^\"]*\"|'[^']*
 _ENCODING = re.compile(rb"<\?xml[ \t\r\n][^>]*?encoding[ \t\r\n]*=[ \t\r\n]*[\"']([A-Za-z][A-Za-z0-9._\-]*)[\"']")
 _ASCII_BASED = re.compile(r"(?:utf-8|us-ascii|ascii|iso-8859-\d+|windows-125\d|koi8-[ru])", re.IGNORECASE)
 """Encodings in which an ASCII character is its own byte and no other character contains it."""
+_PAIRED = (
+    (codecs.BOM_UTF16_LE, "<?".encode("utf-16-le"), "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "<?".encode("utf-16-be"), "utf-16-be"),
+)
+"""Without a mark there is a declaration (XML 1.0 §4.3.3)."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,19 @@ class Encoding:
     name: str = "UTF-8"
 
 
+_UTF_8: Final = Encoding("ascii", "latin-1")
+
+
 def encoding_of(head: bytes) -> Encoding:
     """From the first bytes of an XML document. Raises EncodingNotSupported."""
-    for mark, codec in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        is_marked = head.startswith(mark) and not head.startswith(codecs.BOM_UTF32_LE)
-        if is_marked or head.startswith("<?".encode(codec)):  # without a mark there is a declaration (XML 1.0 §4.3.3)
+    for mark, start, codec in _PAIRED:
+        if head.startswith((mark, start)) and not head.startswith(codecs.BOM_UTF32_LE):
             return Encoding(codec, codec, mark, "UTF-16")
     found = _ENCODING.match(head.removeprefix(codecs.BOM_UTF8))
     name = found[1].decode("ascii") if found else "UTF-8"
     if b"\0" in head[:4] or not _ASCII_BASED.fullmatch(name):
         raise EncodingNotSupported(encoding="UTF-32" if b"\0" in head[:4] else name[:40])
-    return Encoding("ascii", "latin-1", b"", name)
+    return _UTF_8 if name == "UTF-8" else Encoding("ascii", "latin-1", b"", name)
 
 
 @dataclass(frozen=True)

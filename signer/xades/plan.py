@@ -10,7 +10,7 @@ Plain and frozen like those of `signer.model`, which holds them; nothing here re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from verify.found import SignaturePolicy
 
@@ -69,6 +69,10 @@ class XmlPlan:
     leaves_out: Literal["signatures", "itself"] = "signatures"
     """What a whole document is signed without. `signatures`: others may sign beside it later. `itself`: only this
     signature, for verifiers that know no XPath; whatever is added later breaks it."""
+
+
+DEFAULT: Final = XmlPlan()
+"""What an order means that says nothing of XML."""
 
 
 @dataclass(frozen=True)

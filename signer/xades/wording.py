@@ -10,7 +10,7 @@ it, and what an order says is never taken for them.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -38,11 +38,12 @@ class Wording:
     def signature(self, ids: Ids, *, at: datetime) -> Signature:
         """The text of one signature."""
         text, name = self.text, ids.signature
-        return replace(
-            text,
+        return Signature(
             head=text.head.replace(_ANY.signature, name),
+            value=text.value,
             middle=text.middle.replace(_ANY.signature, name),
             properties=text.properties.replace(_ANY.signature, name).replace(_ONCE, at.isoformat(timespec="seconds")),
+            tail=text.tail,
         )
 
 
