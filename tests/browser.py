@@ -66,11 +66,23 @@ class Tab:
         self._number = 0
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
+        self._begin()
+
+    def _begin(self) -> None:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "DOM", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call("Page.addScriptToEvaluateOnNewDocument", source=DEEP)
+
+    def begin_anew(self) -> None:
+        """The tab is closed, as people close one; calls are about a new one of the same browser from here on."""
+        former = self.call("Target.getTargetInfo")["targetInfo"]["targetId"]
+        self._session = None
+        self._begin()
+        own, self._session = self._session, None
+        self.call("Target.closeTarget", targetId=former)
+        self._session = own
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
