@@ -47,6 +47,7 @@ from api.routes import (
     login,
     pages,
     rights,
+    session_views,
     sessions,
     signatures,
     trust,
@@ -117,6 +118,7 @@ def create_app(services: Services) -> FastAPI:
         pages,
         web,
         directory,
+        session_views,
         sessions,
         uploads,
     ):

@@ -23,8 +23,25 @@ from api.routes.files import Stored
 from api.routes.reports import language_of
 from api.schema_activation import ACTIVATION, parse_assertion
 from api.services import Services
-from api.sessions import choosing, colleagues, consenting, creating, ending, events, practice, showing, viewing, working
-from api.sessions.schema import MOST, ConsentRequest, PlaceRequest, ReassignRequest, ReturnRequest, SessionRequest
+from api.sessions import (
+    choosing,
+    consenting,
+    creating,
+    ending,
+    events,
+    practice,
+    showing,
+    viewing,
+    working,
+)
+from api.sessions.schema import (
+    MOST,
+    ConsentRequest,
+    PlaceRequest,
+    ReassignRequest,
+    ReturnRequest,
+    SessionRequest,
+)
 from api.store.callers import Caller
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=common.PlainRoute)
@@ -85,7 +102,7 @@ async def create(request: Request) -> Response:
     received: tuple[uploads.Upload, ...] = ()
     here = f"{request.url.scheme}://{request.url.netloc}"
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-        raw = await _body(request, limit=LONGEST_REQUEST)
+        raw = await body_of(request, limit=LONGEST_REQUEST)
     else:
         received = await uploads.receive_many(
             request,
@@ -107,7 +124,7 @@ async def create(request: Request) -> Response:
     return common.json(told, status=201, headers=headers)
 
 
-async def _body(request: Request, *, limit: int) -> bytes:
+async def body_of(request: Request, *, limit: int) -> bytes:
     """Raises RequestInvalid for more than the limit."""
     found = bytearray()
     async for chunk in request.stream():
@@ -120,7 +137,7 @@ async def _body(request: Request, *, limit: int) -> bytes:
 @router.get("/{session}", summary="A session and how far it is", responses={**PROBLEMS})
 @needs("see-signatures")
 async def state(request: Request, session: str) -> Response:
-    return common.json(await _asked(request, showing.show, session))
+    return common.json(await asked_of(request, showing.show, session))
 
 
 @router.delete("/{session}", summary="Withdraw a session", responses={**PROBLEMS})
@@ -131,7 +148,7 @@ async def withdraw(request: Request, session: str) -> Response:
     def work(services: Services, caller: Caller, identity: str) -> dict[str, Any]:
         return showing.as_json(services, ending.withdraw(services, caller, identity))
 
-    return common.json(await _asked(request, work, session))
+    return common.json(await asked_of(request, work, session))
 
 
 @inbox.get("", summary="What waits for the person who asks", responses={**PROBLEMS})
@@ -140,7 +157,7 @@ async def waiting(request: Request) -> Response:
     def work(services: Services, caller: Caller) -> list[dict[str, Any]]:
         return [ending.inbox_json(services, one) for one in ending.inbox(services, caller)]
 
-    return common.json({"sessions": await _asked(request, work)})
+    return common.json({"sessions": await asked_of(request, work)})
 
 
 @pages.get("/sign/demo")
@@ -166,7 +183,7 @@ async def document(request: Request, session: str, document: str) -> Response:
         blob, kind, name = viewing.stored(services, caller, session, document, signed=signed)
         return Stored(services.blobs, blob), kind, name
 
-    found: tuple[Stored, str, str] = await _asked(request, work)
+    found: tuple[Stored, str, str] = await asked_of(request, work)
     stored, kind, name = found
     headers = {"Cache-Control": "no-store", "Content-Disposition": _attachment(name)}
     return stored.answer(200, headers, kind)
@@ -175,7 +192,7 @@ async def document(request: Request, session: str, document: str) -> Response:
 @router.get("/{session}/documents/{document}/pages", summary="Sizes of the pages", responses=PROBLEMS)
 @needs("see-signatures")
 async def sizes(request: Request, session: str, document: str) -> Response:
-    return common.json({"pages": await _asked(request, viewing.pages, session, document)})
+    return common.json({"pages": await asked_of(request, viewing.pages, session, document)})
 
 
 @router.get(
@@ -188,14 +205,14 @@ async def picture(request: Request, session: str, document: str, page: str) -> R
     """For looking at; what is agreed to is the document with its SHA-256. `?signed=1` draws the signed document."""
     signed = request.query_params.get("signed") == "1"
     number, width = (
-        _whole(page, name="page"),
-        _whole(request.query_params.get("width", str(DEFAULT_WIDTH)), name="width"),
+        whole(page, name="page"),
+        whole(request.query_params.get("width", str(DEFAULT_WIDTH)), name="width"),
     )
 
     def work(services: Services, caller: Caller) -> bytes:
         return viewing.picture(services, caller, session, document, page=number, width=width, signed=signed)
 
-    found = await _asked(request, work, heavy=True)
+    found = await asked_of(request, work, heavy=True)
     return Response(found, 200, {"Cache-Control": "private, max-age=600"}, WEBP)
 
 
@@ -203,7 +220,7 @@ async def picture(request: Request, session: str, document: str, page: str) -> R
 @needs("see-signatures")
 async def text(request: Request, session: str, document: str) -> Response:
     """Its elements in order with depth, name, attributes and own text; nothing of it is markup."""
-    return common.json(await _asked(request, viewing.text, session, document, heavy=True))
+    return common.json(await asked_of(request, viewing.text, session, document, heavy=True))
 
 
 @router.put(
@@ -248,13 +265,6 @@ async def reassign(request: Request, session: str, document: str) -> Response:
     return common.json(await room.run(choosing.reassign, services, caller, session, document, asked))
 
 
-@router.get("/{session}/people", summary="To whom a document may be passed on", responses={**PROBLEMS})
-@needs("see-signatures")
-async def people(request: Request, session: str) -> Response:
-    """Those of the session's organisation, the highest first."""
-    return common.json({"people": await _asked(request, colleagues.listed, session)})
-
-
 # --- consent ----------------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +280,7 @@ async def consent(request: Request, session: str) -> Response:
     """Once, to documents by their SHA-256. With a person's key the answer holds the challenge that the person answers."""
     caller = await common.caller(request)
     key = common.idempotency_key(request)
-    asked = parsed(ConsentRequest, await _body(request, limit=LONGEST_REQUEST))
+    asked = parsed(ConsentRequest, await body_of(request, limit=LONGEST_REQUEST))
     services = common.services(request)
     told = await common.room(request).run(
         lambda: consenting.consent(services, caller, session, asked, idempotency_key=key)
@@ -308,14 +318,14 @@ def _within(raw: bytes) -> bytes:
 @router.post("/{session}/stop", summary="Begin no further document", responses=PROBLEMS)
 @needs("sign")
 async def stop(request: Request, session: str) -> Response:
-    return common.json(await _asked(request, working.stop, session))
+    return common.json(await asked_of(request, working.stop, session))
 
 
 @router.post("/{session}/continue", status_code=202, summary="Go on with what is left", responses=PROBLEMS)
 @needs("sign")
 async def go_on(request: Request, session: str) -> Response:
     """What was stopped, or failed for a reason that may have passed; with a person's key after a fresh challenge."""
-    return common.json(await _asked(request, working.go_on, session, heavy=True), status=202)
+    return common.json(await asked_of(request, working.go_on, session, heavy=True), status=202)
 
 
 @router.get(
@@ -328,14 +338,14 @@ async def told(request: Request, session: str) -> Response:
     """A stream that resumes after `Last-Event-ID`; with `Accept: application/json` those after `?after=`, at once."""
     kind = common.accepted(request, ("application/json", EVENTS))
     since = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    after = _whole(since, name="after")
+    after = whole(since, name="after")
     if kind != EVENTS:
 
         def work(services: Services, caller: Caller) -> dict[str, Any]:
             return events.listed(services, caller, session, after=after)
 
-        return common.json(await _asked(request, work))
-    await _asked(request, ending.seen, session)
+        return common.json(await asked_of(request, work))
+    await asked_of(request, ending.seen, session)
     streams: events.Streams = request.app.state.streams
     streams.begin(session)
     flow = events.stream(
@@ -349,14 +359,14 @@ async def told(request: Request, session: str) -> Response:
     return StreamingResponse(flow, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENTS)
 
 
-async def _asked(request: Request, work: Callable[..., Any], *more: object, heavy: bool = False) -> Any:
+async def asked_of(request: Request, work: Callable[..., Any], *more: object, heavy: bool = False) -> Any:
     """What `work(services, caller, …)` answers, in a thread."""
     caller = await common.caller(request)
     room = common.room(request) if heavy else common.side_room(request)
     return await room.run(work, common.services(request), caller, *more)
 
 
-def _whole(text: str, *, name: str) -> int:
+def whole(text: str, *, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 7):
         raise RequestInvalid(f"{name}: a whole number", field=name)
     return int(text)

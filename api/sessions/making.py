@@ -35,19 +35,19 @@ def signer(services: Services, session: Session) -> Caller:
 
 def sign(services: Services, session: Session, one: SessionDocument) -> SignatureRecord:
     """With a key of the appliance or a seal. Raises DocumentChanged, and what `signing.sign` does."""
-    with _document(services, one) as upload:
+    with stored(services, one) as upload:
         key = _once(session, one)
         return signing.sign(
-            services, _asking(services, session, one), _order(services, session, one), upload, idempotency_key=key
+            services, _asking(services, session, one), order_of(services, session, one), upload, idempotency_key=key
         ).record
 
 
 def prepare(services: Services, session: Session, one: SessionDocument) -> SignatureRecord:
     """With a person's key. Raises DocumentChanged, and what `activations.prepare` does."""
-    with _document(services, one) as upload:
+    with stored(services, one) as upload:
         key = _once(session, one)
         return activations.prepare(
-            services, _asking(services, session, one), _order(services, session, one), upload, idempotency_key=key
+            services, _asking(services, session, one), order_of(services, session, one), upload, idempotency_key=key
         ).record
 
 
@@ -71,7 +71,7 @@ def support_code(session: Session, one: SessionDocument) -> str:
 
 
 @contextmanager
-def _document(services: Services, one: SessionDocument) -> Iterator[Upload]:
+def stored(services: Services, one: SessionDocument) -> Iterator[Upload]:
     """The stored document, if it still is the one that was agreed to."""
     if one.blob is None:
         raise DocumentErased(signature="")
@@ -82,7 +82,7 @@ def _document(services: Services, one: SessionDocument) -> Iterator[Upload]:
         yield Upload(file, one.name, sha256, size)
 
 
-def _order(services: Services, session: Session, one: SessionDocument) -> OrderRequest:
+def order_of(services: Services, session: Session, one: SessionDocument) -> OrderRequest:
     """As it came, with what the official decided."""
     assert session.consent is not None
     key = session.consent["key"]

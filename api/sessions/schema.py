@@ -91,6 +91,14 @@ class PlaceRequest(Input):
     """Left, bottom, right, top in points, from the lower left corner of the page as it is shown."""
 
 
+class PreviewRequest(Input):
+    """With which key a page is drawn as it will be, and what the official decided so far."""
+
+    key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(no_controls)]
+    place: PlaceRequest | None = None
+    fill: Fill = Field(default={}, max_length=100)
+
+
 class ReturnRequest(Input):
     """Why a document is sent back."""
 

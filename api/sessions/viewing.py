@@ -81,7 +81,7 @@ def picture(
     one = find(services, session, document)
     if one.format != "PDF" or not 1 <= page <= len(one.survey["pages"]):
         raise NotFound
-    asked = Look(page, max(WIDTHS[0], min(width, WIDTHS[1])))
+    asked = Look(page, bounded(width))
     sha256, blob = one.sha256, one.blob
     if signed:
         record = _signed(services, one)
@@ -111,6 +111,11 @@ def text(services: Services, caller: Caller, identity: str, document: str) -> di
         told = worker.outline(file)
     found: dict[str, Any] = msgspec.to_builtins(told)
     return found
+
+
+def bounded(width: int) -> int:
+    """The width of a picture that is made when this one is asked for."""
+    return max(WIDTHS[0], min(width, WIDTHS[1]))
 
 
 def require_shown(one: SessionDocument, sha256: str) -> None:

@@ -101,6 +101,7 @@ def test_what_was_not_shown_is_not_signed(one: Desk):
     ]
     assert 1 == one.house.token.signed
     assert outcomes[0]["support_code"].endswith("-1")
+    assert "Tài liệu không phải bản đã hiển thị" == outcomes[0]["title"]["vi"]
 
 
 def test_a_withdrawn_session_is_not_consented_to(one: Desk):
