@@ -90,6 +90,9 @@ class Changes:
             raise ChangeDecided(change=identity, state=change.state)
         if self.needs_another(caller, change):
             raise ChangeNeedsAnother(change=identity)
+        within = kinds.KINDS[change.kind].within
+        if within is not None and change.proposed_at < time.time() - within:
+            raise ChangeNotAsProposed("it was proposed too long ago", change=identity)
         return self._apply(change, by=caller.id)
 
     def reject(self, caller: Caller, identity: str) -> Change:

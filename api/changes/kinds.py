@@ -7,6 +7,7 @@
 | `rights-set`, `rights-remove` | rights | a rule on the use of keys |
 | `key-disable`, `key-enable` | keys | a key signs nothing until it is enabled again |
 | `key-owners` | keys | whose keys are whose, in the directory (`api.changes.owners`) |
+| `unlock` | unlock | a token may be unlocked for a while (`api.workflows.unlocking`) |
 | `caller-create`, `caller-rotate` | rights | a caller that may sign, and its API key (`api.changes.callers`) |
 
 An effect is plain JSON and is stored before it is done. Doing it twice is doing it once, so that a change which was cut
@@ -41,7 +42,9 @@ from verify import policy, trust
 from verify.errors import PolicyUnusable, TrustUnusable
 from verify.trust_rules import AnchorRule, Purpose
 
-Subject = Literal["trust", "policy", "rights", "keys"]
+Subject = Literal["trust", "policy", "rights", "keys", "unlock"]
+UNLOCK, WITHIN = "unlock", 900.0
+"""Unlocking a token, and the seconds within which that is approved and done."""
 Effect = dict[str, Any]
 AnchorName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -112,17 +115,23 @@ class KeyState(Input):
     key: Annotated[str, Field(min_length=1, max_length=128)]
 
 
+class Unlock(Input):
+    module: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")]
+
+
 # --- effects ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`effect` works out what a payload does, as things stand now; it changes nothing."""
+    """`effect` works out what a payload does, as things stand now; it changes nothing. `within` is for how many seconds a
+    proposal can be approved."""
 
     name: str
     subject: Subject
     payload: type[Input]
     effect: Callable[[Services, Any], Effect]
+    within: float | None = None
 
 
 def parse(name: str, raw: object) -> tuple[Kind, Input]:
@@ -168,13 +177,15 @@ def stands(connection: sa.Connection, services: Services, effect: Effect, side: 
         return owners.stand(connection, effect)
     if "caller" in effect or "api_key" in effect:
         return callers.stand(connection, effect, side)
+    if "unlock" in effect:
+        return True
     return keystates.disabled(connection, effect["key"]) is bool(wanted)
 
 
 def reversed_(services: Services, effect: Effect) -> Effect:
     """What takes it back. Raises ChangeSuperseded where that would take back something later, too, ChangeNotAsProposed
     where it is taken back in another way."""
-    if "owners" in effect or "api_key" in effect:
+    if {"owners", "api_key", "unlock"} & set(effect):
         raise ChangeNotAsProposed("this is not undone: propose what is to be instead")
     if not services.database.read(stands, services, effect, "after"):
         raise ChangeSuperseded
@@ -317,6 +328,12 @@ def _key(*, disabled: bool) -> Callable[[Services, Any], Effect]:
     return effect
 
 
+def _unlock(services: Services, payload: Unlock) -> Effect:
+    if payload.module not in services.settings.modules:
+        raise ChangeNotAsProposed(f"there is no module {payload.module}", module=payload.module)
+    return {"unlock": payload.module, "before": "locked", "after": "may be unlocked"}
+
+
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -337,6 +354,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("rights-remove", "rights", RightsRemove, _rule),
         Kind("key-disable", "keys", KeyState, _key(disabled=True)),
         Kind("key-enable", "keys", KeyState, _key(disabled=False)),
+        Kind(UNLOCK, "unlock", Unlock, _unlock, within=WITHIN),
         Kind(owners.KIND, "keys", owners.KeyOwners, owners.effect),
         Kind("caller-create", callers.SUBJECT, callers.CallerCreate, callers.creation),
         Kind("caller-rotate", callers.SUBJECT, callers.CallerRotate, callers.rotation),

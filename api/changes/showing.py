@@ -58,18 +58,20 @@ def parts(effect: Mapping[str, Any]) -> tuple[Part, ...]:
         return (Part(effect["rule"], differing(_pretty(before), _pretty(after))),)
     if "owners" in effect:
         return tuple(Part(visible(ref), differing(_owners(before[ref]), _owners(after[ref]))) for ref in sorted(after))
-    if "caller" in effect:
-        return (Part(effect["caller"], differing(_caller(before), _caller(after))),)
-    if "api_key" in effect:
-        told = {name: effect[name] for name in ("overlap", "expires_at") if effect[name] is not None}
-        sides = [json.dumps({"api_key_sha256": one}, indent=2) for one in (before, after)]
-        return (
-            Part(
-                effect["api_key"],
-                (*differing(*sides), *_same(json.dumps(told))),
-            ),
-        )
+    if {"unlock", "caller", "api_key"} & set(effect):
+        return (_one(effect, before, after),)
     return tuple(_file(path, before[path], after[path]) for path in sorted(after))
+
+
+def _one(effect: Mapping[str, Any], before: Any, after: Any) -> Part:
+    """A token that is unlocked, a caller, or its API key."""
+    if "unlock" in effect:
+        return Part(effect["unlock"], (DiffLine("-", before), DiffLine("+", after)))
+    if "caller" in effect:
+        return Part(effect["caller"], differing(_caller(before), _caller(after)))
+    told = {name: effect[name] for name in ("overlap", "expires_at") if effect[name] is not None}
+    sides = [json.dumps({"api_key_sha256": one}, indent=2) for one in (before, after)]
+    return Part(effect["api_key"], (*differing(*sides), DiffLine(" ", json.dumps(told))))
 
 
 def _owners(rows: list[list[Any]]) -> str:
@@ -85,10 +87,6 @@ def _owners(rows: list[list[Any]]) -> str:
 def _caller(told: Mapping[str, Any] | None) -> str:
     """What a caller may, without its secret."""
     return "" if told is None else json.dumps({**told, "secret_sha256": "…"}, ensure_ascii=False, indent=2)
-
-
-def _same(text: str) -> tuple[DiffLine, ...]:
-    return (DiffLine(" ", visible(text)),)
 
 
 def as_proposed(kind: str, payload: str) -> tuple[Part, ...]:

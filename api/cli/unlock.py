@@ -2,6 +2,7 @@
 
     kyso unlock                          every token that waits for a PIN or was locked here; asks for each PIN
     kyso unlock hsm --pin-stdin          one token; the PIN is the first line of standard input
+    kyso unlock --api-key-file a.key     where two administrators are needed: proposes it, or completes another's
     kyso lock                            nothing can be signed any more, whatever restarts, until somebody unlocks
 
 A typed PIN goes over the keeper's own socket into the keeper's memory: never an argument, a file or an environment, and a
@@ -13,12 +14,13 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api import settings as kyso_settings
-from api.cli import appliance, console
+from api.cli import appliance, console, home, whoever
 from api.cli.console import Lang, t
 from api.ledger import Ledger
 from api.settings import Settings
@@ -46,6 +48,7 @@ def register(app: typer.Typer) -> None:
 
 def unlock(
     module: ModuleName = None,
+    *,
     ask: Annotated[
         bool, typer.Option("--ask", help=t("hỏi mã PIN dù đã cấu hình", "ask for the PIN although one is configured"))
     ] = False,
@@ -56,6 +59,7 @@ def unlock(
         int | None,
         typer.Option("--pin-fd", min=3, help=t("đọc mã PIN từ descriptor này", "read it from this descriptor")),
     ] = None,
+    key_file: whoever.KeyFile = None,
     lang: Lang = "vi",  # noqa: ARG001 - read before parsing, see console
 ) -> None:
     settings = kyso_settings.load()
@@ -71,14 +75,22 @@ def unlock(
             if before.state == "operational":
                 console.out.print(t(f"{name}: đang mở sẵn", f"{name}: is open already"), markup=False)
                 continue
+            change = None
+            if "unlock" in settings.changes.two_administrators:
+                change = _of_two(settings, key_file, name)
+                if change is None:
+                    still.append(name)
+                    continue
             pin = None
             if given:
                 pin = _read(0 if pin_stdin else pin_fd or 0)
             elif ask or settings.pin_source(name) is None or before.reason == "pin-unreadable":
                 pin = _asked(before.token)
-            _note(settings, {"what": "unlock-asked", "module": name})
+            by = {} if change is None else {"change": change}
+            _note(settings, {"what": "unlock-asked", "module": name, **by})
             after = admin.unlock(pin)
-            _note(settings, {"what": "unlocked" if after.state == "operational" else "unlock-refused", "module": name})
+            what = "unlocked" if after.state == "operational" else "unlock-refused"
+            _note(settings, {"what": what, "module": name, **by})
         if after.state == "operational":
             console.out.print(t(f"{name}: đã mở khóa", f"{name}: unlocked"), markup=False)
         else:
@@ -86,6 +98,25 @@ def unlock(
             console.complain(after.reason or after.state, f"{name}: {told(after)}")
     if still:
         raise typer.Exit(console.NOT_AVAILABLE)
+
+
+def _of_two(settings: Settings, key_file: Path | None, module: str) -> str | None:
+    """The change under which this may be done; None where another administrator is to complete it, which is said."""
+    from api.workflows import unlocking  # noqa: PLC0415 - help and `lock` are there without it
+
+    with home.services(settings) as services:
+        found = unlocking.allowed(services, whoever.named(services.database, key_file), module)
+    if found is not None:
+        return found.id
+    minutes = int(unlocking.WITHIN // 60)
+    console.err.print(
+        t(
+            f"{module}: đã đề nghị mở khóa; trong {minutes} phút, một quản trị viên khác chạy kyso unlock để hoàn tất",
+            f"{module}: unlocking is proposed; another administrator completes it by kyso unlock within {minutes} minutes",
+        ),
+        markup=False,
+    )
+    return None
 
 
 def lock(module: ModuleName = None, lang: Lang = "vi") -> None:  # noqa: ARG001 - read before parsing, see console

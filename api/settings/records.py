@@ -38,7 +38,7 @@ class Audit(Section):
 class Changes(Section):
     """`[changes]`: what one administrator alone cannot change."""
 
-    two_administrators: tuple[Literal["trust", "policy", "rights", "keys"], ...] = ()
+    two_administrators: tuple[Literal["trust", "policy", "rights", "keys", "unlock"], ...] = ()
     """Subjects whose changes another administrator approves: trust anchors, validation policies, rules on the use of
-    keys and callers that may sign, keys enabled and disabled and whose they are. They are proposed with `kyso change`,
-    over HTTP or on the administrator's page."""
+    keys and callers that may sign, keys enabled and disabled and whose they are, tokens unlocked by hand. They are
+    proposed with `kyso change`, over HTTP or on the administrator's page."""
