@@ -220,7 +220,8 @@ def _pack(services: Services, snapshot: _Snapshot, pipe: BinaryIO, *, with_keys:
         blobs = (file for file in sorted((snapshot.folder / "blobs").rglob("*")) if file.is_file())
         files.extend(_add(tar, file, str(file.relative_to(snapshot.folder))) for file in blobs)
         for file in _state(settings, with_keys=with_keys):
-            most = _covered(file, snapshot.ledger.size) if ".uses" in file.suffixes else None
+            cut = ".uses" in file.suffixes and not settings.keepers.are_on_their_own  # those have no ledger to fit
+            most = _covered(file, snapshot.ledger.size) if cut else None
             with contextlib.suppress(FileNotFoundError):  # a log that was turned over
                 files.append(_add(tar, file, str(file.relative_to(settings.home)), most=most))
         made = _manifest(services, snapshot, tuple(files))

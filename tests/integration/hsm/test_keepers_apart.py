@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from api.cli import appliance
@@ -137,6 +140,20 @@ def test_a_service_uses_keepers_that_it_did_not_start(apart: Apart) -> None:
     told = json.loads(audit.out)
     assert ([], True) == (told["findings"], told["uses"] > 0)
     assert "USES_AS_TOLD" in told["notes"]
+
+
+def test_a_backup_of_the_keepers_home_has_their_log_to_its_last_line(apart: Apart, tmp_path: Path) -> None:
+    """There is no ledger beside it that it would have to end with; names and passkeys are in it as well."""
+    identity = pyrage.x25519.Identity.generate()
+    ran = apart.kyso("backup", tmp_path / "k.age", "--recipient", str(identity.to_public()))
+    assert 0 == ran.status, ran
+    held = io.BytesIO(pyrage.decrypt((tmp_path / "k.age").read_bytes(), [identity]))
+    with tarfile.open(fileobj=held) as tar:
+        files = {one.name: tar.extractfile(one).read() for one in tar}
+    log = (apart.keepers / "log" / "keeper-desk.uses").read_bytes()
+    assert log.count(b'"done"') > 0
+    assert log == files["log/keeper-desk.uses"]
+    assert {"log/keeper-desk.credentials", "log/keeper-desk.names", "kyso.toml"} <= set(files)
 
 
 def test_others_pass_through_the_folder_and_read_nothing_in_it_but_the_secret(apart: Apart) -> None:

@@ -43,6 +43,8 @@ def test_the_image_signs_without_rights(built: str):
     for part in (
         "TOTAL_PASSED over HTTP",
         "10001, 10001 in all of them",
+        "10002, 10001 in all of them",
+        "their management socket refuses the service",
         "none: CapPrm",
         "seccomp True",
         "ro,",
