@@ -102,13 +102,14 @@ def unlock(
 
 def _of_two(settings: Settings, key_file: Path | None, module: str) -> str | None:
     """The change under which this may be done; None where another administrator is to complete it, which is said."""
-    from api.workflows import unlocking  # noqa: PLC0415 - help and `lock` are there without it
+    from api.changes.kinds import WITHIN  # noqa: PLC0415 - help and `lock` are there without them
+    from api.workflows import unlocking  # noqa: PLC0415 - the same
 
     with home.services(settings) as services:
         found = unlocking.allowed(services, whoever.named(services.database, key_file), module)
     if found is not None:
         return found.id
-    minutes = int(unlocking.WITHIN // 60)
+    minutes = int(WITHIN // 60)
     console.err.print(
         t(
             f"{module}: đã đề nghị mở khóa; trong {minutes} phút, một quản trị viên khác chạy kyso unlock để hoàn tất",
