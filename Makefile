@@ -9,7 +9,7 @@ PY    := .venv/bin/python
 UV    := .venv/bin/uv --quiet --no-progress
 READY := .venv/.ready
 
-.PHONY: help run demo test test-image image bundle bench thin-line interop-dss fuzz fuzz-http check lock clean web system system-test
+.PHONY: help run demo guides test test-image image bundle bench thin-line interop-dss fuzz fuzz-http check lock clean web system system-test
 
 help:
 	@echo "make run    start the appliance with its demo, sign and verify a sample, serve until Ctrl-C"
@@ -17,6 +17,7 @@ help:
 	@echo "make test   every test        make check  linters, types, import contracts"
 	@echo "make image  build the image here, without an engine or a registry, and try it out; two to five minutes, as root"
 	@echo "make bundle what installs on a machine without internet, as one file"
+	@echo "make guides the printed page for each role, with new pictures of the running product; in $(KYSO_HOME)/guides"
 	@echo "make fuzz   20,000 mutated XML signatures and as many PDFs, half an hour (FUZZ=\"COUNT ROUND\")"
 	@echo "make fuzz-http  3,000 made-up requests to the whole interface, a few minutes (FUZZ=\"COUNT SEED\")"
 	@echo "make thin-line  the page for signing over 256 kbit/s, 600 ms and 2 % loss, ten minutes, as root"
@@ -27,6 +28,11 @@ run: system $(READY) web
 
 demo: system $(READY) web
 	@$(PY) docker/demo/run.py
+
+# Pictures are taken from a demo of its own by a browser; they are kept in the source, the pages are not.
+guides: system-test $(READY) web
+	@$(PY) -m tests.guide_pictures
+	@$(PY) -m api.guides $(KYSO_HOME)/guides
 
 test: system-test $(READY) web
 	@$(PY) -m pytest
