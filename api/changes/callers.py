@@ -56,7 +56,7 @@ class CallerRotate(Input):
 
 def creation(services: Services, payload: CallerCreate) -> dict[str, Any]:
     """Raises ChangeNotAsProposed."""
-    _require_no_administrator(payload.role)
+    _require_no_approver(payload.role, payload.organisation)
     if services.database.read(_row, payload.id) is not None:
         raise ChangeNotAsProposed("there is a caller of this id")
     if payload.organisation is not None and services.directory.organisation(payload.organisation) is None:
@@ -73,7 +73,7 @@ def rotation(services: Services, payload: CallerRotate) -> dict[str, Any]:
     row = services.database.read(_row, payload.id)
     if row is None or row.revoked_at is not None:
         raise ChangeNotAsProposed("there is no such caller")
-    _require_no_administrator(row.role)
+    _require_no_approver(row.role, row.organisation)
     told = {"overlap": payload.overlap, "expires_at": payload.expires_at}
     return {"api_key": payload.id, "before": row.secret_sha256.hex(), "after": payload.secret_sha256, **told}
 
@@ -122,8 +122,8 @@ def stand(connection: sa.Connection, effect: dict[str, Any], side: str) -> bool:
     return is_there and bool(row.secret_sha256.hex() == wanted["secret_sha256"])
 
 
-def _require_no_administrator(role: str) -> None:
-    if role == "administrator":
+def _require_no_approver(role: str, organisation: str | None) -> None:
+    if role == "administrator" and organisation is None:
         raise ChangeNotAsProposed("an administrator's API key is made on the machine (kyso caller)")
 
 

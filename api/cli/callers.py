@@ -76,7 +76,7 @@ def create(
     )
     with home.services(settings) as services:
         found = callers.of(services, on_the_machine=True)
-        asking = _asking(services, key_file, new.role)
+        asking = _asking(services, key_file, new.role, new.organisation)
         _show(found, asking, found.create(asking, new), form)
 
 
@@ -99,7 +99,8 @@ def rotate(
     hours = settings.callers.overlap_hours if overlap is None else overlap
     with home.services(settings) as services:
         found = callers.of(services, on_the_machine=True)
-        asking = _asking(services, key_file, found.entry(whoever.user(), caller).caller.role)
+        about = found.entry(whoever.user(), caller).caller
+        asking = _asking(services, key_file, about.role, about.organisation)
         issued = found.rotate(asking, caller, overlap=hours * 3600, expires_at=_expiry(settings, expires))
         _show(found, asking, issued, form)
 
@@ -157,10 +158,12 @@ def revoke(
         callers.of(services, on_the_machine=True).revoke(whoever.user(), caller)
 
 
-def _asking(services: Services, key_file: Path | None, role: str) -> Caller:
-    """Whoever has the machine; an administrator by name where one is given, but for administrators, who are made here."""
+def _asking(services: Services, key_file: Path | None, role: str, organisation: str | None) -> Caller:
+    """Whoever has the machine; an administrator by name where one is given, but for those who approve: they are made
+    here."""
     named = whoever.named(services.database, key_file)
-    return whoever.user() if named is None or role == "administrator" else named
+    is_approver = role == "administrator" and organisation is None
+    return whoever.user() if named is None or is_approver else named
 
 
 def _show(found: callers.Callers, asking: Caller, issued: callers.Issued, form: str) -> None:

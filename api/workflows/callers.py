@@ -93,7 +93,7 @@ class Callers:
             raise RequestInvalid("the directory has no such person", field="person")
 
         identity = callers.new_id()
-        if (changes := self._changes_of(new.role, asking)) is not None:
+        if (changes := self._changes_of(new.role, organisation, asking)) is not None:
             told = {"organisation": organisation, "person": new.person, "expires_at": new.expires_at}
             about = {"name": new.name, "role": new.role, "keys": new.keys, "reach": new.reach, **told}
             return _proposed(changes, asking, "caller-create", identity, about)
@@ -133,7 +133,7 @@ class Callers:
         if caller != asking.id:
             self._not_a_second_self(found.role, found.organisation)
             _not_further(asking, found.reach)
-            if (changes := self._changes_of(found.role, asking)) is not None:
+            if (changes := self._changes_of(found.role, found.organisation, asking)) is not None:
                 about = {"overlap": overlap, "expires_at": expires_at}
                 return _proposed(changes, asking, "caller-rotate", caller, about)
 
@@ -161,11 +161,12 @@ class Callers:
                 "where changes take two, an administrator's API key is made on the machine (kyso caller)"
             )
 
-    def _changes_of(self, role: str, asking: Caller) -> Changes | None:
-        """Where this is to be proposed, if it is: what may not sign is made by one, and an administrator on the machine.
+    def _changes_of(self, role: str, organisation: str | None, asking: Caller) -> Changes | None:
+        """Where this is to be proposed, if it is: what may not sign is made by one, and who may approve on the machine.
 
         Raises ChangesByTwo where nobody stands behind a command."""
-        if self.changes is None or role == "administrator" or "sign" not in auth.PERMISSIONS.get(role, ()):
+        may_approve = role == "administrator" and organisation is None
+        if self.changes is None or may_approve or "sign" not in auth.PERMISSIONS.get(role, ()):
             return None
         if asking.id.startswith("cli:"):
             raise ChangesByTwo(subject="rights")

@@ -130,12 +130,15 @@ def test_one_is_enough_for_what_signs_nothing_and_for_taking_away(world: World) 
     assert 204 == world.ask("DELETE", f"/v1/callers/{client}", "administrator").status_code
 
 
-@pytest.mark.parametrize("role", ["client", "official", "clerk"])
+@pytest.mark.parametrize("role", ["client", "official", "clerk", "administrator"])
 def test_nobody_who_may_sign_is_made_by_one(world: World, role: str) -> None:
-    """Whatever the patterns: with none, too, sessions may be asked for and certificates brought."""
+    """Whatever the patterns: with none, too, sessions may be asked for and certificates brought; nor an administrator of
+    one organisation, who signs with its keys and approves nothing."""
     person = world.ask("GET", "/v1/people", "administrator").json()["people"][0]["id"]
-    answer = world.ask("POST", "/v1/callers", "administrator", json={"name": "x", "role": role, "person": person})
+    wanted = {"name": "x", "role": role, "person": person, "organisation": "XA"}
+    answer = world.ask("POST", "/v1/callers", "administrator", json=wanted)
     assert 202 == answer.status_code, answer.text
+    assert 200 == approved(world, answer.json()["change"])
 
 
 def test_no_administrator_is_made_by_a_proposal(world: World) -> None:
