@@ -226,6 +226,9 @@ def serving(story: Story) -> Iterator[Fake]:
                 case ("PUT", ["documents", identity, "place"]):
                     story.document(identity)["place"] = {**given, "fixed": False}
                     self._json(200, story.document(identity))
+                case ("POST", ["documents", identity, "preview"]):
+                    page = (given.get("place") or story.document(identity)["place"])["page"]
+                    self._send(200, picture(story.documents[identity], page, 64), "image/png")
                 case ("POST", ["documents", identity, "return"]):
                     story.document(identity).update(
                         state="returned", outcome={"state": "returned", "reason": given["reason"]}

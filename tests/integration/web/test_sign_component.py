@@ -187,6 +187,26 @@ def test_a_place_is_found_with_the_keyboard_alone(tab: Tab, story: Story):
         assert [] == tab.complaints()
 
 
+def test_the_signature_is_previewed_in_its_place(tab: Tab, story: Story):
+    """With the chosen certificate, the place and what was filled in; whoever moves the frame sees the page as it is."""
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.run("deep('#fill-0').value = '15'; deep('#fill-0').dispatchEvent(new Event('input')); deep('#put').click()")
+        tab.wait("deep('#preview')")
+        href = "deep('figure[data-page=\"3\"] image')?.getAttribute('href')"
+        tab.run("deep('#preview').click()")
+        tab.wait("deep('#preview').textContent === 'Bỏ xem trước'")
+        preview = tab.run(href)
+        assert preview == tab.run("deep('kyso-pages').preview.address")
+        place = json.loads(tab.run("JSON.stringify(deep('kyso-pages').place)"))
+        (asked,) = calls(story, "POST", "/d1/preview")
+        assert ("mine", {"number": "15"}, place["page"]) == (asked["key"], asked["fill"], asked["place"]["page"])
+        tab.run("deep('.mine').focus()")
+        keys(tab, "ArrowUp")
+        tab.wait(f"deep('#preview').textContent === 'Xem trước chữ ký' && {href} !== {preview!r}")
+        assert [] == tab.complaints()
+
+
 def test_nothing_is_found_by_axe(tab: Tab, story: Story):
     """WCAG 2.2 AA and what is good practice besides: on a desk, on a phone, in the dark, and when something failed."""
     story.failing = {"d2": "certificate-revoked"}

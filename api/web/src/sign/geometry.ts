@@ -22,6 +22,10 @@ export function within(box: Box, page: Size): Box {
   return [left, bottom, left + width, bottom + height];
 }
 
+export function middle(one: number, other: number): number {
+  return (one + other) / 2;
+}
+
 export function isFree(box: Box, taken: readonly Box[]): boolean {
   return !taken.some((other) => meet(box, other));
 }

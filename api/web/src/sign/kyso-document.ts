@@ -18,6 +18,15 @@ const ZOOMS = [1, 1.5, 2];
 /** Pages from which on one wants to go to one by its number. */
 const LONG = 4;
 
+/** Pixels: a window in which a picture need not be large. */
+const NARROW = 600;
+
+/** A picture in memory. */
+interface Shown {
+  page: number;
+  address: string;
+}
+
 /** The PDF itself, instead of pictures of its pages. */
 type Real = "no" | "opening" | "shown" | "refused";
 
@@ -35,6 +44,7 @@ export class KysoDocument extends LitElement {
     real: { state: true },
     outline: { state: true },
     seen: { state: true },
+    preview: { state: true },
   };
 
   declare document: SessionDocument;
@@ -52,12 +62,14 @@ export class KysoDocument extends LitElement {
   declare outline: Outline | null;
   /** Number of the page that is looked at. */
   declare seen: number;
+  /** The page with the signature as it will be. */
+  declare preview: Shown | "opening" | null;
   private drawn: Drawn | null = null;
   private picture: Picture = () => Promise.reject(new Error("nothing is open"));
 
   constructor() {
     super();
-    this.place = this.outline = null;
+    this.place = this.outline = this.preview = null;
     this.decides = false;
     this.signer = "";
     this.real = "no";
@@ -65,11 +77,13 @@ export class KysoDocument extends LitElement {
   }
 
   override disconnectedCallback(): void {
+    this.endPreview();
     this.drawn?.close();
     super.disconnectedCallback();
   }
 
   protected override willUpdate(changed: PropertyValues): void {
+    if (["place", "signer", "decides"].some((name) => changed.has(name))) this.endPreview();
     if (!changed.has("document") && !changed.has("sitting")) return;
     const former = changed.get("document") as SessionDocument | undefined;
     const isSame = former?.id === this.document.id && !changed.has("sitting");
@@ -80,6 +94,7 @@ export class KysoDocument extends LitElement {
   private begin(id: string): void {
     const { service } = this.sitting;
     this.drawn?.close();
+    this.endPreview();
     this.drawn = this.outline = null;
     this.real = "no";
     this.zoom = this.seen = 1;
@@ -114,6 +129,26 @@ export class KysoDocument extends LitElement {
     } catch {
       this.real = "refused";
     }
+  }
+
+  /** Draw the page with the signature as it will be, or no longer. */
+  private async showPreview(one: SessionDocument, page: number): Promise<void> {
+    if (this.preview) return this.endPreview();
+    const asked = (this.preview = "opening" as const);
+    try {
+      const blob = await this.sitting.preview(one, innerWidth > NARROW ? 1200 : 800);
+      if (this.preview !== asked || this.document.id !== one.id) return;
+      this.preview = { page, address: URL.createObjectURL(blob) };
+      void this.updateComplete.then(() => this.pages?.showFrame());
+    } catch (error) {
+      this.endPreview();
+      this.sitting.fail(error);
+    }
+  }
+
+  private endPreview(): void {
+    if (this.preview && this.preview !== "opening") URL.revokeObjectURL(this.preview.address);
+    this.preview = null;
   }
 
   private get pages(): KysoPages | null {
@@ -152,6 +187,7 @@ export class KysoDocument extends LitElement {
         @scroll=${() => (this.seen = this.pages?.seen ?? 1)}>
         <kyso-pages .document=${one} .words=${words} .picture=${this.picture} .placing=${this.decides && !one.place?.fixed}
           .place=${isSigned ? null : this.place} .zoom=${this.zoom} .signer=${this.signer}
+          .preview=${this.preview === "opening" ? null : this.preview}
           @place=${(event: CustomEvent<Place>) => this.sitting.put(one, event.detail)}></kyso-pages>
       </div>`;
   }
@@ -171,11 +207,22 @@ export class KysoDocument extends LitElement {
     const { words } = this;
     if (one.place?.fixed) {
       return html`<span class="note">${fill(words.placeFixed, { n: one.place.page })}</span>
-        <button type="button" id="show-place" class="quiet" @click=${() => this.pages?.showFrame()}>${words.placeShow}</button>`;
+        <button type="button" id="show-place" class="quiet" @click=${() => this.pages?.showFrame()}>${words.placeShow}</button>
+        ${this.previewing(one, one.place)}`;
     }
     if (this.decides && this.place) return this.tools(one, this.place);
     return html`<span class="note">${this.place ? "" : words.placeNone}</span>
       ${this.decides ? html`<button type="button" id="put" class="quiet" @click=${() => this.putSomewhere()}>${words.placePut}</button>` : nothing}`;
+  }
+
+  private previewing(one: SessionDocument, place: Place): TemplateResult | typeof nothing {
+    const { words } = this;
+    if (!this.decides || !this.sitting.draft.chosen) return nothing;
+    const label = { no: words.preview, opening: words.previewOpening, shown: words.previewEnd }[
+      this.preview === null ? "no" : this.preview === "opening" ? "opening" : "shown"
+    ];
+    return html`<button type="button" id="preview" class="quiet" @click=${() => void this.showPreview(one, place.page)}>${label}</button>
+      <span class="unseen" role="status">${this.preview && this.preview !== "opening" ? words.previewShown : ""}</span>`;
   }
 
   private tools(one: SessionDocument, place: Place): TemplateResult {
@@ -185,6 +232,7 @@ export class KysoDocument extends LitElement {
     return html`<label>${words.onPage} <select id="on-page" .value=${String(place.page)} @change=${turn}>${pages}</select></label>
       <button type="button" class="quiet" @click=${() => this.pages?.resize("smaller")}>${words.smaller}</button>
       <button type="button" class="quiet" @click=${() => this.pages?.resize("larger")}>${words.larger}</button>
+      ${this.previewing(one, place)}
       <span class="note help">${words.placeHelp}</span>`;
   }
 

@@ -5,7 +5,8 @@ import { html, LitElement, nothing, svg, type PropertyValues, type SVGTemplateRe
 import { base } from "../style";
 import { fill, type Words } from "../words";
 import { FIRST_WIDTH } from "./ahead";
-import { firstFree, isFree, moved, sized, takenOn, within, type Direction } from "./geometry";
+import { lettering, rectangle } from "./drawing";
+import { firstFree, isFree, middle, moved, sized, takenOn, within, type Direction } from "./geometry";
 import type { Box, Place, SessionDocument, Size } from "./model";
 import { type Picture, Pictures } from "./pictures";
 import { pagesStyle } from "./style";
@@ -27,6 +28,7 @@ export class KysoPages extends LitElement {
     placing: { attribute: false },
     zoom: { attribute: false },
     signer: { attribute: false },
+    preview: { attribute: false },
     held: { state: true },
     said: { state: true },
   };
@@ -41,6 +43,8 @@ export class KysoPages extends LitElement {
   declare zoom: number;
   /** Whose signature it will be. */
   declare signer: string;
+  /** A page with the signature as it will be. */
+  declare preview: { page: number; address: string } | null;
   /** The frame while it is dragged. */
   declare held: { box: Box; grip: readonly [number, number] } | null;
   declare said: string;
@@ -49,7 +53,7 @@ export class KysoPages extends LitElement {
 
   constructor() {
     super();
-    this.held = this.place = null;
+    this.held = this.place = this.preview = null;
     this.placing = false;
     this.zoom = 1;
     this.said = this.signer = "";
@@ -237,7 +241,7 @@ export class KysoPages extends LitElement {
   }
 
   private page(size: Size, number: number): TemplateResult {
-    const address = this.pictures.of(number);
+    const address = this.preview?.page === number ? this.preview.address : this.pictures.of(number);
     const all = this.document.pages.length;
     const fields = this.document.fields_taken.filter((one) => one.page === number);
     return html`<figure data-page=${number} class="zoom-${this.zoom * 2}">
@@ -261,26 +265,24 @@ export class KysoPages extends LitElement {
   private frame(place: Place, page: Size): SVGTemplateResult {
     const box = this.held?.box ?? place.box;
     const isOver = this.held !== null && !isFree(box, this.around(place.page)[1]);
-    const [width, height] = [box[2] - box[0], box[3] - box[1]];
-    const text = svg`<svg x=${box[0]} y=${page.height - box[3]} width=${width} height=${height}>
-      <text x="5" y="14" font-size="10">${this.words.here}</text>
-      <text x="5" y="27" font-size="10">${this.signer}</text></svg>`;
+    const text = lettering(box, page, [this.words.here, this.signer]);
+    if (this.preview?.page === place.page) return this.outlined(box, page);
     if (!this.placing) return svg`<g class="mine fixed">${rectangle("", box, page)}${text}</g>`;
-    return svg`<g class=${isOver ? "mine over" : "mine"} tabindex="0" role="application" aria-roledescription=${this.words.frameRole}
+    return this.movable(isOver ? "mine over" : "mine", page, svg`${rectangle("", box, page)}${text}`);
+  }
+
+  /** Round what is seen already. */
+  private outlined(box: Box, page: Size): SVGTemplateResult {
+    const line = rectangle("line", box, page);
+    return this.placing ? this.movable("mine", page, line) : svg`<g class="mine fixed">${line}</g>`;
+  }
+
+  private movable(style: string, page: Size, content: SVGTemplateResult): SVGTemplateResult {
+    return svg`<g class=${style} tabindex="0" role="application" aria-roledescription=${this.words.frameRole}
         aria-label=${this.words.frame} aria-describedby="help" @keydown=${this.pressed}
         @pointerdown=${(event: PointerEvent) => this.grab(event, page)} @pointermove=${(event: PointerEvent) => this.drag(event, page)}
-        @pointerup=${() => this.release()} @pointercancel=${() => (this.held = null)}>
-      ${rectangle("", box, page)}${text}
-    </g>`;
+        @pointerup=${() => this.release()} @pointercancel=${() => (this.held = null)}>${content}</g>`;
   }
-}
-
-function middle(one: number, other: number): number {
-  return (one + other) / 2;
-}
-
-function rectangle(style: string, [left, bottom, right, top]: Box, page: Size): SVGTemplateResult {
-  return svg`<rect class=${style} x=${left} y=${page.height - top} width=${right - left} height=${top - bottom}></rect>`;
 }
 
 if (!customElements.get("kyso-pages")) customElements.define("kyso-pages", KysoPages);

@@ -21,6 +21,8 @@ export interface ConsentDocument {
   fill?: Record<string, string>;
 }
 
+export type Preview = { key: string } & Pick<ConsentDocument, "place" | "fill">;
+
 /** What follows a consent: a person's key wants an answer to a challenge first. */
 export interface Agreed {
   state: string;
@@ -60,6 +62,11 @@ export class Service {
 
   async document(document: string, which: "shown" | "signed"): Promise<Blob> {
     return (await this.ask("GET", `/documents/${document}${which === "signed" ? "?signed=1" : ""}`)).blob();
+  }
+
+  /** The page with the signature as it will be: with this key, and what was decided so far. */
+  async preview(document: string, asked: Preview, width: number): Promise<Blob> {
+    return (await this.ask("POST", `/documents/${document}/preview?width=${width}`, asked)).blob();
   }
 
   place(document: string, place: Place): Promise<unknown> {

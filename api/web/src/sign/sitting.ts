@@ -196,6 +196,12 @@ export class Sitting {
     this.page.changed();
   }
 
+  /** The page with the signature as it will be. */
+  preview(document: SessionDocument, width: number): Promise<Blob> {
+    const { id, sha256: _, ...decided } = this.draft.agreed(document);
+    return this.service.preview(id, { key: this.draft.chosen, ...decided }, width);
+  }
+
   /** The last page with room, where signatures usually stand; null, and said, where there is none. */
   pageWithRoom(document: SessionDocument): number | null {
     for (let page = document.pages.length; page > 0; page--) {

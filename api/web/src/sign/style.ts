@@ -65,6 +65,7 @@ export const pagesStyle = css`
   .mine.fixed { cursor: default; }
   .mine rect { fill: #eaf1fd; fill-opacity: .85; stroke: #0b57d0; stroke-width: 2px; vector-effect: non-scaling-stroke; }
   .mine:focus-visible rect { stroke-width: 5px; }
+  .mine rect.line { fill: transparent; stroke-dasharray: 6 4; }
   .mine.over rect { fill: #fbe9e7; stroke: #a8201a; }
   .mine text { fill: #0a3d91; font-weight: 600; pointer-events: none; }
   .taken { fill: #a8201a; fill-opacity: .1; stroke: #a8201a; stroke-dasharray: 5 4; vector-effect: non-scaling-stroke; }

@@ -8,6 +8,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { hand, KysoElement } from "../element";
 import { base } from "../style";
+import type { Refused } from "../uploading";
 import { fill } from "../words";
 import { belonging } from "./belonging";
 import { read, type Read } from "./report";
@@ -20,6 +21,8 @@ const DOWNLOADS: [kind: string, name: string, ending: string][] = [
   ["application/xml", "XML (ETSI)", "xml"],
 ];
 const MIB = 1024 * 1024;
+/** Octets from which on a file goes in pieces at once. */
+const LARGE = 4 * MIB;
 
 interface Item {
   file: File;
@@ -105,27 +108,55 @@ export class KysoVerify extends KysoElement {
     this.busy = true;
     item.stage = "uploading";
     this.requestUpdate();
-    this.send(item, "text/html", (answer) => {
+    void this.answer(item, "text/html").then((answer) => {
       this.busy = false;
       this.finish(item, answer);
       this.next();
     });
   }
 
+  /** The service's answer, null where it cannot be reached. Large files, and what a broken line stopped, go in pieces. */
+  private async answer(item: Item, kind: string): Promise<XMLHttpRequest | Refused | null> {
+    if (item.file.size < LARGE) {
+      const answer = await this.send(item, kind, item.file);
+      if (answer) return answer;
+    }
+    const { forget, Refused, upload } = await import("../uploading");
+    const sent = (octets: number) => {
+      item.sent = octets / item.file.size;
+      this.requestUpdate();
+    };
+    const headers = { ...this.credentials(), "Accept-Language": this.language };
+    const way = { address: this.at("v1/uploads"), headers, sent };
+    try {
+      const reference = await upload(item.file, way);
+      const answer = await this.send(item, kind, reference);
+      void forget(reference, way);
+      return answer;
+    } catch (error) {
+      return error instanceof Refused ? error : null;
+    }
+  }
+
+  private credentials(): Record<string, string> {
+    return this.apiKey.trim() ? { Authorization: `Bearer ${this.apiKey.trim()}` } : {};
+  }
+
   /** One request: how far the upload is, then that the document is being verified, then the answer. */
-  private send(item: Item, kind: string, done: (answer: XMLHttpRequest | null) => void): void {
+  private send(item: Item, kind: string, document: File | string): Promise<XMLHttpRequest | null> {
     const body = new FormData();
-    body.append("document", item.file, item.file.name);
+    if (typeof document === "string") body.append("upload", document);
+    else body.append("document", document, document.name);
     for (const [name, other] of item.detached) body.append("detached", other, name);
     if (item.read?.at) body.append("options", JSON.stringify({ at: item.read.at }));
     const request = new XMLHttpRequest();
     request.open("POST", this.at(`v1/verifications?lang=${this.language}`));
     request.setRequestHeader("Accept", kind);
-    if (this.apiKey.trim()) request.setRequestHeader("Authorization", `Bearer ${this.apiKey.trim()}`);
+    for (const [name, value] of Object.entries(this.credentials())) request.setRequestHeader(name, value);
     request.responseType = kind === "text/html" ? "text" : "blob";
     if (item.stage !== "done") {
       request.upload.addEventListener("progress", (event) => {
-        if (event.lengthComputable) item.sent = event.loaded / event.total;
+        if (event.lengthComputable && typeof document !== "string") item.sent = event.loaded / event.total;
         this.requestUpdate();
       });
       request.upload.addEventListener("load", () => {
@@ -133,21 +164,25 @@ export class KysoVerify extends KysoElement {
         this.requestUpdate();
       });
     }
-    request.addEventListener("load", () => done(request));
-    request.addEventListener("error", () => done(null));
-    request.send(body);
+    return new Promise((done) => {
+      request.addEventListener("load", () => done(request));
+      request.addEventListener("error", () => done(null));
+      request.send(body);
+    });
   }
 
-  private finish(item: Item, answer: XMLHttpRequest | null): void {
+  private finish(item: Item, answer: XMLHttpRequest | Refused | null): void {
     const { failed, connection } = this.words.verify;
-    const found = answer && read(answer.response as string);
+    const isReport = answer instanceof XMLHttpRequest;
+    const found = isReport ? read(answer.response as string) : null;
+    const refusal = isReport || !answer ? connection : [answer.title, answer.detail].filter(Boolean).join(". ");
     item.stage = "done";
     item.passed = found !== null && answer?.status === 200;
     item.tone = item.passed && found ? found.tone : "bad";
-    const [word, sentence] = found ? [found.word, found.sentence] : [failed, connection];
+    const [word, sentence] = found ? [found.word, found.sentence] : [failed, refusal];
     item.said = `${word}. ${sentence}`;
     this.said = `${item.file.name}: ${item.said}`;
-    if (found && answer) {
+    if (found && isReport) {
       item.page = answer.response as string;
       item.read = found;
       if (item.alone) this.show(item, "look");
@@ -175,9 +210,9 @@ export class KysoVerify extends KysoElement {
     }
     item.saving = true;
     this.requestUpdate();
-    this.send(item, kind, (answer) => {
+    void this.answer(item, kind).then((answer) => {
       item.saving = false;
-      if (answer?.status === 200) hand(answer.response as Blob, name);
+      if (answer instanceof XMLHttpRequest && answer.status === 200) hand(answer.response as Blob, name);
       else this.said = this.words.verify.connection;
       this.requestUpdate();
     });
