@@ -80,7 +80,7 @@ def sniff(file: BinaryIO) -> Kind:
     file.seek(0)
     if not head:
         raise EmptyDocument
-    if _PDF_HEADER.search(head):
+    if b"%PDF-" in head and _PDF_HEADER.search(head):
         return "PDF"
     if _XML_START.match(_without_bom(head)):
         return "XML"
@@ -98,8 +98,7 @@ def header_offset(file: BinaryIO) -> int:
 
 
 def size_of(file: BinaryIO) -> int:
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
     return size
 

@@ -32,8 +32,7 @@ from verify.xml.document import XmlDocument
 SMALL = 1 << 20
 """Documents smaller than this are read once, laid out in memory, and written once."""
 _LIMITS: Final = Limits()
-_SIGNED_INFO, _DIGEST_VALUE = names.tag("ds", "SignedInfo"), names.tag("ds", "DigestValue")
-_SIGNED_PROPERTIES = names.tag("xades", "SignedProperties")
+_SIGNED_INFO, _SIGNED_PROPERTIES = names.tag("ds", "SignedInfo"), names.tag("xades", "SignedProperties")
 
 
 class NoPlaceForSignature(SignerError):
@@ -142,9 +141,7 @@ class Output:
         """The canonical ds:SignedInfo with these digests (base64) in the place of zeros: what is signed."""
         found = self.signature[0]
         assert found.tag == _SIGNED_INFO
-        for element, digest in zip(found.iter(_DIGEST_VALUE), digests, strict=True):
-            element.text = digest
-        return canonical.canonical(found, method=method)
+        return markup.filled(canonical.canonical(found, method=method), digests=digests, encoding="ascii")
 
     @contextmanager
     def without_signature(self) -> Iterator[None]:

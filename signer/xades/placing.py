@@ -161,7 +161,7 @@ def _root_ends(source: BinaryIO, encoding: Encoding, *, size: int) -> Iterator[t
             return
         at = max(0, text.rfind("<", 0, end))
         tag = text[at : end + 1]
-        empty = _EMPTY_TAG.match(tag)
+        empty = None if tag.startswith("</") else _EMPTY_TAG.match(tag)
         if empty or _END_TAG.match(tag):
             matched += 1
             if _AFTER_ROOT.match(text, end + 1):
