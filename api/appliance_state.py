@@ -54,6 +54,7 @@ WORKS_FROM: Mapping[str, tuple[State, State]] = {
     "page.css": ("unprovisioned", "unprovisioned"),
     "report.css": ("unprovisioned", "unprovisioned"),
     "web": ("unprovisioned", "unprovisioned"),
+    "guides": ("unprovisioned", "unprovisioned"),
     "sign": ("locked", "locked"),
     "inbox": ("locked", "locked"),
     "audit.css": ("unprovisioned", "unprovisioned"),
