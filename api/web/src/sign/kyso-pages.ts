@@ -127,11 +127,12 @@ export class KysoPages extends LitElement {
 
   /** Bring the frame into view. */
   showFrame(): void {
-    const frame = this.renderRoot.querySelector(".mine")?.getBoundingClientRect();
+    const mine = this.renderRoot.querySelector(".mine");
     const view = this.parentElement;
-    if (!frame || !view) return;
+    if (!mine || !view) return;
     view.scrollIntoView({ block: "nearest" });
-    const seen = view.getBoundingClientRect();
+    // Both are measured where the window stands now.
+    const [frame, seen] = [mine.getBoundingClientRect(), view.getBoundingClientRect()];
     if (frame.top < seen.top || frame.bottom > seen.bottom) view.scrollTop += middle(frame.top, frame.bottom) - middle(seen.top, seen.bottom);
     if (frame.left < seen.left || frame.right > seen.right) view.scrollLeft += middle(frame.left, frame.right) - middle(seen.left, seen.right);
   }
