@@ -36,6 +36,7 @@ from api.telemetry import Metrics
 from api.trust import TrustFolder
 from api.watching.alarms import Watch
 from api.watching.observing import ObservedDocuments, ObservedFetcher, ObservedToken
+from api.workflows import persons
 from api.workflows.canaries import Canaries
 from api.workflows.certificates import CertificateGate
 from api.workflows.documents import CertificateVerdict, Documents
@@ -128,7 +129,7 @@ def compose(
         entrance=entrance,
         directory=directory,
         rights=Rights(database, clock=clock),
-        scopes=Scopes(database, directory),
+        scopes=Scopes(database, directory, asks_person=partial(persons.is_persons, settings)),
         refusals=RefusalLog(ledger),
         metrics=metrics,
         watch=watch,

@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from api import auth
-from api.directory.model import Holder, KeyOwner, Post
+from api.directory.model import Holder, KeyOwner, Post, Role
 from api.rights.errors import RightCertificate
 from api.rights.rule import NO_KEYS
 from api.store.callers import Caller
@@ -43,6 +44,7 @@ class WhoIsWho(Protocol):
     def successor(self, identity: str, at: datetime | None = None) -> str | None: ...
     def owner_of_key(self, ref: str, at: datetime | None = None) -> KeyOwner | None: ...
     def posts(self, person: str, at: datetime | None = None) -> tuple[Post, ...]: ...
+    def roles(self, person: str, at: datetime | None = None) -> tuple[Role, ...]: ...
     def person_of_certificate(
         self, sha256: str, at: datetime | None = None, *, certificate: bytes | None = None
     ) -> Holder | None: ...
@@ -51,9 +53,13 @@ class WhoIsWho(Protocol):
 class Scopes:
     """Answers for one database and its directory. Safe to share between threads."""
 
-    def __init__(self, database: Database, directory: WhoIsWho) -> None:
+    def __init__(
+        self, database: Database, directory: WhoIsWho, *, asks_person: Callable[[str], bool] = lambda _ref: True
+    ) -> None:
+        """`asks_person` says whether the keeper wants a person's activation before it uses a key."""
         self._database = database
         self._directory = directory
+        self._asks_person = asks_person
         self._known: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
 
     def organisations(self, caller: Caller) -> frozenset[str] | None:
@@ -90,7 +96,7 @@ class Scopes:
     def may_use_key(self, caller: Caller, ref: str) -> bool:
         """Whether the caller may sign with it: pattern, organisation, and a person's key only in that person's name.
 
-        Callers that are systems (`client`) may name a person's key, for the keeper wants that person's activation."""
+        Callers that are systems (`client`) may name a person's key where the keeper wants that person's activation."""
         if not caller.may_use(ref) or ref.startswith(NO_KEYS):
             return False
         if caller.organisation is None and caller.role not in ("official", "clerk"):
@@ -101,7 +107,7 @@ class Scopes:
         person = None if owner is None else owner.person
         if person is None:
             return auth.may(caller, "sign-for-organisation")
-        return person == caller.person or caller.role == "client"
+        return person == caller.person or (caller.role == "client" and self._asks_person(ref))
 
     def require_certificate(self, caller: Caller, certificate: bytes) -> None:
         """Raise RightCertificate unless it is one that the caller may ask a signature of: for an official the own one,
@@ -122,6 +128,15 @@ class Scopes:
             return self.reaches(caller, holder.organisation)
         posts = () if holder.person is None else self._directory.posts(holder.person)
         return any(self.reaches(caller, post.organisation) for post in posts)
+
+    def sees_person(self, caller: Caller, person: str) -> bool:
+        """Whether somebody holds a post or a role within reach."""
+        within = self.organisations(caller)
+        if within is None:
+            return True
+        held = {one.organisation for one in self._directory.posts(person)}
+        held |= {one.organisation for one in self._directory.roles(person)}
+        return not held.isdisjoint(within)
 
     def sees_caller(self, caller: Caller, identity: str) -> bool:
         """Whether another caller, revoked or not, is within reach."""

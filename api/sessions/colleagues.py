@@ -13,6 +13,7 @@ from api.directory import listing
 from api.directory.model import RANKS
 from api.services import Services
 from api.sessions import ending, people
+from api.sessions.model import Session
 from api.store.callers import Caller
 
 MOST = 200
@@ -35,8 +36,13 @@ def listed(services: Services, caller: Caller, identity: str) -> list[dict[str, 
     return [told for _, told in sorted(found, key=lambda pair: (pair[0], pair[1]["name"] or ""))]
 
 
-def called(services: Services, person: str) -> str:
-    """What people call whom a document was passed on to; what was said where the directory does not know them."""
+def called(services: Services, session: Session, person: str) -> str:
+    """What people call whom a document was passed on to; what was said where nobody of that office is meant: a name from
+    elsewhere is nobody's to learn by guessing codes."""
     identity = people.person_id(services, person)
-    known = services.directory.person(identity) if identity is not None else None
+    now = int(services.clock().timestamp())
+    where = [session.organisation] if session.organisation is not None else []
+    if identity is None or identity not in services.database.read(listing.members, where, now):
+        return person
+    known = services.directory.person(identity)
     return known.name if known is not None and known.name else person

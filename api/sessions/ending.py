@@ -28,7 +28,9 @@ def seen(services: Services, caller: Caller, identity: str) -> Session:
     """A session that the caller may see: its own system, its official, an auditor. Raises SessionNotFound for the others
     as for none."""
     found = services.database.read(store.get, identity) if identity.isascii() else None
-    if found is None or not (caller.id == found.caller or acts(caller, found) or _watches(services, caller, found)):
+    if found is None or not (
+        caller.id == found.caller or acts(services, caller, found) or _watches(services, caller, found)
+    ):
         raise SessionNotFound(session=identity[:64])
     return found
 
@@ -36,17 +38,20 @@ def seen(services: Services, caller: Caller, identity: str) -> Session:
 def acted(services: Services, caller: Caller, identity: str) -> Session:
     """The session, for its official to act in. Raises SessionNotFound, SessionExpired, SessionWithdrawn."""
     found = services.database.read(store.get, identity) if identity.isascii() else None
-    if found is None or not acts(caller, found):
+    if found is None or not acts(services, caller, found):
         raise SessionNotFound(session=identity[:64])
     tokens.require_time(found)
     return found
 
 
-def acts(caller: Caller, session: Session) -> bool:
-    """Whether this is the session's official: by its token, or signed in as that person."""
+def acts(services: Services, caller: Caller, session: Session) -> bool:
+    """Whether this is the session's official: by its token, or signed in as that person, where the session's organisation
+    is within reach: whoever looks after another one lets nobody in here."""
     if caller.id == session.id:
         return True
-    return session.person is not None and caller.person == session.person and caller.role in ("official", "clerk")
+    if session.person is None or caller.person != session.person or caller.role not in ("official", "clerk"):
+        return False
+    return services.scopes.reaches(caller, session.organisation)
 
 
 def _watches(services: Services, caller: Caller, session: Session) -> bool:
@@ -82,7 +87,8 @@ def inbox(services: Services, caller: Caller) -> list[Session]:
     """What waits for the person who asks."""
     if caller.person is None:
         return []
-    return list(services.database.read(store.of_person, caller.person, now=time.time()))
+    found = services.database.read(store.of_person, caller.person, now=time.time())
+    return [one for one in found if services.scopes.reaches(caller, one.organisation)]
 
 
 def inbox_json(services: Services, session: Session) -> dict[str, Any]:

@@ -6,7 +6,9 @@
    have a certificate of the name that the session asks.
 4. Whatever the key: the directory must not know its certificate as somebody else's.
 
-The system's rights (`api.rights`) count for each signature, as it is the caller of them all.
+The system's rights (`api.rights`) count for each signature, as it is the caller of them all. It also has the session's
+token: so a key that the keeper asks nobody about signs only where the system's own patterns name it, and who is a clerk
+or an owner gives the system no key but those for which the person answers with a passkey.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from api.settings import Key as KeySettings
 from api.settings.keys import Holder
 from api.store import callers
 from api.store.callers import Caller
+from api.workflows import persons
 from hsm.errors import HsmError, KeyNotFound
 from hsm.keys import KeyInfo
 from signer.procedures.errors import WrongRole
@@ -59,8 +62,11 @@ class Choice:
 def settle(
     services: Services, caller: Caller, *, person: str, organisation: str | None, on_behalf: str | None
 ) -> Asked:
-    """Who is meant. Raises RequestInvalid for an organisation that is not known or not the caller's, WrongRole."""
+    """Who is meant; to a system of an organisation, whoever holds nothing there is somebody the directory does not know.
+    Raises RequestInvalid for an organisation that is not known or not the caller's, WrongRole."""
     who = person_id(services, person)
+    if who is not None and not services.scopes.sees_person(caller, who):
+        who = None
     where = None
     if organisation is not None:
         where = services.directory.tree().find(organisation)
@@ -114,8 +120,9 @@ def names(services: Services, session: Session) -> tuple[str, str | None]:
 
 
 def signer(services: Services, session: Session, *, on_behalf: str | None = None) -> Caller:
-    """The caller of the session's signatures: the system that asked, in the name of the person, with the keys that the
-    directory gives them. Raises NotPermitted when the system was revoked meanwhile."""
+    """The caller of the session's signatures: the system that asked, in the name of the person, also with those keys which
+    the directory gives the person and the keeper asks the person about. Raises NotPermitted when the system was revoked
+    meanwhile."""
     client = services.database.read(callers.named, session.caller)
     if client is None:
         raise NotPermitted("the system that asked was revoked")
@@ -153,17 +160,17 @@ def require(services: Services, session: Session, ref: str) -> KeyInfo:
 
 
 def _own(services: Services, session: Session) -> set[str]:
-    """Keys that the directory gives to the person, or as a clerk to the organisation."""
+    """Keys that the directory gives to the person, and that want the person's activation."""
+    if session.person is None:
+        return set()
     organisations = {session.organisation} if session.organisation else set()
-    if session.person:
-        organisations |= {post.organisation for post in services.directory.posts(session.person)}
-        organisations |= {role.organisation for role in services.directory.roles(session.person)}
-    owners = [owner for one in organisations for owner in services.directory.keys_of(one or "")]
+    organisations |= {post.organisation for post in services.directory.posts(session.person)}
+    organisations |= {role.organisation for role in services.directory.roles(session.person)}
+    owners = [owner for one in organisations for owner in services.directory.keys_of(one)]
     return {
         owner.ref
         for owner in owners
-        if (owner.person is not None and owner.person == session.person)
-        or (owner.person is None and owner.organisation == session.organisation and _is_clerk(services, session))
+        if owner.person == session.person and persons.is_persons(services.settings, owner.ref)
     }
 
 

@@ -20,7 +20,7 @@ FINAL = ("signed", "returned", "reassigned", "failed")
 def show(services: Services, caller: Caller, identity: str) -> dict[str, Any]:
     """Raises SessionNotFound. The official's first look is on record."""
     session = ending.seen(services, caller, identity)
-    if ending.acts(caller, session):
+    if ending.acts(services, caller, session):
         session = ending.open_first(services, session)
     return as_json(services, session)
 
@@ -41,7 +41,7 @@ def as_json(services: Services, session: Session) -> dict[str, Any]:
         "language": session.request["language"] or services.settings.server.language,
         "return_url": session.request["return_url"],
         "hotline": services.settings.sessions.hotline or None,
-        "documents": [_with_words(services, document_json(session, one), key=key) for one in listed],
+        "documents": [_with_words(services, session, document_json(session, one), key=key) for one in listed],
         "certificates": [_certificate(services, one) for one in offered],
         "consent": {"at": ending.when(services, session.consented_at)},
         "stopped": session.stopped,
@@ -50,11 +50,11 @@ def as_json(services: Services, session: Session) -> dict[str, Any]:
     }
 
 
-def _with_words(services: Services, told: dict[str, Any], *, key: str | None) -> dict[str, Any]:
+def _with_words(services: Services, session: Session, told: dict[str, Any], *, key: str | None) -> dict[str, Any]:
     """By which name a colleague goes, and what a failure is called and what to do, for people."""
     outcome = told["outcome"]
     if "reassigned_to" in outcome:
-        outcome["reassigned_name"] = colleagues.called(services, outcome["reassigned_to"])
+        outcome["reassigned_name"] = colleagues.called(services, session, outcome["reassigned_to"])
     if told["state"] == "failed" and "code" in outcome:
         facts = {} if key is None else {"key": key}
         said = {

@@ -174,11 +174,7 @@ class Callers:
 
     def _is_seen(self, asking: Caller, person: str) -> bool:
         """Whether there is such a person, with a post or a role where the one who asks looks after it."""
-        if self.directory.person(person) is None:
-            return False
-        held = {one.organisation for one in self.directory.posts(person)}
-        held |= {one.organisation for one in self.directory.roles(person)}
-        return asking.organisation is None or any(self.scopes.reaches(asking, one) for one in held)
+        return self.directory.person(person) is not None and self.scopes.sees_person(asking, person)
 
     def _organisation(self, asking: Caller, given: str | None) -> str | None:
         """Its id. To whoever sees one organisation those that there are and are not look the same."""
