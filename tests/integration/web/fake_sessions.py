@@ -136,19 +136,20 @@ def session(documents: list[dict[str, Any]], certificates: list[dict[str, Any]],
 
 
 @contextmanager
-def elsewhere(page: str, *, policy: str) -> Iterator[str]:
-    """The address of a plain page of another origin, under a policy of its own."""
+def elsewhere(files: dict[str, str]) -> Iterator[str]:
+    """The address of a plain page of another origin, which is `index.html` among its files."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Security-Policy", policy)
+            name = self.path.lstrip("/") or "index.html"
+            self.send_response(200 if name in files else 404)
+            kind = "text/javascript" if name.endswith(".js") else "text/html"
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.end_headers()
-            self.wfile.write(page.encode())
+            self.wfile.write(files.get(name, "").encode())
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -4,6 +4,9 @@ alone; what is asked of the service; what is said when something fails."""
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,10 +211,10 @@ def test_the_signature_is_previewed_in_its_place(tab: Tab, story: Story):
 
 
 def test_nothing_is_found_by_axe(tab: Tab, story: Story):
-    """WCAG 2.2 AA and what is good practice besides: on a desk, on a phone, in the dark, and when something failed."""
+    """WCAG 2.2 AA and what is good practice besides: on a desk, on a phone, at 320 pixels, in the dark, and when something failed."""
     story.failing = {"d2": "certificate-revoked"}
     with serving(story) as fake:
-        for look in ({}, {"width": 390, "height": 844, "phone": True}, {"dark": True}):
+        for look in ({}, {"width": 390, "height": 844, "phone": True}, {"width": 320, "height": 640}, {"dark": True}):
             tab.look(**look)
             opened(tab, fake.link)
             tab.run("deep('#put')?.click()")
@@ -389,19 +392,40 @@ def test_an_xml_is_read_as_a_tree(tab: Tab, story: Story):
         assert "1.250.000" in tab.run("deep('.tree ul').innerText")
 
 
-def test_a_page_of_another_origin_embeds_the_component(tab: Tab, story: Story):
-    """One script and one element, under that page's own strict policy; the page hears of what happens."""
+def test_the_example_of_another_origin_embeds_the_component(tab: Tab, story: Story):
+    """As the package has it: one script and one element, under that page's own strict policy; the page hears of what happens,
+    and the PDF itself is drawn there, too."""
+    example = ROOT / "api" / "web" / "example"
     with serving(story) as fake:
-        policy = f"default-src 'none'; script-src {fake.origin}; connect-src {fake.origin}; img-src blob:"
-        page = (
-            f'<!doctype html><html lang="en"><title>Dossiers</title><script type="module" src="{fake.origin}/web/kyso.js">'
-            f'</script><main><h1>Dossiers</h1><kyso-sign session="ses_1" token="{TOKEN}"></kyso-sign></main></html>'
-        )
-        with elsewhere(page, policy=policy) as address:
-            tab.call("Page.addScriptToEvaluateOnNewDocument", source=HEARD)
+        given = {"https://kyso.example.vn": fake.origin, "ses_…": "ses_1", "kst_…": TOKEN}
+        page = (example / "index.html").read_text("utf-8")
+        for mark, value in given.items():
+            assert mark in page
+            page = page.replace(mark, value)
+        with elsewhere({"index.html": page, "page.js": (example / "page.js").read_text("utf-8")}) as address:
             tab.open(address)
             tab.wait("deep('image')")
+            tab.run("deep('#real').click()")
+            tab.wait("deep('kyso-document').shadowRoot.textContent.includes('mã băm SHA-256 đúng')")
             tab.run("deep('#consent').click()")
-            tab.wait("heard.some(([name]) => name === 'kyso-done')")
-            assert "Everything is signed." in tab.run("deep('#progress').innerText")
+            tab.wait("document.querySelector('#told').textContent === 'Phiên ký đã kết thúc: done'")
+            assert "Ký số thành công." in tab.run("deep('#progress').innerText")
             assert [] == [one for one in tab.complaints() if "favicon" not in one]
+
+
+def test_the_package_has_what_it_says(tmp_path: Path):
+    """The script and what it loads, types, the example and the README; no address of a registry in its lock."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm here")
+    listed = subprocess.run(
+        ["npm", "pack", "--dry-run", "--json", "--ignore-scripts"],
+        cwd=ROOT / "api" / "web",
+        env={**os.environ, "npm_config_cache": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {one["path"] for one in json.loads(listed.stdout)[0]["files"]}
+    assert {"package.json", "README.md", "kyso.d.ts", "dist/kyso.js", "dist/LICENSES.md", "example/index.html"} <= names
+    assert not [name for name in names if name.endswith((".gz", ".map", "manifest.json")) or name.startswith("src")]
+    assert '"resolved"' not in (ROOT / "api" / "web" / "package-lock.json").read_text("utf-8")

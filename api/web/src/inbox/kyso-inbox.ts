@@ -140,9 +140,3 @@ function time(one: Waiting): number {
 }
 
 if (!customElements.get("kyso-inbox")) customElements.define("kyso-inbox", KysoInbox);
-
-declare global {
-  interface HTMLElementTagNameMap {
-    "kyso-inbox": KysoInbox;
-  }
-}

@@ -216,9 +216,3 @@ export class KysoSign extends KysoElement {
 }
 
 if (!customElements.get("kyso-sign")) customElements.define("kyso-sign", KysoSign);
-
-declare global {
-  interface HTMLElementTagNameMap {
-    "kyso-sign": KysoSign;
-  }
-}

@@ -297,9 +297,3 @@ function size(count: number): string {
 }
 
 if (!customElements.get("kyso-verify")) customElements.define("kyso-verify", KysoVerify);
-
-declare global {
-  interface HTMLElementTagNameMap {
-    "kyso-verify": KysoVerify;
-  }
-}
