@@ -28,7 +28,7 @@ from signer.cms import SignerIdentity, content_type, message_digest, signed_data
 from signer.errors import SignerError
 from verify.asn1 import is_present, raw
 from verify.errors import VerifyError
-from verify.timestamp import certificate_purpose_findings
+from verify.timestamp_certificates import certificate_purpose_findings
 
 MAX_REQUEST = 4096
 """Bytes of a request; one with a nonce and a SHA-512 imprint has 120."""

@@ -23,7 +23,7 @@ from verify.asn1 import raw
 from verify.issuance import UNEXPECTED, Issuance, fingerprint, identity, load
 from verify.policy import Policy, Unlisted
 from verify.remembered import Remembered
-from verify.timestamp import TimestampUnreadable, certificate_purpose_findings
+from verify.timestamp_certificates import TimestampUnreadable, certificate_purpose_findings
 from verify.trust import Trust
 
 __all__ = ["UNEXPECTED", "Path", "PathRejected", "Role", "build", "check", "name_of"]

@@ -19,6 +19,7 @@ from verify.found import Evidence, FoundSignature, FoundTimestamp, identify
 from verify.pdf import UNEXPECTED, get
 from verify.pdf_store import MAX_ITEMS
 from verify.revisions import Layout
+from verify.timestamp_certificates import TimestampUnreadable
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _token(stamp: FoundTimestamp) -> Iterator[Item]:
     yield Item(identify(stamp.der), stamp.covers)
     try:
         carried = tokens.read(stamp.der).certificates
-    except tokens.TimestampUnreadable:
+    except TimestampUnreadable:
         return
     yield from (Item(identify(der), stamp.covers) for der in carried)
 

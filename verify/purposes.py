@@ -1,7 +1,7 @@
 """What a signer's certificate says that its key is for, held against what the policy names. No judgement.
 
 Both extensions are optional: a certificate that has none is for everything. Timestamping is another matter, with rules of
-its own (`verify.timestamp.certificate_purpose_findings`).
+its own (`verify.timestamp_certificates.certificate_purpose_findings`).
 """
 
 from __future__ import annotations

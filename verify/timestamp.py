@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +25,7 @@ from verify import algorithms
 from verify.asn1 import is_present, raw, same_name
 from verify.cms_attributes import der_signed_attributes
 from verify.errors import VerifyError
+from verify.timestamp_certificates import TimestampUnreadable, certificate_purpose_findings, unreadable
 
 MAX_SIZE = 1 << 20
 """Bytes of a token; real ones have 2 to 10 KB, those with embedded revocation lists some 100 KB."""
@@ -34,12 +34,6 @@ MAX_CERTIFICATES = 64
 
 DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
 """The digests that a token may use anywhere, by the names of hashlib. What SHA-1 is worth is for the policy to say."""
-
-
-class TimestampUnreadable(VerifyError):
-    """The bytes are no RFC 3161 timestamp token."""
-
-    code = "timestamp-unreadable"
 
 
 class TimestampInvalid(VerifyError):
@@ -82,7 +76,7 @@ def read(der: bytes, *, known: tuple[bytes, ...] = ()) -> TimestampToken:
     `known` are further certificates (DER) among which the signer's is looked for: a request without certReq is
     answered without certificates.
     """
-    with _unreadable():
+    with unreadable():
         signed_data, signer, info = _open(der)
         own = tuple(raw(choice) for choice in signed_data["certificates"] or () if choice.name == "certificate")
         if len(own) > MAX_CERTIFICATES:
@@ -119,7 +113,7 @@ def check(token: TimestampToken) -> None:
     5. The signature value verifies with that certificate's key.
     6. No critical extension is left unread.
     """
-    with _unreadable():
+    with unreadable():
         signed_data, signer, info = _open(token.der)
         tbs = (
             der_signed_attributes(signer) or b""
@@ -174,7 +168,7 @@ def purpose_findings(token: TimestampToken) -> tuple[str, ...]:
     if token.tsa is None:
         return ("certificate-missing",)
     findings = certificate_purpose_findings(token.tsa)
-    with _unreadable():
+    with unreadable():
         _, _, info = _open(token.der)
         certificate = x509.Certificate.load(token.tsa)
         if is_present(info["tsa"]):
@@ -183,41 +177,6 @@ def purpose_findings(token: TimestampToken) -> tuple[str, ...]:
             if named != certificate.subject and all(named != other.chosen for other in names):
                 findings += ("tsa-name-differs",)
     return findings
-
-
-def certificate_purpose_findings(certificate: bytes) -> tuple[str, ...]:
-    """The same for a certificate (DER): `eku-missing`, `eku-not-timestamping`, `eku-not-sole`, `eku-not-critical`,
-    `key-usage-wrong` (key usage present without digitalSignature or nonRepudiation)."""
-    findings: list[str] = []
-    with _unreadable():
-        parsed = x509.Certificate.load(certificate, strict=True)
-        usages = parsed.extended_key_usage_value
-        if usages is None:
-            findings.append("eku-missing")
-        else:
-            if "time_stamping" not in usages.native:
-                findings.append("eku-not-timestamping")
-            elif len(usages) != 1:
-                findings.append("eku-not-sole")
-            if "extended_key_usage" not in parsed.critical_extensions:
-                findings.append("eku-not-critical")
-        key_usage = parsed.key_usage_value
-        if key_usage is not None and not key_usage.native & {"digital_signature", "non_repudiation"}:
-            findings.append("key-usage-wrong")
-    return tuple(findings)
-
-
-@contextmanager
-def _unreadable() -> Iterator[None]:
-    """Everything that a parser may raise becomes TimestampUnreadable."""
-    try:
-        yield
-    except VerifyError:
-        raise
-    except (
-        Exception
-    ) as error:  # asn1crypto raises ValueError, TypeError, KeyError, OverflowError and more on hostile DER
-        raise TimestampUnreadable(f"the timestamp token cannot be read: {type(error).__name__}") from error
 
 
 def _open(der: bytes) -> tuple[cms.SignedData, cms.SignerInfo, tsp.TSTInfo]:

@@ -23,7 +23,8 @@ from verify.found import Evidence, FoundTimestamp
 from verify.past import MENDABLE, PastCertificate, past_certificate, past_signature
 from verify.policy import Policy, Unlisted
 from verify.report import FAILED, Check, Indication, TimestampReport, Warning_
-from verify.timestamp import TimestampInvalid, TimestampToken, TimestampUnreadable, check, matches, read
+from verify.timestamp import TimestampInvalid, TimestampToken, check, matches, read
+from verify.timestamp_certificates import TimestampUnreadable
 
 CLAUSE = "EN 319 102-1 §5.4"
 

@@ -36,7 +36,7 @@ from api.store.callers import Caller
 from api.workflows import persons
 from hsm.errors import HsmError, KeyNotFound
 from hsm.keys import KeyInfo
-from signer.procedures.errors import WrongRole
+from signer.procedure_errors import WrongRole
 
 CLERK = "clerk"
 DOCUMENT_SHAPES = frozenset({"signed-attributes", "signed-info"})

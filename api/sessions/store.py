@@ -22,7 +22,7 @@ from api.store.signing_tables import (
     signing_session,
 )
 from api.store.tables import signature as signatures
-from signer.procedures.errors import NumberTaken
+from signer.procedure_errors import NumberTaken
 
 table, documents, events = signing_session, signing_document, signing_event
 numbers = document_number

@@ -18,6 +18,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
+from signer.procedure_errors import ProcedureInvalid, ProcedureUnknown
 from signer.procedures.engine import (
     CERTIFIED,
     Numbering,
@@ -29,7 +30,6 @@ from signer.procedures.engine import (
     require,
     state,
 )
-from signer.procedures.errors import ProcedureInvalid, ProcedureUnknown
 from signer.procedures.facts import Facts, FieldFacts, SignedFacts, read
 from signer.procedures.model import Body, Document, FormField, Procedure, Step
 from signer.procedures.reading import parse

@@ -27,7 +27,7 @@ from typing import Any
 
 from signer.errors import SignatureBroken, SignerError
 from signer.model import FieldPlan, Level
-from signer.procedures.errors import (
+from signer.procedure_errors import (
     FieldMissing,
     FillNotOfStep,
     NumberMissing,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from signer.model import Anchor, Level
-from signer.procedures.errors import StepUnknown
+from signer.procedure_errors import StepUnknown
 
 Role = Literal["official", "clerk", "appliance"]
 """Who takes a step: an official with a certificate of their own; the clerk (văn thư), with the organisation's seal; the

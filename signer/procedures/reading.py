@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from signer.errors import ProfileInvalid, ProfileUnknown
 from signer.model import Anchor, Level
-from signer.procedures.errors import ProcedureInvalid
+from signer.procedure_errors import ProcedureInvalid
 from signer.procedures.model import FORM, Body, Document, FormField, Kind, Presence, Procedure, Role, Skip, Step
 from signer.stamp import profiles
 

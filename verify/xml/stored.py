@@ -20,6 +20,7 @@ from lxml import etree
 from verify import kept
 from verify import timestamp as tokens
 from verify.found import Evidence, identify
+from verify.timestamp_certificates import TimestampUnreadable
 from verify.xml import names
 from verify.xml.properties import Properties
 from verify.xml.texts import decoded, octets, text_of
@@ -134,5 +135,5 @@ def _is_certificate(der: bytes) -> bool:
 def _certificates_of(token: bytes) -> tuple[bytes, ...]:
     try:
         return tokens.read(token).certificates
-    except tokens.TimestampUnreadable:
+    except TimestampUnreadable:
         return ()

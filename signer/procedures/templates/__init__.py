@@ -31,7 +31,7 @@ from signer.errors import FormFieldNotFound
 from signer.fields import Field
 from signer.font import FontMissing
 from signer.model import FieldPlan, Place
-from signer.procedures.errors import ProcedureError, TemplateUnknown
+from signer.procedure_errors import ProcedureError, TemplateUnknown
 from signer.revision import RevisionWriter
 from verify import pdf
 from verify.document import Limits

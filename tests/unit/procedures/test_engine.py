@@ -9,9 +9,9 @@ import pytest
 
 from signer import procedures
 from signer.errors import SignatureBroken
+from signer.procedure_errors import NumberMissing
 from signer.procedures import Facts, FieldFacts, SignedFacts, Who
 from signer.procedures.engine import Numbering
-from signer.procedures.errors import NumberMissing
 from tests.unit.procedures.support import DAY, values_for, who_for
 from tests.unit.procedures.test_files import FIFTH
 

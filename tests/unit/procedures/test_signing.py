@@ -8,7 +8,7 @@ import pytest
 
 from signer import procedures
 from signer.errors import SignatureBroken, SigningForbidden
-from signer.procedures.errors import OutOfOrder, ProcedureError, StepDone
+from signer.procedure_errors import OutOfOrder, ProcedureError, StepDone
 from tests.readers import poppler
 from tests.unit.procedures.support import DAY, facts_of, hand_of, made, take, values_for, who_for
 from tests.unit.procedures.test_files import FIFTH

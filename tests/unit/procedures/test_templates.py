@@ -9,7 +9,7 @@ import pikepdf
 import pytest
 
 from signer.errors import FormFieldNotFound
-from signer.procedures.errors import TemplateUnknown
+from signer.procedure_errors import TemplateUnknown
 from signer.procedures.templates import TEMPLATES, build
 from signer.procedures.templates.__main__ import main
 from tests.documents import qpdf_check

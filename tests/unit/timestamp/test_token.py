@@ -35,13 +35,12 @@ from verify.timestamp import (
     MAX_SIZE,
     TimestampInvalid,
     TimestampToken,
-    TimestampUnreadable,
-    certificate_purpose_findings,
     check,
     matches,
     purpose_findings,
     read,
 )
+from verify.timestamp_certificates import TimestampUnreadable, certificate_purpose_findings
 
 pytestmark = pytest.mark.spine
 

@@ -1,4 +1,7 @@
-"""Why a step of a procedure is not taken, or a procedure is none; told before anybody is asked to consent."""
+"""Why a step of a procedure is not taken, or a procedure is none; told before anybody is asked to consent.
+
+Beside `signer.procedures` and not in it: who only names these errors need not load what reads documents.
+"""
 
 from __future__ import annotations
 
