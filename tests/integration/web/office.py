@@ -63,7 +63,7 @@ CELL = Signer("DEMO-01", "Nguyễn Văn Mẫu (demo)", "CB-THON-MAU", "flow-cell
 COMMITTEE = Signer("DEMO-05", "Ngô Ví Dụ (demo)", "DU-CS-MAU", "flow-committee")
 CLERK = Signer("DEMO-04", "Hoàng Văn Thư (demo)", "DU-CS-MAU", "demo-seal", "clerk", "Đảng ủy cơ sở Mẫu (demo)")
 RECEIVING = Signer("DEN-01", "Đinh Nơi Đến (demo)", "DU-CS-DEN", "flow-receiving")
-RECEIVING_CLERK = Signer("DEN-02", "Mai Văn Thư (demo)", "DU-CS-DEN", "flow-receiving-seal", "clerk", SEAL_NAME)
+RECEIVING_CLERK = Signer("DEN-02", "Mai Văn Thư (demo)", "DU-CS-DEN", "demo-receiving-seal", "clerk", SEAL_NAME)
 RECEIVING_CELL = Signer("DEN-03", "Cao Chi Bộ (demo)", "CB-DEN", "flow-receiving-cell")
 PERSONS = (CELL, COMMITTEE, RECEIVING, RECEIVING_CELL)
 """They have keys that only their own passkeys activate."""
@@ -128,13 +128,17 @@ class House:
         assert 201 == answer.status_code, answer.text
         return cast("dict[str, Any]", answer.json())
 
-    def page(self, told: dict[str, Any]) -> httpx.Client:
-        """A client that calls as the session's page does."""
-        return httpx.Client(
-            base_url=f"{self.appliance.url}/v1/sessions/{told['id']}",
-            headers={"Authorization": f"Bearer {told['token']}", "Accept-Language": "vi"},
-            timeout=PATIENCE,
-        )
+    def call(self, told: dict[str, Any], method: str, path: str = "", **more: Any) -> httpx.Response:
+        """As the session's page does it."""
+        headers = {"Authorization": f"Bearer {told['token']}", "Accept-Language": "vi"}
+        url = f"{self.appliance.url}/v1/sessions/{told['id']}{path}"
+        return httpx.request(method, url, headers=headers, timeout=PATIENCE, **more)
+
+    def consent(self, told: dict[str, Any], key: str) -> httpx.Response:
+        """To all documents as they are shown."""
+        shown = self.state(told)["documents"]
+        documents = [{"id": one["id"], "sha256": one["sha256"]} for one in shown]
+        return self.call(told, "POST", "/consent", json={"key": key, "documents": documents})
 
     def state(self, told: dict[str, Any]) -> dict[str, Any]:
         """The session as its system sees it."""
@@ -148,6 +152,12 @@ class House:
 
     def document(self, signature: str) -> bytes:
         return self.client.get(f"/v1/signatures/{signature}/document").raise_for_status().content
+
+    def put_passkeys(self, credentials: list[dict[str, Any]]) -> None:
+        """What another window's authenticator holds after use: its counters have gone on."""
+        self.tab.call("WebAuthn.clearCredentials", authenticatorId=self.authenticator)
+        for one in credentials:
+            self.tab.call("WebAuthn.addCredential", authenticatorId=self.authenticator, credential=one)
 
     @property
     def admin(self) -> Any:
