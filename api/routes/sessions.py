@@ -137,7 +137,7 @@ async def body_of(request: Request, *, limit: int) -> bytes:
 @router.get("/{session}", summary="A session and how far it is", responses={**PROBLEMS})
 @needs("see-signatures")
 async def state(request: Request, session: str) -> Response:
-    return common.json(await asked_of(request, showing.show, session))
+    return common.packed(request, common.json(await asked_of(request, showing.show, session)))
 
 
 @router.delete("/{session}", summary="Withdraw a session", responses={**PROBLEMS})

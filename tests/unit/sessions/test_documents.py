@@ -47,6 +47,14 @@ def test_bytes_pages_and_pictures(one: Desk):
     assert "document-not-ready" == one.page("GET", session, "/documents/d1?signed=1").json()["code"]
 
 
+def test_many_documents_are_told_in_few_octets(one: Desk):
+    """Compressed for whoever takes it; a session over one document is not worth it."""
+    told = one.page("GET", one.asked(one.papers(40)), headers={"Accept-Encoding": "gzip"})
+    assert ("gzip", 40) == (told.headers["content-encoding"], len(told.json()["documents"]))
+    assert int(told.headers["content-length"]) < len(told.content) / 4
+    assert "content-encoding" not in one.page("GET", one.asked(), headers={"Accept-Encoding": "gzip"}).headers
+
+
 def test_an_xml_document_is_read_as_a_tree(one: Desk):
     """Elements with depth, attributes and text; what looks like markup in a text stays text."""
     session = one.asked([("báo cáo.xml", XML.encode())])
