@@ -45,7 +45,7 @@ PREFIX = "ses_"
 DAY = 86_400.0
 AT_ONCE = 4
 OF_OURS = "signature:"
-UNFIT = ("head", "password", "certificate", "fork")
+UNFIT = ("head", "password", "certificate", "fork", "images")
 """Values of an order that a session has no use for, or that would have to be kept."""
 STAND_IN = "-"
 """The key of an order before one is chosen."""

@@ -24,7 +24,7 @@ from signer.model import Anchor
 if TYPE_CHECKING:
     from signer.procedures import Facts, Numbering, Parts, Procedure, Who
 
-CHOSEN = frozenset({"level", "allow_degraded", "reason", "images"})
+CHOSEN = frozenset({"level", "allow_degraded", "reason"})
 """What an order may say of a document that a procedure is about: the procedure says the rest."""
 
 
@@ -122,7 +122,7 @@ def order_of(services: Services, one: SessionDocument, fill: Mapping[str, Any], 
         return {}
     _, parts = found
     order = {name: value for name, value in parts.request().items() if name != "level"}
-    if one.request["order"].get("images") or (services.settings.home / "pictures" / key).is_dir():
+    if (services.settings.home / "pictures" / key).is_dir():
         order["profile"] = f"{parts.profile}/{parts.look}"
         if parts.over is not None:
             order["look"] = {"over": parts.over}
