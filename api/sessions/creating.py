@@ -300,7 +300,7 @@ def _row(session: str, number: int, one: _Document) -> dict[str, Any]:
         "title": one.request.title,
         "procedure": one.request.procedure,
         "step": one.request.step,
-        "look": one.step.look,
+        "look": one.order.profile.partition("/")[2] if one.order.profile else one.step.look,
         "facts": None if one.surveyed.facts is None else json.loads(one.surveyed.facts),
         "who": one.step.who,
         "bodies": dict(one.step.bodies),

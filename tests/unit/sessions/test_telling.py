@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyhanko.sign.fields import SigFieldSpec
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from api import production
@@ -79,14 +80,16 @@ def test_practice_is_for_demos_alone(tmp_path: Path):
     """Off, the address is not there; on, it leads to a session with the demo's documents; production refuses the setting."""
     assert 404 == desk(tmp_path / "off").house.ask("GET", "/sign/demo", name=None).status_code
     chosen = {"unsafe_practice": "client", "practice_documents": ["demo/a.pdf"], "practice_person": "Con dấu (demo)"}
+    chosen |= {"practice_field": "ky", "practice_look": "dang/nguoi-ky"}
     made = desk(tmp_path / "on", sessions=chosen)
     folder = made.house.services.settings.home / "demo"
     folder.mkdir()
-    pdf(folder / "a.pdf")
+    pdf(folder / "a.pdf", fields=(SigFieldSpec("ky", box=(60, 60, 220, 130)),))
     answer = made.house.ask("GET", "/sign/demo", name=None)
     assert 303 == answer.status_code, answer.text
     session, _, token = answer.headers["location"].removeprefix("/sign/").partition("#token=")
-    assert ["a.pdf"] == [one["name"] for one in made.page("GET", session, token=token).json()["documents"]]
+    (shown,) = made.page("GET", session, token=token).json()["documents"]
+    assert ("a.pdf", "nguoi-ky", True) == (shown["name"], shown["step"]["look"], shown["place"]["fixed"])
     found = production._unsafe_settings(production.Look(made.house.services.settings))
     assert ["sessions.unsafe_practice"] == [one.setting for one in found]
 
