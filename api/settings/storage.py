@@ -42,7 +42,8 @@ class Storage(Section):
 class Retention(Section):
     """`[retention]`: for how many days what is kept stays; None is for ever. The ledger is never shortened.
 
-    Uploads, documents that were only verified, evidence and drafts of what was refused are never kept in the first place.
+    Uploads, documents that were only verified, evidence and drafts of what was refused are never kept in the first place;
+    files that are sent in pieces until `[uploads] hours` are over.
     """
 
     signed: float | None = Field(default=None, gt=0)
