@@ -1,0 +1,38 @@
+"""One consent over many documents survives what interrupts people; each is signed once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.web.many import Morning
+from tests.integration.web.office import House
+
+pytestmark = pytest.mark.web
+
+COUNT = 12
+
+
+def test_nothing_is_lost_and_nothing_signed_twice(offices: House, tmp_path: Path) -> None:
+    """The consent's answer is lost, and the same consent goes on; the passkey's answer never goes out and the tab is
+    closed, and the link leads back; the line is away while it signs, and the page finds out. Twelve documents, twelve uses."""
+    morning = Morning(offices, tmp_path, COUNT)
+    morning.ask()
+    morning.open()
+    morning.hold("/consent", stage="Response")
+    morning.lose()
+    offices.tab.wait("deep('#problem')")
+    assert ("consented", 0) == (morning.state()["state"], morning.done)
+    morning.hold("/activation", stage="Request")
+    morning.lose()
+    morning.close()
+    assert ("consented", 0) == (morning.state()["state"], morning.done)
+    morning.open()
+    morning.consent()
+    morning.wait(lambda: morning.state()["state"] != "consented")
+    morning.offline(is_offline=True)
+    morning.wait(lambda: morning.done == COUNT)
+    morning.offline(is_offline=False)
+    offices.tab.wait(f"deepAll('nav .good').length === {COUNT}")
+    assert COUNT == len(morning.require_each_once())
