@@ -8,4 +8,4 @@ KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -48,9 +48,7 @@ class SettingsUnusable(ApiError):
 class Settings(BaseSettings):
     """The whole of `kyso.toml`, and the places that follow from `home`."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="KYSO_", env_nested_delimiter="__", use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="KYSO_", env_nested_delimiter="__")
 
     home: Path
     """KYSO_HOME: the folder that holds all state."""
