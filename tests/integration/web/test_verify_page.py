@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from tests.appliance import Appliance, running
 from tests.browser import Tab, browser
 from tests.cli_support import kyso
+from tests.documents import pdf
 from tests.hsm_support import need_softhsm
+from tests.integration.web.test_sign_component import axe
 
 pytestmark = pytest.mark.judging
 
@@ -109,6 +112,10 @@ def test_several_files_each_get_their_verdict(tab: Tab, appliance: Appliance, go
     tab.run("deepAll('#list li')[1].querySelector('button').click()")
     assert 2 == tab.run("deepAll('#shown .pair svg').length")
     assert 1 == tab.run("deepAll('#shown .pair .mark.change').length")
+    for look in ({"width": 390, "height": 844, "phone": True}, {"width": 320, "height": 640}, {"dark": True}):
+        tab.look(**look)
+        assert [] == axe(tab)
+        assert tab.run("document.documentElement.scrollWidth") <= look.get("width", 1280)
 
 
 def test_the_keyboard_is_enough(tab: Tab, appliance: Appliance, good: Path):
@@ -146,6 +153,49 @@ def test_the_other_forms_are_asked_for_as_of_the_same_time(tab: Tab, appliance: 
             at = json.loads(content)["validated_at"]
             assert at[11:19] in shown
         assert content.startswith({"json": "{", "pdf": "%PDF-", "html": "<!doctype html>"}[ending])
+
+
+def test_a_large_file_goes_on_where_the_line_broke(tab: Tab, appliance: Appliance, tmp_path: Path):
+    """It goes in pieces; after one that got lost the page asks how far it came and goes on from there; what was sent is
+    removed once it is judged."""
+    large = tmp_path / "lớn.pdf"
+    document = pdf(tmp_path / "a.pdf", ballast=9_000_000).read_bytes()
+    large.write_bytes(appliance.sign(document, headers={"Accept": "application/pdf"}).content)
+    tab.open(f"{appliance.url}/?lang=vi")
+    key = (appliance.home / "demo" / "client.key").read_text().strip()
+    tab.run(f"document.querySelector('kyso-verify').apiKey = {key!r}")
+    tab.call("Fetch.enable", patterns=[{"urlPattern": "*/v1/uploads/upl_*"}])
+    tab.drop("#drop", [large])
+    tab.call("Fetch.continueRequest", requestId=held(tab, 1))
+    tab.call("Fetch.failRequest", requestId=held(tab, 2), errorReason="ConnectionClosed")
+    tab.call("Fetch.disable")
+    tab.wait("deep('#list .actions')")
+    assert "Hợp lệ" in tab.run("deep('#list').innerText")
+    asked = [
+        (
+            event["params"]["request"]["method"],
+            event["params"]["request"]["url"].rpartition("/v1/")[2].partition("/upl_")[0],
+        )
+        for event in tab.events
+        if event["method"] == "Network.requestWillBeSent" and "/v1/" in event["params"]["request"]["url"]
+    ]
+    assert ("POST", "uploads") == asked[0]
+    assert 4 == asked.count(("PATCH", "uploads"))  # three pieces, and the one that got lost
+    assert ("HEAD", "uploads") in asked
+    (upload,) = {url for url in tab.asked() if "/upl_" in url}
+    deadline = time.monotonic() + 60
+    while appliance.client.get(upload).status_code != 404:
+        assert time.monotonic() < deadline, "the upload is still there"
+        time.sleep(0.1)
+
+
+def held(tab: Tab, number: int) -> str:
+    """The request that is held back as the first, the second, …"""
+    deadline = time.monotonic() + 60
+    while len(found := [one for one in tab.events if one["method"] == "Fetch.requestPaused"]) < number:
+        assert time.monotonic() < deadline, "nothing is held back"
+        tab.run("0")
+    return str(found[number - 1]["params"]["requestId"])
 
 
 def test_without_a_script_the_form_still_answers_a_page(tab: Tab, appliance: Appliance, tampered: Path):
