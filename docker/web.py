@@ -98,7 +98,8 @@ def node() -> Path:
         lock = ROOT / "requirements-node.lock"
         command = [*pip, "--only-binary", ":all:", "--upgrade", "--target", str(NODE), "-r", str(lock)]
         _run(command, dict(os.environ), refusal=NotAvailable)
-    if not (tools / "npm").is_symlink():  # a wheel holds no links, and the copy in its place looks for its parts beside it
+    # A wheel holds no links, and the copy in its place looks for its parts beside it.
+    if not (tools / "npm").is_symlink():
         (tools / "npm").unlink()
         (tools / "npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
     return tools
