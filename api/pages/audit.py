@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import tzinfo
-from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
-
 from api import links, locale
 from api.ledger import KINDS
 from api.locale import Language
+from api.pages.templates import template
 from api.workflows.audit_page import Checked, Proof, View
 
 CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -32,7 +29,7 @@ def sign_in(*, language: Language, offered: Mapping[str, str] = MappingProxyType
         for name, title in offered.items()
     ]
     login = locale.words(language)["login_page"]
-    return _template().render(**_common(language), view=None, offered=ways, login=login, refusal=refusal)
+    return template("audit.html").render(**_common(language), view=None, offered=ways, login=login, refusal=refusal)
 
 
 def ledger(
@@ -55,7 +52,7 @@ def ledger(
             {k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""}
         )
 
-    return _template().render(
+    return template("audit.html").render(
         **_common(language),
         zone=zone,
         name=name,
@@ -71,22 +68,14 @@ def ledger(
 
 
 def _common(language: Language) -> dict[str, Any]:
+    words = locale.words(language)["audit_page"]
     return {
         "language": language,
         "other": OTHER[language],
-        "words": locale.words(language)["audit_page"],
+        "words": words,
+        "title": words["title"],
+        "brand": f"{links.to('/')}audit?lang={language}",
+        "here": f"{links.to('/')}audit?lang={OTHER[language]}",
+        "wide": True,
         "fill": locale.fill,
     }
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"audit.html": (files(__package__) / "audit.html").read_text("utf-8")}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["to"] = links.to
-    return environment.get_template("audit.html")

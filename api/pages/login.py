@@ -6,15 +6,12 @@ sign_in(language="vi", offered={}, path="/audit")
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
-
 from api import links, locale
 from api.locale import Language
+from api.pages.templates import template
 
 CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
@@ -47,25 +44,14 @@ def _logout(language: Language) -> str:
 def _filled(language: Language, title: str, here: str, **more: Any) -> str:
     words = locale.words(language)["login_page"]
     nothing = {"out": False, "elsewhere": None, "name": None, "csrf": "", "refusal": "", "offered": (), "next": ""}
-    return _template().render(
+    return template("login.html").render(
         language=language,
         other=OTHER[language],
         words=words,
         title=words[title],
         here=here,
+        brand=f"{links.to('/')}?lang={language}",
+        wide=False,
         fill=locale.fill,
-        to=links.to,
         **{**nothing, **more},
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"login.html": (files(__package__) / "login.html").read_text("utf-8")}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("login.html")
