@@ -29,7 +29,7 @@ NEEDED = (20, 19)
 NOT_AVAILABLE = 69
 SOURCES = (
     *("api/web/package.json", "api/web/package-lock.json", "api/web/tsconfig.json", "api/web/vite.config.ts"),
-    *("api/web/src", "api/reports/report.css", "api/pages/page.css", "docker/web.py"),
+    *("api/web/src", "api/web/kyso.d.ts", "api/reports/report.css", "api/pages/page.css", "docker/web.py"),
 )
 COMPRESSED = {".js", ".mjs", ".css"}
 

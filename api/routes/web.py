@@ -19,6 +19,7 @@ from api.errors import NotFound
 from api.identity.sessions import Visit
 from api.pages import inbox, sign
 from api.routes import common
+from api.services import Services
 
 router = APIRouter(include_in_schema=False)
 
@@ -69,12 +70,20 @@ async def waiting(request: Request) -> Response:
     if visit is None:
         asked = {"lang": language, "next": f"/inbox?{urlencode({'lang': language})}"}
         return RedirectResponse(f"{links.to('/login')}?{urlencode(asked)}", 303, {"Cache-Control": "no-store"})
-    hotline = common.services(request).settings.sessions.hotline
-    return _page(inbox.page(name=visit.caller.name, language=language, hotline=hotline), inbox.CSP, visit)
+    services = common.services(request)
+    name = await common.side_room(request).run(_name, services, visit)
+    text = inbox.page(name=name, language=language, hotline=services.settings.sessions.hotline)
+    return _page(text, inbox.CSP, visit)
 
 
 async def _visit(request: Request) -> Visit | None:
     return await common.side_room(request).run(common.services(request).entrance.sessions.visit, request)
+
+
+def _name(services: Services, visit: Visit) -> str:
+    """As the directory has it, where it knows who is signed in."""
+    person = services.directory.person(visit.caller.person) if visit.caller.person is not None else None
+    return person.name if person is not None and person.name else visit.caller.name
 
 
 def _language(request: Request) -> locale.Language:

@@ -24,7 +24,7 @@ export const base = css`
   a { color: var(--link); }
   button, .button {
     display: inline-block; font: inherit; font-weight: 600; border: 1px solid var(--link); border-radius: .45rem;
-    background: var(--link); color: var(--paper); padding: .55rem 1.2rem; cursor: pointer; min-height: 2.75rem;
+    background: var(--link); color: var(--paper); padding: .55rem 1.2rem; cursor: pointer; min-height: 2.75rem; text-decoration: none;
   }
   button[disabled] { opacity: .55; cursor: not-allowed; }
   button.quiet { background: none; color: var(--link); padding: .35rem .8rem; }
