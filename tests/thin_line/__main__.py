@@ -177,9 +177,10 @@ def said(found: dict[str, dict[str, int]], sent: Sent, line: Line) -> None:
             + ", ".join(f"{name} {count}" for name, count in counts.items())
             + " violations"
         )
+    once = sent.size * 8 / line.quality.bits_per_second
     console.print(
-        f"Upload of {sent.size:,} octets, cut {sent.cuts} times: {sent.seconds:.1f} s, {sent.twice:,} octets sent twice "
-        f"({sent.size * 8 / line.quality.bits_per_second:.1f} s is what the line takes for them once)"
+        f"Upload of {sent.size:,} octets, cut {sent.cuts} times: {sent.seconds:.1f} s, {sent.packets:,} octets of IP packets "
+        f"arrived; {once:.1f} s is what the line takes for the file alone"
     )
 
 
