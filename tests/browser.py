@@ -129,6 +129,26 @@ class Tab:
                 self.call("Target.closeTarget", targetId=found)
             self._session = own
 
+    @contextmanager
+    def frame(self, url: str) -> Iterator[None]:
+        """Within, scripts run in the frame of the page whose address begins so: one of another site is a target of its
+        own."""
+        own, deadline = self._session, time.monotonic() + PATIENCE
+        self._session = None
+        try:
+            while not (found := [one for one in self._frames() if one["url"].startswith(url)]):
+                assert time.monotonic() < deadline, f"no frame of {url}"
+                time.sleep(0.05)
+            self._session = self.call("Target.attachToTarget", targetId=found[0]["targetId"], flatten=True)["sessionId"]
+            self.call("Runtime.enable")
+            self.run(DEEP + ";0")
+            yield
+        finally:
+            self._session = own
+
+    def _frames(self) -> list[dict[str, Any]]:
+        return [one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "iframe"]
+
     def _opened(self) -> str | None:
         """The target that another one opened, if any."""
         listed = self.call("Target.getTargets")["targetInfos"]

@@ -100,6 +100,8 @@ class House:
     appliance: Appliance
     tab: Tab
     authenticator: str
+    enrolled: dict[str, bytes]
+    """Key → id of its person's passkey."""
     embedder: str
     """Origin of another system's pages, which `[sessions] origins` names."""
 
@@ -153,6 +155,15 @@ class House:
     def document(self, signature: str) -> bytes:
         return self.client.get(f"/v1/signatures/{signature}/document").raise_for_status().content
 
+    @property
+    def passkeys(self) -> list[dict[str, Any]]:
+        """Everybody's, with their private keys."""
+        found = self.tab.call("WebAuthn.getCredentials", authenticatorId=self.authenticator)
+        return cast("list[dict[str, Any]]", found["credentials"])
+
+    def passkey_of(self, key: str) -> dict[str, Any]:
+        return next(one for one in self.passkeys if base64.b64decode(one["credentialId"]) == self.enrolled[key])
+
     def put_passkeys(self, credentials: list[dict[str, Any]]) -> None:
         """What another window's authenticator holds after use: its counters have gone on."""
         self.tab.call("WebAuthn.clearCredentials", authenticatorId=self.authenticator)
@@ -183,9 +194,8 @@ def office(folder: Path) -> Iterator[House]:
         made = tab.call("WebAuthn.addVirtualAuthenticator", options=AUTHENTICATOR)["authenticatorId"]
         tab.open(f"{served.url}/sign/ses_none")
         with appliance.admin(settings, "demo") as admin:
-            for person in PERSONS:
-                _enrol(admin, tab, person.key)
-        yield House(served, tab, made, embedder)
+            enrolled = {person.key: _enrol(admin, tab, person.key) for person in PERSONS}
+        yield House(served, tab, made, enrolled, embedder)
 
 
 SET_UP = """
@@ -250,8 +260,8 @@ def _certificate(name: str, public_key: bytes, *, model: x509.Certificate, issue
     return builder.sign(issuer, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def _enrol(admin: TokenAdmin, tab: Tab, key: str) -> None:
-    """A passkey in the browser answers for the key, by a one-time code."""
+def _enrol(admin: TokenAdmin, tab: Tab, key: str) -> bytes:
+    """A passkey in the browser answers for the key, by a one-time code. Its id."""
     invited = admin.begin_enrolment(key)
     options = json.dumps(activation.options(invited))
     answer = tab.run(
@@ -259,7 +269,7 @@ def _enrol(admin: TokenAdmin, tab: Tab, key: str) -> None:
         f" PublicKeyCredential.parseCreationOptionsFromJSON({options}) }}).then((made) => made.toJSON().response)"
     )
     given = Registration(_octets(answer["clientDataJSON"]), _octets(answer["attestationObject"]))
-    admin.enrol(key, code=invited.code, registration=given)
+    return admin.enrol(key, code=invited.code, registration=given).id
 
 
 def _octets(text: str) -> bytes:
