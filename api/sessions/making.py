@@ -55,7 +55,10 @@ def _asking(services: Services, session: Session, one: SessionDocument) -> Calle
     """The signer; of a document in a procedure, the ledger tells which, and rules on the use of keys may name it."""
     procedure = one.request["procedure"]
     caller = signer(services, session)
-    return caller if procedure is None else replace(caller, told=(*caller.told, ("procedure", procedure)))
+    if procedure is None:
+        return caller
+    said = (("procedure", procedure), ("procedure_sha256", steps.digest_of(procedure)))
+    return replace(caller, told=(*caller.told, *said))
 
 
 def fail(

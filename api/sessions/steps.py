@@ -8,13 +8,17 @@ as its own order says.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import signer
 from api.errors import RequestInvalid
 from api.services import Services
 from api.sessions.model import Session, SessionDocument
@@ -113,6 +117,12 @@ def parts_of(one: SessionDocument, fill: Mapping[str, Any]) -> tuple[Procedure, 
     values = {name: str(value) for name, value in fill.items()}
     procedures.require(procedure, one.request["step"], who=who, facts=facts, fill=values)
     return procedure, procedures.order_for(procedure, one.request["step"], facts=facts, fill=values)
+
+
+@cache
+def digest_of(procedure: str) -> str:
+    """SHA-256 of a procedure's file: which one was in force when somebody signed."""
+    return hashlib.sha256((Path(signer.__file__).parent / "procedures" / f"{procedure}.toml").read_bytes()).hexdigest()
 
 
 def order_of(services: Services, one: SessionDocument, fill: Mapping[str, Any], *, key: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from api.store import activated, heads, signatures
 from api.store.callers import Caller
 from api.store.signatures import Hold, SignatureRecord
 from api.uploads import Upload
-from api.workflows import access, envelopes, formats, persons, preparations, recovery, redemption, signing
+from api.workflows import access, envelopes, formats, looks, persons, preparations, recovery, redemption, signing
 from api.workflows.completion import Outcome
 from api.workflows.holds import LEASE
 from hsm.activation import Activation, Assertion, Challenge, Documents
@@ -168,6 +168,7 @@ def _intend(
         "key": key.ref,
         "mechanism": prepared.order.mechanism,
         "level": prepared.order.level,
+        **looks.facts(prepared.order.look),
         **dict(caller.told),
         **services.directory.facts(key=key.ref, person=caller.person),
         "document_sha256": record.document_sha256,

@@ -8,12 +8,16 @@ Files are handed on as they are: a worker reads them, behind its lock-down. A ke
 alone, so nobody signs under another's hand; who may use the key is decided before (`access`).
 
     plan = look_of(services.settings.home, order)        # None for an order without `profile`
+    facts(plan)                                          # what the ledger says of it
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import tomllib
+from functools import cache, lru_cache
 from pathlib import Path
 
 import signer
@@ -50,6 +54,25 @@ def look_of(home: Path, order: OrderRequest) -> LookPlan | None:
     )
 
 
+def facts(plan: LookPlan | None) -> dict[str, str]:
+    """The profile in force and its SHA-256, which is that of its file: an office's own may be another tomorrow."""
+    if plan is None:
+        return {}
+    name, digest = _own(plan.profile) if "\n" in plan.profile else (plan.profile, _shipped(plan.profile))
+    return {"profile": f"{name}/{plan.look}", "profile_sha256": digest}
+
+
+@cache
+def _shipped(name: str) -> str:
+    return hashlib.sha256((_SHIPPED / f"{name}.toml").read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _own(text: str) -> tuple[str, str]:
+    """Of a profile that a worker has read before: it is TOML, and says its name."""
+    return tomllib.loads(text)["name"], hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
 def _text(home: Path, name: str) -> str | None:
     """The text of an office's profile; None where there is none, or where the name is one of ours."""
     if (_SHIPPED / f"{name}.toml").exists():
@@ -58,9 +81,10 @@ def _text(home: Path, name: str) -> str | None:
     if octets is None:
         return None
     try:
-        return octets.decode("utf-8").rstrip() + "\n"
+        text = octets.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ProfileInvalid("the profile is no text", where=name) from error
+    return text if "\n" in text else f"{text}\n"  # a name has no line end: so the signer tells them apart
 
 
 def _read(path: Path, *, most: int) -> bytes | None:

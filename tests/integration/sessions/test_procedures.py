@@ -3,6 +3,8 @@ before anybody is asked to consent."""
 
 from __future__ import annotations
 
+import hashlib
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,11 @@ def test_the_person_signs_then_the_clerk_seals_with_number_and_date(one: Desk, t
     assert 202 == answer.status_code, answer.text
     (tmp_path / "sealed.pdf").write_bytes(run(one, session))
     assert [(True, True)] * 3 == readers.pyhanko(tmp_path / "sealed.pdf")
+    # the ledger says by which file of the procedure
+    identity = one.show(session)["documents"][0]["outcome"]["signature"]
+    (used,) = one.house.services.ledger.read(kind="INTENT", signature=identity)
+    file = resources.files(procedures).joinpath(f"{LETTER}.toml").read_bytes()
+    assert (LETTER, hashlib.sha256(file).hexdigest()) == (used.facts["procedure"], used.facts["procedure_sha256"])
     # the same number for another letter
     other = asked(one, begun(one, "giấy-2.pdf"), PERSON, person="p2")
     one.consent(other, "other")

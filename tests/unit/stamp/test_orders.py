@@ -69,13 +69,15 @@ def test_the_pictures_of_a_key_lie_on_the_machine(home, tmp_path):
 
 
 def test_an_office_has_a_profile_of_its_own(home, tmp_path):
-    """Under a name of its own: ours cannot be replaced."""
+    """Under a name of its own: ours cannot be replaced. The ledger says which text was in force."""
     source, folder = page(tmp_path / "a.pdf"), home.services.settings.home / "profiles"
     folder.mkdir()
     (folder / "co-quan-mau.toml").write_text(OWN)
     (folder / "dang.toml").write_text(OWN.replace("co-quan-mau", "dang"))
     own = ask(home, source, profile="co-quan-mau/duyet", look={"number": "7"}, place=PLACE)
     assert 201 == own.status_code, own.text
+    said = home.services.ledger.read(signature=own.json()["id"], limit=1)[0].facts
+    assert ("co-quan-mau/duyet", hashlib.sha256(OWN.encode()).hexdigest()) == (said["profile"], said["profile_sha256"])
     assert "profile-unknown" == ask(home, source, profile="dang/duyet", place=PLACE).json()["code"]
     (folder / "co-quan-mau.toml").write_text(OWN + "colour = 1\n")
     broken = ask(home, source, profile="co-quan-mau/duyet", place=PLACE)
