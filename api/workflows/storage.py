@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from api.errors import RequestInProgress
 from api.sealing import Seal
 from api.services import Services
+from api.store import owners
 from api.store.encryption import container, keys
 from api.store.encryption.blobs import EncryptedBlobs
 from api.store.encryption.keys import StorageKeyMissing
-from api.store.signing_tables import callback_secret, signing_document
-from api.store.tables import batch_document, sealed, signature
+from api.store.signing_tables import callback_secret
+from api.store.tables import sealed, signature
 
 _SEALED = ((sealed, sealed.c.signature, ""), (callback_secret, callback_secret.c.caller, "callback "))
 """Passwords that wait for a lift, and secrets of callbacks: the table, what a value is of, and how that is called in its
@@ -157,9 +158,11 @@ def decrypt(services: Services, *, by: str) -> int:
                     order_json=_with_plain(row.order_json),
                 )
             )
-        for table in (batch_document, signing_document):  # documents that wait to be signed
-            for blob in connection.execute(sa.select(table.c.blob).where(table.c.blob.is_not(None))).scalars().all():
-                connection.execute(table.update().where(table.c.blob == blob).values(blob=_plain(blob)))
+        for column in owners.WHILE_IT_WAITS:
+            table = column.table
+            assert isinstance(table, sa.Table)
+            for blob in connection.execute(sa.select(column).where(column.is_not(None))).scalars().all():
+                connection.execute(table.update().where(column == blob).values(blob=_plain(blob)))
 
     facts = {"what": "storage-decrypted", "caller": by, "files": len(former)}
     services.ledger.append("CHANGED", facts, also=also)

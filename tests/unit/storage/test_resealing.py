@@ -12,6 +12,7 @@ from api.sessions import callbacks, store
 from api.store.blobs import Blobs
 from api.store.encryption import keys
 from api.store.signing_tables import signing_document
+from api.store.upload_tables import upload_piece
 from api.workflows import storage
 from tests.http_support import house
 
@@ -47,6 +48,19 @@ def test_documents_that_wait_for_an_official_are_decrypted_with_the_others(tmp_p
     services.database.write(lambda connection: connection.execute(signing_document.insert().values(row)))
     storage.decrypt(services, by="cli:test")
     now = services.database.read(lambda connection: connection.execute(sa.select(signing_document.c.blob)).scalar())
+    with Blobs(services.settings.blobs).open(now) as plain:
+        assert b"%PDF-1.7" == plain.read()
+
+
+def test_pieces_of_uploads_are_decrypted_with_the_others(tmp_path: Path) -> None:
+    """Whatever row names a file that waits: an upload goes on where it was."""
+    keys.make(tmp_path / "home" / "secrets" / "storage.key")
+    services = house(tmp_path / "home", storage={"key_file": "secrets/storage.key"}).services
+    blob = services.blobs.put(io.BytesIO(b"%PDF-1.7"))
+    row = {"upload": "u", "start": 0, "size": 8, "blob": blob}
+    services.database.write(lambda connection: connection.execute(upload_piece.insert().values(row)))
+    storage.decrypt(services, by="cli:test")
+    now = services.database.read(lambda connection: connection.execute(sa.select(upload_piece.c.blob)).scalar())
     with Blobs(services.settings.blobs).open(now) as plain:
         assert b"%PDF-1.7" == plain.read()
 
