@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -83,10 +87,52 @@ def free_port() -> int:
     raise RuntimeError("no two ports in a row are free")
 
 
+SET_UP = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import setup_home
+setup_home.set_up(Path(sys.argv[2]), port=int(sys.argv[3]))
+"""
+
+
+@cache
+def _template() -> tuple[Path, int]:
+    """A demo's home as its first set-up leaves it, made once a run, and its port: addresses stand in its certificates."""
+    folder = Path(tempfile.mkdtemp(prefix="kyso-demo-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    port = free_port()
+    command = [sys.executable, "-c", SET_UP, ROOT / "docker" / "demo", folder / "home", str(port)]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    return folder / "home", port
+
+
+def laid_out(home: Path) -> int:
+    """Make `home`, which is not there, that of a demo whose set-up is done; the port on which it is to be served.
+
+    From a template, because making tokens and keys takes longer than all else; while another demo has the template's port,
+    from the beginning."""
+    template, port = _template()
+    with socket.socket() as first, socket.socket() as second:
+        try:
+            for one, wanted in ((first, port), (second, port + 1)):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
+    shutil.copytree(template, home)
+    for name in ("softhsm2.conf", "demo/setup.json"):
+        text = (home / name).read_text("utf-8")
+        assert str(template) in text
+        (home / name).write_text(text.replace(str(template), str(home)), "utf-8")
+    return port
+
+
 @contextmanager
 def running(home: Path, *, port: int | None = None) -> Iterator[Appliance]:
     """Set up what is missing in `home`, serve until the block ends, stop in order."""
-    port = port or free_port()
+    if port is None:
+        port = free_port() if home.exists() else laid_out(home)
     log = home.with_suffix(".log")
     environment = {**os.environ, "KYSO_HOME": str(home), "KYSO_PORT": str(port), "KYSO_LANG": "en"}
     log.unlink(missing_ok=True)
@@ -109,6 +155,48 @@ def running(home: Path, *, port: int | None = None) -> Iterator[Appliance]:
         except subprocess.TimeoutExpired:
             runner.kill()
             runner.wait()
+
+
+@contextmanager
+def serving(home: Path, *, port: int) -> Iterator[Appliance]:
+    """A home that is set up, served until the block ends, without the samples that a demo signs first."""
+    log = home.with_suffix(".log")
+    environment = {**os.environ, "KYSO_HOME": str(home), "KYSO_LANG": "en"}
+    pki = [ROOT / "docker" / "demo" / "pki.py", home / "demo" / "pki", str(port + 1)]
+    commands = ([sys.executable, *pki], [Path(sys.executable).with_name("kyso"), "serve"])
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        with log.open("ab") as sink:
+            for command in commands:
+                run = partial(subprocess.Popen, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+                started.append(run(command, stdout=sink, stderr=sink))
+        _wait_until_ready(started, log, port=port)
+        yield Appliance(home, port, started[-1])
+    finally:
+        for one in reversed(started):
+            one.send_signal(signal.SIGTERM)
+            try:
+                one.wait(ENDS_WITHIN)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+
+
+def _wait_until_ready(started: list[subprocess.Popen[bytes]], log: Path, *, port: int) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while True:
+        if any(one.poll() is not None for one in started) or time.monotonic() > deadline:
+            raise RuntimeError(f"the appliance did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}")
+        try:
+            answers = [
+                httpx.get(f"http://localhost:{at}{path}") for at, path in ((port, "/health/ready"), (port + 1, "/"))
+            ]
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        if answers[0].status_code == httpx.codes.OK:
+            return
+        time.sleep(0.1)
 
 
 def _wait_until_serving(runner: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance import ROOT, Appliance, running
+from tests.appliance import ROOT, Appliance, free_port, running
 
 for name in [name for name in os.environ if name.startswith("KYSO_")]:
     del os.environ[name]  # `make` exports its own; a test sets what it needs
@@ -27,5 +27,8 @@ def corpus() -> Path:
 @pytest.fixture(scope="session")
 def appliance() -> Iterator[Appliance]:
     """One appliance for the whole run, as `make run` starts it; tests that hurt it start their own."""
-    with tempfile.TemporaryDirectory(prefix="kyso-") as folder, running(Path(folder) / "home") as served:
+    with (
+        tempfile.TemporaryDirectory(prefix="kyso-") as folder,
+        running(Path(folder) / "home", port=free_port()) as served,
+    ):
         yield served

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from docker.demo import home as demo
-from tests.appliance import ROOT, Appliance, free_port, running
+from tests.appliance import ROOT, Appliance, laid_out, running
 from tests.browser import Tab, browser
 from tests.hsm_support import need_softhsm
 
@@ -25,8 +25,9 @@ TWO = '\n[changes]\ntwo_administrators = ["rights", "keys"]\n'
 @pytest.fixture(scope="module")
 def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     need_softhsm()
-    home, port = tmp_path_factory.mktemp("admin") / "home", free_port()
-    home.mkdir(mode=0o700)
+    home = tmp_path_factory.mktemp("admin") / "home"
+    port = laid_out(home)
+    home.mkdir(mode=0o700, exist_ok=True)
     (home / "kyso.toml").write_text(demo.kyso_toml(port=port) + TWO)
     with running(home, port=port) as found:
         yield found

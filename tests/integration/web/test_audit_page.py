@@ -61,6 +61,6 @@ def test_an_auditor_follows_a_document_and_proves_a_line(appliance: Appliance) -
         (refusal,) = tab.complaints()  # of the client's API key; nothing that the page loads was refused
         assert "403" in refusal
         click(tab, ".session button")
-        tab.wait("document.body.innerText.includes('signed out')")
+        tab.wait("document.body?.innerText.includes('signed out')")
         tab.open(f"{appliance.url}/audit?lang=en")
         assert tab.run("document.querySelector('#api_key') !== null")
