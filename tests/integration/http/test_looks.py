@@ -32,7 +32,7 @@ def test_a_person_then_the_seal_then_the_clerk(appliance: Appliance, tmp_path: P
     )
     assert 201 == first.status_code, first.text
     folder = appliance.home / "pictures" / "demo-official"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "seal.png").write_bytes(seal())
     document = appliance.client.get(first.json()["document"]).content
     second = appliance.sign(document, profile="dang/dau")
