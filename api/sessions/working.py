@@ -32,6 +32,9 @@ AGAIN = 5.0
 ACTIVATION_LOST = ("activation-unknown", "activation-mismatch", "activation-required")
 """What the keeper says when the person has to agree anew: its time is over, or the keeper was started again."""
 
+NOT_BY_ITSELF = ("token-locked",)
+"""What passes only when somebody has been called: the official is told at once, and may then try again."""
+
 
 def handlers(services: Services) -> Handlers:
     """As `api.jobs` calls it."""
@@ -183,7 +186,7 @@ def _failed(services: Services, session: Session, one: SessionDocument, error: A
         if record is not None:
             return _settle(services, session, one, record)
     waited = time.time() - (session.consented_at or session.created_at)
-    if _may_pass(error) and waited < services.settings.signing.completion_retry:
+    if error.code not in NOT_BY_ITSELF and _may_pass(error) and waited < services.settings.signing.completion_retry:
         telemetry.logger().warning("session waits", session=session.id, number=one.number, code=error.code)
         return False
     making.fail(services, session, one, error)
