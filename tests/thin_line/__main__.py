@@ -29,7 +29,7 @@ from rich.table import Table
 from api import web
 from tests.appliance import Appliance, free_port, running
 from tests.browser import browser
-from tests.integration.web.test_sign_component import axe
+from tests.integration.web.signing import axe
 from tests.thin_line.letter import letter
 from tests.thin_line.line import THIN, Line, NoLine
 from tests.thin_line.sending import Sent, send

@@ -26,7 +26,7 @@ export const base = css`
     display: inline-block; font: inherit; font-weight: 600; border: 1px solid var(--link); border-radius: .45rem;
     background: var(--link); color: var(--paper); padding: .55rem 1.2rem; cursor: pointer; min-height: 2.75rem; text-decoration: none;
   }
-  button[disabled] { opacity: .55; cursor: not-allowed; }
+  button[disabled], button[aria-disabled="true"] { opacity: .55; cursor: not-allowed; }
   button.quiet { background: none; color: var(--link); padding: .35rem .8rem; }
   input, select, textarea {
     font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--faint); border-radius: .45rem;

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.appliance import ROOT
+from tests.browser import Tab, browser
+from tests.documents import pages
+from tests.integration.web.fake_sessions import Story
 from tests.integration.web.office import House, office
+from tests.integration.web.signing import three
 
 NOT_AVAILABLE = 69
 
@@ -35,3 +39,27 @@ def house(offices: House) -> House:
     offices.tab.look()
     offices.tab.events.clear()
     return offices
+
+
+@pytest.fixture(scope="session")
+def three_pages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return pages(tmp_path_factory.mktemp("pdf") / "three.pdf", 3).read_bytes()
+
+
+@pytest.fixture
+def story(three_pages: bytes) -> Story:
+    return three(three_pages)
+
+
+@pytest.fixture(scope="module")
+def shared_tab() -> Iterator[Tab]:
+    with browser() as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(shared_tab: Tab) -> Tab:
+    """A tab as a desktop has it, its events forgotten."""
+    shared_tab.look()
+    shared_tab.events.clear()
+    return shared_tab

@@ -14,7 +14,7 @@ from tests.browser import Tab, browser
 from tests.cli_support import kyso
 from tests.documents import pages
 from tests.hsm_support import need_softhsm
-from tests.integration.web.test_sign_component import axe
+from tests.integration.web.signing import axe
 
 pytestmark = pytest.mark.web
 

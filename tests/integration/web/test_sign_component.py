@@ -7,118 +7,20 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api import web
 from tests.appliance import ROOT
-from tests.browser import Tab, browser
+from tests.browser import Tab
 from tests.documents import pages as pdf_pages
-from tests.integration.web.fake_sessions import (
-    TOKEN,
-    Story,
-    certificate,
-    challenge,
-    document,
-    elsewhere,
-    serving,
-    session,
-)
+from tests.integration.web.fake_sessions import TOKEN, Story, challenge, document, elsewhere, serving, session
+from tests.integration.web.signing import HEARD, axe, calls, opened
 
 pytestmark = pytest.mark.web
 
-XML = b"""<?xml version="1.0"?><fees><!--{"leaves": [
- {"depth": 0, "name": "B\xc3\xa1o c\xc3\xa1o", "attributes": [["k\xe1\xbb\xb3", "2026-10"]], "text": "", "signature": false},
- {"depth": 1, "name": "T\xe1\xbb\x95ng s\xe1\xbb\x91", "attributes": [], "text": "1.250.000", "signature": false}],
- "more": false}--></fees>"""
-TAKEN = {"page": 3, "box": [60, 100, 260, 180]}
 LONG = 200
-PAGE_KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "PageUp": 33, "PageDown": 34}
-
-
-@pytest.fixture(scope="module")
-def three_pages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return pdf_pages(tmp_path_factory.mktemp("pdf") / "three.pdf", 3).read_bytes()
-
-
-@pytest.fixture
-def story(three_pages: bytes) -> Story:
-    """A form whose place is free, one whose place is laid down, and an XML."""
-    listed = [
-        document(
-            "d1",
-            three_pages,
-            title="Giấy giới thiệu (demo)",
-            fields_taken=[TAKEN],
-            fill=[{"name": "number", "label": "Số", "value": "12", "editable": True}],
-        ),
-        document(
-            "d2", three_pages, title="Quyết định (demo)", place={"page": 1, "box": [300, 90, 480, 150], "fixed": True}
-        ),
-        document("d3", XML, title="Báo cáo thu đảng phí (demo)"),
-    ]
-    keys = [
-        certificate("mine", "Nguyễn Văn Mẫu (demo)"),
-        certificate(
-            "old",
-            "Nguyễn Văn Mẫu (demo, cũ)",
-            usable=False,
-            code="certificate-expired",
-            not_after="2026-02-01T00:00:00+07:00",
-        ),
-    ]
-    return Story({"d1": three_pages, "d2": three_pages, "d3": XML}, session(listed, keys))
-
-
-@pytest.fixture(scope="module")
-def shared_tab() -> Iterator[Tab]:
-    with browser() as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(shared_tab: Tab) -> Tab:
-    shared_tab.look()
-    shared_tab.events.clear()
-    return shared_tab
-
-
-def opened(tab: Tab, link: str) -> None:
-    tab.open("about:blank")
-    tab.open(link)
-    tab.wait("deep('#title') && deep('image')")
-
-
-def axe(tab: Tab) -> list[str]:
-    """What axe-core finds against WCAG 2.2 AA, with the element."""
-    script = ROOT / "api" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    tab.run(script.read_text("utf-8") + ";0")
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    told = tab.run(
-        f"axe.run(document, {{ runOnly: {json.dumps(tags)} }}).then((found) => JSON.stringify("
-        "found.violations.flatMap((one) => one.nodes.map((node) => one.id + ': ' + node.target.flat().join(' ') + ' '"
-        " + node.failureSummary))))"
-    )
-    return json.loads(told)
-
-
-def keys(tab: Tab, *names: str, shift: bool = False) -> None:
-    for name in names:
-        for kind in ("keyDown", "keyUp"):
-            tab.call(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=name,
-                code=name,
-                windowsVirtualKeyCode=PAGE_KEYS[name],
-                modifiers=8 if shift else 0,
-            )
-
-
-def calls(story: Story, method: str, end: str) -> list[object]:
-    return [body for kind, path, body in story.asked if kind == method and path.endswith(end)]
 
 
 def test_one_consent_signs_everything_that_was_shown(tab: Tab, story: Story):
@@ -148,66 +50,6 @@ def test_one_consent_signs_everything_that_was_shown(tab: Tab, story: Story):
         assert ["kyso-ready", "kyso-consented", "kyso-document", "kyso-document", "kyso-document", "kyso-done"] == names
         assert [] == tab.complaints()
         assert all(url.startswith((fake.origin, "data:", "blob:")) for url in tab.asked())
-
-
-HEARD = """
-window.heard = [];
-for (const name of ["kyso-ready", "kyso-consented", "kyso-document", "kyso-done", "kyso-error"])
-  window.addEventListener(name, (event) => heard.push([name, event.detail]));
-"""
-
-
-def test_a_place_is_found_with_the_keyboard_alone(tab: Tab, story: Story):
-    """Arrows move, Shift sizes, Page Up and Down change the page; each step is announced; the frame leaves no page and
-    steps over the field in its way."""
-    with serving(story) as fake:
-        opened(tab, fake.link)
-        tab.run("deep('#put').focus()")
-        tab.press("Enter", 13)
-        tab.wait("focused()?.classList.contains('mine')")
-        place = "JSON.stringify(deep('kyso-pages').place)"
-        box = json.loads(tab.run(place))["box"]
-        keys(tab, *["ArrowLeft"] * 60)
-        moved = json.loads(tab.run(place))["box"]
-        assert (0, box[1]) == (moved[0], moved[1]) or moved[0] >= TAKEN["box"][2]
-        keys(tab, *["ArrowDown"] * 60)
-        keys(tab, "ArrowRight", "ArrowDown", shift=True)
-        sized = json.loads(tab.run(place))["box"]
-        assert sized[2] - sized[0] > box[2] - box[0]
-        for _ in range(2):
-            keys(tab, *["ArrowUp"] * 40, *["ArrowRight"] * 80, *["ArrowDown"] * 150, *["ArrowLeft"] * 80)
-            found = json.loads(tab.run(place))
-            left, bottom, right, top = found["box"]
-            size = story.document("d1")["pages"][found["page"] - 1]
-            assert 0 <= left < right <= size["width"]
-            assert 0 <= bottom < top <= size["height"]
-            taken = TAKEN["box"]
-            assert left >= taken[2] or right <= taken[0] or bottom >= taken[3] or top <= taken[1]
-        keys(tab, "PageUp")
-        tab.wait(f"JSON.parse({place}).page === 2 && focused()?.classList.contains('mine')")
-        assert "Trang 2" in tab.run("deep('kyso-pages').shadowRoot.querySelector('[role=status]').textContent")
-        tab.wait("true")
-        assert [] == tab.complaints()
-
-
-def test_the_signature_is_previewed_in_its_place(tab: Tab, story: Story):
-    """With the chosen certificate, the place and what was filled in; whoever moves the frame sees the page as it is."""
-    with serving(story) as fake:
-        opened(tab, fake.link)
-        tab.run("deep('#fill-0').value = '15'; deep('#fill-0').dispatchEvent(new Event('input')); deep('#put').click()")
-        tab.wait("deep('#preview')")
-        href = "deep('figure[data-page=\"3\"] image')?.getAttribute('href')"
-        tab.run("deep('#preview').click()")
-        tab.wait("deep('#preview').textContent === 'Bỏ xem trước'")
-        preview = tab.run(href)
-        assert preview == tab.run("deep('kyso-pages').preview.address")
-        place = json.loads(tab.run("JSON.stringify(deep('kyso-pages').place)"))
-        (asked,) = calls(story, "POST", "/d1/preview")
-        assert ("mine", {"number": "15"}, place["page"]) == (asked["key"], asked["fill"], asked["place"]["page"])
-        tab.run("deep('.mine').focus()")
-        keys(tab, "ArrowUp")
-        tab.wait(f"deep('#preview').textContent === 'Xem trước chữ ký' && {href} !== {preview!r}")
-        assert [] == tab.complaints()
 
 
 def test_nothing_is_found_by_axe(tab: Tab, story: Story):
@@ -260,9 +102,11 @@ def test_a_document_is_sent_back_with_a_reason(tab: Tab, story: Story):
     with serving(story) as fake:
         opened(tab, fake.link)
         tab.run(
-            "deep('#returning').open = true; deep('#reason').value = 'Sai tên'; deep('#returning form button').click()"
+            "deep('#returning').open = true; deep('#reason').value = 'Sai tên'; deep('#returning form button').focus();"
+            " deep('#returning form button').click()"
         )
         tab.wait("deepAll('.about li').length === 2")
+        tab.wait("focused()?.id === 'title'")
         assert [{"reason": "Sai tên"}] == calls(story, "POST", "/d1/return")
         assert "Đã trả lại: Sai tên" in tab.run("deep('section').innerText")
 

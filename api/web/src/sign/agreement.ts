@@ -55,7 +55,7 @@ export function agreement(sitting: Sitting, session: Session, seen: ReadonlySet<
     ${sitting.elsewhere
       ? html`<p role="status">${words.keyElsewhere}</p>
         <p><a class="button" id="elsewhere" href=${sitting.elsewhere} target="_blank" rel="noopener">${words.keyOpen}</a></p>`
-      : html`<p><button type="button" id="consent" aria-describedby="consent-help" ?disabled=${sitting.isBusy || !sitting.draft.chosen}
+      : html`<p><button type="button" id="consent" aria-describedby="consent-help" aria-disabled=${sitting.isBusy} ?disabled=${!sitting.draft.chosen}
       @click=${() => sitting.consent()}>${label}</button></p>`}
   </section>`;
 }

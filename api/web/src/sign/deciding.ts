@@ -20,7 +20,7 @@ export function returning(sitting: Sitting, one: SessionDocument, words: Sentenc
   return html`<details id="returning"><summary>${words.sendBack}</summary>
     <form class="field" @submit=${submitted(words, (_, reason) => sitting.sendBack(one, reason))}>
       ${reason("reason", words.reason)}
-      <div><button type="submit" class="quiet" ?disabled=${sitting.isBusy}>${words.sendBack}</button></div>
+      <div><button type="submit" class="quiet" aria-disabled=${sitting.isBusy}>${words.sendBack}</button></div>
     </form></details>`;
 }
 
@@ -31,7 +31,7 @@ export function passingOn(sitting: Sitting, one: SessionDocument, words: Sentenc
       <label for="person">${words.passOnTo}</label>
       ${person(sitting, words)}
       ${reason("reason-on", words.passOnReason)}
-      <div><button type="submit" class="quiet" ?disabled=${sitting.isBusy || !sitting.people}>${words.passOn}</button></div>
+      <div><button type="submit" class="quiet" aria-disabled=${sitting.isBusy} ?disabled=${!sitting.people}>${words.passOn}</button></div>
     </form></details>`;
 }
 

@@ -18,6 +18,9 @@ const MM = 25.4 / 72;
 /** How far beyond what is seen a page is asked for. */
 const NEAR = "50% 0px";
 
+/** A finger on the frame moves it and not the page; `touch-action` does nothing within an SVG. */
+const STILL = { handleEvent: (event: Event) => event.preventDefault(), passive: false };
+
 export class KysoPages extends LitElement {
   static override styles = [base, pagesStyle];
   static override properties = {
@@ -201,6 +204,7 @@ export class KysoPages extends LitElement {
     if (!this.placing || !this.place || event.button !== 0) return;
     const [x, y] = this.point(event, page);
     (event.currentTarget as SVGElement).setPointerCapture(event.pointerId);
+    (event.currentTarget as SVGElement).focus({ preventScroll: true });
     this.held = { box: this.place.box, grip: [x - this.place.box[0], y - this.place.box[1]] };
   }
 
@@ -282,7 +286,7 @@ export class KysoPages extends LitElement {
     return svg`<g class=${style} tabindex="0" role="application" aria-roledescription=${this.words.frameRole}
         aria-label=${this.words.frame} aria-describedby="help" @keydown=${this.pressed}
         @pointerdown=${(event: PointerEvent) => this.grab(event, page)} @pointermove=${(event: PointerEvent) => this.drag(event, page)}
-        @pointerup=${() => this.release()} @pointercancel=${() => (this.held = null)}>${content}</g>`;
+        @pointerup=${() => this.release()} @pointercancel=${() => (this.held = null)} @touchstart=${STILL}>${content}</g>`;
   }
 }
 

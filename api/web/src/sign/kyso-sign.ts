@@ -46,6 +46,7 @@ export class KysoSign extends KysoElement {
   private sitting: Sitting | null = null;
   /** Ids of documents that were looked at. */
   private readonly seen = new Set<string>();
+  private hadFocus = false;
   private readonly returned = () => document.visibilityState === "visible" && void this.sitting?.look();
 
   constructor() {
@@ -67,7 +68,14 @@ export class KysoSign extends KysoElement {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
+    this.hadFocus = this.shadowRoot?.activeElement != null;
     if (changed.has("session") || changed.has("token") || changed.has("server")) this.begin();
+  }
+
+  /** Who had the focus on something that is gone goes on with what came of it. */
+  protected override updated(): void {
+    if (!this.hadFocus || this.shadowRoot?.activeElement) return;
+    this.renderRoot.querySelector<HTMLElement>("#problem, #progress, #title")?.focus();
   }
 
   private begin(): void {

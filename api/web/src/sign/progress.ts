@@ -39,7 +39,7 @@ export function progress(sitting: Sitting, session: Session, words: Sentences): 
   const canGoOn = (session.stopped && !OVER.includes(session.state)) || hasFailed;
   const hasSigned = session.documents.some((one) => one.state === "signed");
   const count = fill(words.progress, { done, total });
-  return html`<div class="box ${tone}" id="progress">
+  return html`<div class="box ${tone}" id="progress" tabindex="-1">
     ${sentence ? html`<p><b>${sentence}</b></p>` : nothing}
     ${done || !OVER.includes(session.state) ? html`<p>${count}</p>` : nothing}
     ${isSigning ? html`<progress max=${total} value=${done} aria-label=${count}></progress>` : nothing}
@@ -48,7 +48,7 @@ export function progress(sitting: Sitting, session: Session, words: Sentences): 
     <div class="actions">
       ${isSigning && !session.stopped ? html`<button type="button" id="stop" class="quiet" @click=${() => sitting.stop()}>${words.stop}</button>` : nothing}
       ${canGoOn
-        ? html`<button type="button" id="go" ?disabled=${sitting.isBusy} @click=${() => sitting.goOn()}>${session.stopped ? words.go : words.retry}</button>`
+        ? html`<button type="button" id="go" aria-disabled=${sitting.isBusy} @click=${() => sitting.goOn()}>${session.stopped ? words.go : words.retry}</button>`
         : nothing}
       ${hasSigned && !isSigning
         ? html`<button type="button" class="quiet" @click=${() => void sitting.downloadAll()}>${words.downloadAll}</button>`
@@ -68,7 +68,7 @@ function ended(session: Session, words: Sentences): string | undefined {
 /** What went wrong, what to do, and by which code it is found. */
 export function trouble(problem: Problem, words: Sentences, ways: Ways): TemplateResult {
   const { hotline, reload, signIn } = ways;
-  return html`<div class="box bad" role="alert" id="problem">
+  return html`<div class="box bad" role="alert" id="problem" tabindex="-1">
     <p><b>${problem.title || words.failed}</b></p>
     ${problem.detail ? html`<p>${problem.detail}</p>` : nothing}
     <p class="note">${codes(words, { code: problem.code, support: problem.support, hotline })}</p>

@@ -108,7 +108,7 @@ export class Sitting {
     void this.look();
   }
 
-  /** One thing at a time; what goes wrong is shown. */
+  /** One thing at a time; what goes wrong is shown. Buttons stay in reach meanwhile, so that nobody loses the focus. */
   private async act(work: () => Promise<unknown>): Promise<void> {
     if (this.isBusy) return;
     this.isBusy = true;

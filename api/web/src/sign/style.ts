@@ -61,7 +61,7 @@ export const pagesStyle = css`
   svg { display: block; width: 100%; height: auto; border: 1px solid var(--line); touch-action: pan-x pan-y; }
   svg.placing { cursor: crosshair; }
   .paper { fill: #fff; }
-  .mine { cursor: move; touch-action: none; outline: none; }
+  .mine { cursor: move; outline: none; }
   .mine.fixed { cursor: default; }
   .mine rect { fill: #eaf1fd; fill-opacity: .85; stroke: #0b57d0; stroke-width: 2px; vector-effect: non-scaling-stroke; }
   .mine:focus-visible rect { stroke-width: 5px; }
