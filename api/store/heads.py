@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from api.errors import StaleDocument
 from api.store.dialect import insert_if_absent
 from api.store.statement import Statement
+from api.store.tables import caller as caller_table
 from api.store.tables import other_form
 from api.store.tables import signature as table
 
@@ -38,6 +39,22 @@ def require(connection: sa.Connection, sha256: str) -> tuple[str, ...]:
     if any(successor is not None and state != "refused" for _, successor, state in found):
         raise StaleDocument("a later signature was built on this document", found=sha256)
     return tuple(signature for signature, _, _ in found)
+
+
+def require_for_lift(connection: sa.Connection, sha256: str, *, caller: str) -> None:
+    """As `require`, for a document that is kept for this caller, by id, and gets further evidence: what another
+    organisation builds on its copy does not end the care for this one. Raises StaleDocument."""
+    for _, successor, state in SIGNATURES.rows(connection, {"sha256": sha256}):
+        if successor is not None and state != "refused" and not _is_anothers(connection, successor, caller=caller):
+            raise StaleDocument("a later signature was built on this document", found=sha256)
+
+
+def _is_anothers(connection: sa.Connection, signature: str, *, caller: str) -> bool:
+    """Whether a signature was asked for by another organisation than this caller's."""
+    asked = sa.select(caller_table.c.organisation).join_from(table, caller_table, caller_table.c.id == table.c.caller)
+    theirs = connection.execute(asked.where(table.c.id == signature)).scalar()
+    own = connection.execute(sa.select(caller_table.c.organisation).where(caller_table.c.id == caller)).scalar()
+    return theirs is not None and own is not None and theirs != own
 
 
 def is_undecided(connection: sa.Connection, sha256: str) -> bool:

@@ -5,6 +5,7 @@ here:
 
 L1. The record is signed, and no signature was built on its document (`store/heads.py`): what has a successor is not
     forked; the successor's completion brings the evidence. While one is being made the job waits: it may be refused.
+    A successor of another organisation is none here: what somebody does with a copy does not end the care for ours.
 L2. Its document is lifted to the level that was ordered, into a new file.
 L3. COMPLETED, and the record names the new file, in one transaction that looks for a successor once more.
 L4. Still degraded or pending: again later. At B-LTA: again `signing.renew_before` the archive timestamp runs out.
@@ -97,7 +98,7 @@ def _lift(services: Services, job: Job) -> None:
         raise GiveUp
     before = json.loads(record.result)
     try:
-        services.database.read(heads.require, before["sha256"])
+        services.database.read(heads.require_for_lift, before["sha256"], caller=record.caller)
     except StaleDocument:
         _went_on(services, record, before["sha256"])
         return
@@ -156,7 +157,7 @@ def _replace(services: Services, record: SignatureRecord, before: dict[str, Any]
             .where(signature_table.c.id == record.id, signature_table.c.signed_blob == record.signed_blob)
             .values(result_json=json.dumps(result, ensure_ascii=False), signed_blob=blob, signed_sha256=done.sha256)
         )
-        heads.require(connection, before["sha256"])
+        heads.require_for_lift(connection, before["sha256"], caller=record.caller)
         if connection.execute(change).rowcount != 1:
             raise StaleDocument("the document was lifted by somebody else", found=before["sha256"])
         heads.lifted(connection, before["sha256"], signature=record.id)
