@@ -176,6 +176,10 @@ class Keys:
                 raise TokenLocked(key=key.ref, reason=status.reason or "locked")
             if status.state != "operational":
                 raise TokenNotAvailable(key=key.ref, reason=status.reason or status.state)
+            # The token was opened since its keys were listed.
+            for one in self._list(key.module, fresh=True).keys:
+                if one.ref == key.ref and one.mechanisms:
+                    return self.mechanism(one, wanted=wanted)
         raise MechanismNotSupported(key=key.ref, mechanism=wanted or "any", offered=", ".join(key.mechanisms))
 
     def _list(self, module: str, *, fresh: bool = False) -> _List:

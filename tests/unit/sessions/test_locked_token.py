@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.session_support import desk
 
 pytestmark = pytest.mark.web
-
-REMEMBERED = 3.0
-"""Seconds after which a service asks again what a token can do, and some more."""
 
 
 def test_a_locked_token_is_told_at_once_and_tried_again_later(tmp_path):
@@ -30,7 +25,6 @@ def test_a_locked_token_is_told_at_once_and_tried_again_later(tmp_path):
     assert ("partly", "0200 000 000 (demo)") == (shown["state"], shown["hotline"])
     assert 0 == one.house.token.signed
     one.house.token.state = "operational"
-    time.sleep(REMEMBERED)
     assert 202 == one.page("POST", session, "/continue").status_code
     while one.work():
         pass
