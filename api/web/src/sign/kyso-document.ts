@@ -18,6 +18,8 @@ const ZOOMS = [1, 1.5, 2];
 /** Pages from which on one wants to go to one by its number. */
 const LONG = 4;
 
+/** States in which a place is worth a word. */
+const UNSETTLED = ["waiting", "signing"];
 /** Pixels: a window in which a picture need not be large. */
 const NARROW = 600;
 
@@ -182,7 +184,7 @@ export class KysoDocument extends LitElement {
         <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
         ${this.itself(one, isSigned)}
       </div>
-      ${isSigned ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
+      ${!UNSETTLED.includes(one.state) ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
       <div class="view" tabindex="0" role="region" aria-label=${`${one.title}, ${fill(words.pages, { n: one.pages.length })}`}
         @scroll=${() => (this.seen = this.pages?.seen ?? 1)}>
         <kyso-pages .document=${one} .words=${words} .picture=${this.picture} .placing=${this.decides && !one.place?.fixed}
