@@ -38,7 +38,7 @@ from api.store.database import open_database
 from docker.demo import home as demo
 from hsm.activation import Registration
 from hsm.token import TokenAdmin
-from tests.appliance import ROOT, Appliance, free_port, running
+from tests.appliance import ROOT, SET_UP, Appliance, free_port, laid_out, serving
 from tests.browser import PATIENCE, Tab, browser
 from tests.looks_support import hand, seal
 
@@ -179,32 +179,25 @@ class House:
 @contextmanager
 def office(folder: Path) -> Iterator[House]:
     """Everything made before the service starts, so that nobody has to wait until it is known; passkeys afterwards."""
-    port, home = free_port(), folder / "home"
+    home = folder / "home"
+    folder.mkdir(parents=True, exist_ok=True)
+    port = laid_out(home)
+    if not home.exists():  # another demo is served where the laid out one would be
+        subprocess.run([sys.executable, "-c", SET_UP, ROOT / "docker" / "demo", home, str(port)], check=True)
     embedder = f"http://{ELSEWHERE}:{free_port()}"
-    home.mkdir(parents=True)
     (home / "kyso.toml").write_text(_settings(port=port, embedder=embedder), "utf-8")
-    subprocess.run([sys.executable, "-c", SET_UP, ROOT / "docker" / "demo", home, str(port)], check=True)
     settings = kyso_settings.load(home)
     with appliance.admin(settings, "demo") as admin:
         _keys(admin, home)
     _directory(settings)
     _pictures(home)
-    with running(home, port=port) as served, browser() as tab:
+    with serving(home, port=port) as served, browser() as tab:
         tab.call("WebAuthn.enable")
         made = tab.call("WebAuthn.addVirtualAuthenticator", options=AUTHENTICATOR)["authenticatorId"]
         tab.open(f"{served.url}/sign/ses_none")
         with appliance.admin(settings, "demo") as admin:
             enrolled = {person.key: _enrol(admin, tab, person.key) for person in PERSONS}
         yield House(served, tab, made, enrolled, embedder)
-
-
-SET_UP = """
-import sys
-from pathlib import Path
-sys.path.append(sys.argv[1])
-from setup_home import set_up
-set_up(Path(sys.argv[2]), port=int(sys.argv[3]))
-"""
 
 
 def _settings(*, port: int, embedder: str) -> str:
