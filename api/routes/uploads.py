@@ -58,7 +58,7 @@ PIECE: dict[str, Any] = {
 }
 
 
-@router.options("", include_in_schema=False)
+@router.options("", status_code=204, summary="What is understood of tus", responses=PROBLEMS)
 @needs("nothing")
 async def offered(request: Request) -> Response:
     """§ OPTIONS."""

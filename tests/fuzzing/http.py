@@ -53,6 +53,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 schemathesis.serializer.alias("application/timestamp-query", "application/octet-stream")
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 UNAVAILABLE = (503, 507)
 """What an operator can mend; whatever else begins with 5 is a defect of ours."""
 

@@ -113,7 +113,7 @@ def _routes(routes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _of(route: Any) -> Iterator[Endpoint]:
-    for method in sorted(set(route.methods) - {"HEAD", "OPTIONS"}):
+    for method in sorted(set(route.methods) - {"HEAD"}):
         yield Endpoint(method, route.path, auth.need_of(route.endpoint), _where(route.endpoint))
 
 

@@ -22,7 +22,7 @@ function ask(): void {
   const page = `${location.origin}${location.pathname}`;
   if (!page.startsWith(`${HOME}sign/ses_`)) return;
   const session = page.slice(`${HOME}sign/`.length);
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? kept(session);
   if (!token || session.includes("/")) return;
   const headers = { Authorization: `Bearer ${token}`, "Accept-Language": document.documentElement.lang };
   const begin = (path: string, cache: RequestCache) => {
@@ -33,6 +33,15 @@ function ask(): void {
   };
   begin("", "no-store");
   begin(FIRST, "default");
+}
+
+/** The token of a page that was loaded before in this tab. */
+function kept(session: string): string | null {
+  try {
+    return sessionStorage.getItem(`kyso-token-${session}`);
+  } catch {
+    return null;
+  }
 }
 
 ask();
