@@ -107,6 +107,7 @@ class Setup:
         settings = kyso_settings.load(self._home)
         settings.make_folders()
         steps = STEPS[self._answers.part]
+        certified: list[str] = []
         if "storage" in steps:
             yield self._storage(settings)
         if "token" in steps:
@@ -114,10 +115,14 @@ class Setup:
                 yield self._token(settings, admin)
                 yield self._keys(settings, admin)
                 yield self._requests(admin)
+                certified = _certified(_listed(admin))
+        if self._answers.part == "service":
+            with Token(settings.keeper_socket(self._answers.module)) as token:
+                certified = _certified(token.keys())
         if "anchors" in steps:
             yield self._anchors(settings)
             yield self._administrator(settings)
-            yield self._trial(settings)
+            yield self._trial(settings, certified)
         self._note(settings, {"what": "setup-finished", "configuration_sha256": self._record.fact("configuration")})
         self._record.finish()
         yield Outcome("finish", "made")
@@ -235,25 +240,23 @@ class Setup:
         """Whoever showed the API key says so; until then an interrupted set-up makes another."""
         self._record.done("administrator")
 
-    def _trial(self, settings: Settings) -> Outcome:
-        with self._tools.services(settings) as services:
-            # By the keeper itself, before the service's own list: that one is remembered for a while.
-            certified = self._certified(settings)
-            failed = canaries.sign_due(services) if certified else ()
+    def _trial(self, settings: Settings, certified: list[str]) -> Outcome:
+        failed: tuple[str, ...] = ()
+        if certified:  # without, nothing has to be started
+            with self._tools.services(settings) as services:
+                self._open(settings)
+                failed = canaries.sign_due(services)
         self._record.done("trial")
         facts = {"keys": ", ".join(certified), "failed": ", ".join(failed)}
         return Outcome("trial", "made" if certified else "skipped", facts)
 
-    def _certified(self, settings: Settings) -> list[str]:
-        """Keys with a certificate, their token open where that is this set-up's to do."""
+    def _open(self, settings: Settings) -> None:
+        """The token, where that is this set-up's to do: asked of the keeper itself, for the service's list is remembered."""
         if self._answers.part == "service":
-            with Token(settings.keeper_socket(self._answers.module)) as token:
-                return [key.ref for key in token.keys() if key.certificate is not None]  # noqa: SIM118 - a question to the keeper
+            return
         with TokenAdmin(settings.keeper_admin_socket(self._answers.module)) as admin:
-            certified = [key.ref for key in _listed(admin) if key.certificate is not None]
-            if certified and admin.status().state == "locked":
+            if admin.status().state == "locked":
                 admin.unlock(self._pin(new=False))
-            return certified
 
     # -- PINs and notes ---------------------------------------------------------------------------------------------
 
@@ -288,6 +291,10 @@ class Setup:
 
 def _listed(admin: TokenAdmin) -> tuple[KeyInfo, ...]:
     return admin.keys()
+
+
+def _certified(keys: tuple[KeyInfo, ...]) -> list[str]:
+    return [key.ref for key in keys if key.certificate is not None]
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from api.setting_up import checks, configuration, offer
 from api.setting_up.answers import Answers, AnswersUnusable
 from api.setting_up.configuration import ConfigurationEdited
 from api.setting_up.record import Record
+from api.setting_up.steps import Setup
+from api.store.encryption.keys import StorageKeyMissing
 from tests.hsm_support import SOFTHSM, need_softhsm
 
 pytestmark = pytest.mark.appliance
@@ -111,6 +113,19 @@ def test_keepers_apart_and_their_service_are_set_up_from_one_set_of_answers(near
     assert ("secrets/storage.key", "Chánh Văn phòng") == (str(ours.storage.key_file), ours.storage.kept_by)
     with pytest.raises(AnswersUnusable, match="keepers"):
         answering.of({**GIVEN, "peers": ["root"], "keepers": "/k"})
+
+
+def test_a_storage_key_that_was_made_and_is_gone_is_never_replaced(tmp_path: Path):
+    """Another one would hide the loss; until its making is noted it may be made again."""
+    (tmp_path / "kyso.toml").write_text('[storage]\nkey_file = "secrets/storage.key"\n')
+    found, record = settings.load(tmp_path), Record(tmp_path / "setup.json")
+    work = Setup(tmp_path, record, answering.of(GIVEN), tools=None, pins=None)
+    assert ("made", "there") == (work._storage(found).did, work._storage(found).did)
+    key = tmp_path / "secrets" / "storage.key"
+    key.unlink()
+    with pytest.raises(StorageKeyMissing):
+        work._storage(found)
+    assert not key.exists()
 
 
 def test_an_edited_file_is_never_ours(tmp_path: Path):
