@@ -47,6 +47,21 @@ def test_bytes_pages_and_pictures(one: Desk):
     assert "document-not-ready" == one.page("GET", session, "/documents/d1?signed=1").json()["code"]
 
 
+def test_pages_of_the_signed_document_are_pictures_too(one: Desk):
+    """Before it is signed there are none; afterwards the signature is seen on them."""
+    stamp = {"place": {"page": 1, "box": [100, 100, 300, 160]}}
+    session = one.asked(each={"order": stamp})
+    picture = "/documents/d1/pages/1?width=200"
+    assert "document-not-ready" == one.page("GET", session, f"{picture}&signed=1").json()["code"]
+    before = one.page("GET", session, picture).content
+    one.consent(session)
+    while one.work():
+        pass
+    assert before == one.page("GET", session, picture).content
+    signed = one.page("GET", session, f"{picture}&signed=1")
+    assert (200, True) == (signed.status_code, signed.content != before)
+
+
 def test_many_documents_are_told_in_few_octets(one: Desk):
     """Compressed for whoever takes it; a session over one document is not worth it."""
     told = one.page("GET", one.asked(one.papers(40)), headers={"Accept-Encoding": "gzip"})
