@@ -183,12 +183,44 @@ class Journey:
         self.tab.type(text)
 
 
+def papers(journey: Journey) -> None:
+    """Two papers without boxes: one is sent back, the other signed where the official puts it."""
+    tab, take = journey.tab, journey.album.take
+    told = journey.house.ask(
+        letter(), who=COMMITTEE, keys=[COMMITTEE.key], title="Tờ trình (demo)", others=["Tờ trình sai (demo)"]
+    )
+    journey.open(told)
+    journey.use("#put")
+    tab.wait("deep('.mine')")
+    take(tab, "placed")
+    journey.use("#documents + ul li:nth-child(2) button")
+    journey.use("#returning summary")
+    journey.write("#reason", "Sai họ tên (demo)")
+    take(tab, "returning")
+    journey.use("#returning button")
+    tab.wait("deepAll('.about li').length === 1")
+    take(tab, "returned")
+    journey.agree()
+    take(tab, "placed-signed")
+
+
+def withdrawn(journey: Journey) -> None:
+    told = journey.house.ask(letter(), who=COMMITTEE, keys=[COMMITTEE.key])
+    journey.open(told)
+    journey.house.client.delete(f"/v1/sessions/{told['id']}").raise_for_status()
+    journey.use("#consent")
+    journey.tab.wait("deep('#problem')")
+    journey.album.take(journey.tab, "withdrawn")
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kyso-flow-") as made, office(Path(made)) as house:
         journey = Journey(house, Album(folder))
         for leg in WAY:
             journey.go(leg)
+        papers(journey)
+        withdrawn(journey)
 
 
 if __name__ == "__main__":
