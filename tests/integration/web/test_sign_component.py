@@ -175,7 +175,9 @@ def test_the_pdf_itself_is_drawn_on_demand(tab: Tab, story: Story):
         assert [] == tab.complaints()
         story.documents["d2"] = story.documents["d2"] + b"\n"
         tab.run("deepAll('nav button')[1].click()")
-        tab.wait("deep('#real')")
+        tab.wait(
+            "deep('kyso-document').document.id === 'd2' && deep('#real').getAttribute('aria-disabled') === 'false'"
+        )
         tab.run("deep('#real').click()")
         tab.wait("deep('kyso-document').shadowRoot.textContent.includes('không đúng mã băm')")
 

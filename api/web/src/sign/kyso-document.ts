@@ -180,8 +180,8 @@ export class KysoDocument extends LitElement {
     return html`
       <div class="bar">
         ${one.pages.length >= LONG ? this.pager(one.pages.length) : nothing}
-        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
-        <button type="button" class="quiet" ?disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
+        <button type="button" class="quiet" aria-disabled=${this.zoom === ZOOMS[0]} @click=${() => this.zooms(-1)}>${words.zoomOut}</button>
+        <button type="button" class="quiet" aria-disabled=${this.zoom === ZOOMS[ZOOMS.length - 1]} @click=${() => this.zooms(1)}>${words.zoomIn}</button>
         ${this.itself(one, isSigned)}
       </div>
       ${!UNSETTLED.includes(one.state) ? nothing : html`<div class="bar" role="group" aria-label=${words.place}>${this.placing(one)}</div>`}
@@ -247,7 +247,8 @@ export class KysoDocument extends LitElement {
       shown: isSigned ? words.signedShown : words.realShown,
       refused: words.realRefused,
     };
-    return html`${this.real === "no" ? html`<button type="button" id="real" class="quiet" @click=${() => void this.open(one)}>${label}</button>` : nothing}
+    const canOpen = this.real === "no";
+    return html`<button type="button" id="real" class="quiet" aria-disabled=${!canOpen} @click=${() => canOpen && void this.open(one)}>${label}</button>
       ${said[this.real] ? html`<span class="note help" role="status">${said[this.real]}</span>` : nothing}`;
   }
 
