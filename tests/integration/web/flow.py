@@ -33,11 +33,10 @@ from tests.integration.web.office import (
 )
 
 LOOKS: Mapping[str, Mapping[str, Any]] = {
-    "phone": {"width": 390, "height": 844, "phone": True},
-    "dark": {"dark": True},
     "desk": {},
+    "dark": {"dark": True},
+    "phone": {"width": 390, "height": 844, "phone": True},
 }
-"""The last one is what goes on."""
 MEMBER = {"ho_ten": "Trần Thị Ví Dụ (demo)"}
 DAY = "22/11/2026"
 
@@ -84,6 +83,7 @@ class Album:
             tab.run("scrollTo(0, 0)")
             settled(tab)
             (self.folder / f"{self.number:02}-{name}-{look}.png").write_bytes(tab.picture())
+        tab.look()
 
 
 def settled(tab: Tab) -> None:

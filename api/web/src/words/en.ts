@@ -71,7 +71,7 @@ export const en: Words = {
     partlyOver: "It is done. Some documents were not signed; see each of them below.",
     failedHelp: "This document was not signed. Call for help and read out the support code, or ask for the document to be sent again.",
     signedReal: "See the signed document",
-    signedPictures: "The pictures are of the signed pages.",
+    signedPictures: "These are pictures of the signed pages.",
     signedShown: "This is the signed document; its SHA-256 is the one on record.",
     pages: "{n} pages",
     page: "Page {n}",

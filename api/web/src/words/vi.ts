@@ -69,7 +69,7 @@ export const vi = {
     partlyOver: "Đã xong. Có tài liệu không được ký; xem từng tài liệu bên dưới.",
     failedHelp: "Tài liệu này chưa được ký. Hãy gọi hỗ trợ và đọc mã hỗ trợ, hoặc báo nơi trình ký gửi lại.",
     signedReal: "Xem bản đã ký",
-    signedPictures: "Hình trên là trang đã ký.",
+    signedPictures: "Đây là hình các trang đã ký.",
     signedShown: "Đang xem bản đã ký; mã băm SHA-256 đúng như hệ thống đã ghi.",
     pages: "{n} trang",
     page: "Trang {n}",
