@@ -77,7 +77,7 @@ class Camera:
         image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
         assert path.stat().st_size <= LARGEST, (name, path.stat().st_size)
 
-    def page(self, name: str, *, larger: int, aim: str) -> None:
+    def page(self, name: str, *, larger: int, aim: str, most: float = 0.8) -> None:
         """What the frame round the pages shows: `larger` steps nearer, and `aim` in the middle."""
         self.window(height=540)
         for _ in range(larger):
@@ -86,7 +86,7 @@ class Camera:
         self.tab.run(aim)
         self.settle()
         self.tab.wait("!deep('.absent')")
-        self.take(name, start="deep('.view')", end="deep('.view')", most=0.8, above=0, below=0)
+        self.take(name, start="deep('.view')", end="deep('.view')", most=most, above=0, below=0)
         self.window()
 
     def settle(self) -> None:
@@ -144,7 +144,7 @@ def agree(camera: Camera, key: str) -> None:
 def official(camera: Camera) -> None:
     """Practice: a letter and a report, looked at, agreed to, signed."""
     camera.open("/sign/demo?lang=vi", until=READY)
-    camera.page("official-read", larger=0, aim=FRAME)
+    camera.page("official-read", larger=0, aim=FRAME, most=0.62)
     for number in (1, 0):
         camera.tab.run(f"deepAll('nav li button')[{number}].click()")
         camera.settle()
@@ -153,6 +153,21 @@ def official(camera: Camera) -> None:
     camera.tab.run("deep('#consent').click()")
     camera.tab.wait(SIGNED)
     camera.take("official-signed", start="deep('#progress')", end="deep('nav')", most=0.7)
+
+
+def locked(camera: Camera) -> None:
+    """Somebody whose key lies in the token that is locked: what is told, and whom to call."""
+    letter = (camera.appliance.home / "demo" / "giay-gioi-thieu.pdf").read_bytes()
+    order = {"field": "o1_chi_uy", "profile": "dang/nguoi-ky"}
+    told = ask(camera.appliance, letter, person="DEMO-11", organisation="CB-THON-MAU", order=order)
+    camera.open(told["url"], until=READY)
+    agree(camera, "demo-locked")
+    camera.tab.run("deep('#consent').click()")
+    camera.tab.wait("deepAll('nav .bad').length")
+    camera.take("official-locked", start=LOCKED, end=LOCKED, most=0.6)
+
+
+LOCKED = "deepAll('.box.bad').at(-1)"
 
 
 def sign(camera: Camera, told: dict[str, Any], key: str) -> bytes:
@@ -236,7 +251,7 @@ def auditor(camera: Camera) -> None:
 
 def main(names: list[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
-    chosen = [one for one in (official, clerk, administrator, auditor) if not names or one.__name__ in names]
+    chosen = [one for one in (official, locked, clerk, administrator, auditor) if not names or one.__name__ in names]
     with tempfile.TemporaryDirectory(prefix="kyso-guides-") as folder:
         home, port = Path(folder) / "home", free_port()
         home.mkdir(mode=0o700)

@@ -67,7 +67,8 @@ def test_it_is_tagged_and_in_vietnamese(made):
         assert str(root.Lang).startswith("vi")
         found = list(elements(root.StructTreeRoot))
         figures = [one for one in found if one.S == "/Figure"]
-        assert [True] * 3 == [len(str(one.get("/Alt", ""))) > 30 for one in figures]
+        assert len(figures) >= 3
+        assert [True] * len(figures) == [len(str(one.get("/Alt", ""))) > 30 for one in figures]
         assert {"/H1", "/H2", "/LI", "/TH", "/TD"} <= {str(one.S) for one in found}
         metadata = root.Metadata.read_bytes().decode()
         assert re.search(r"pdfaid:part>2<", metadata)
