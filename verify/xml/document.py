@@ -13,7 +13,7 @@ Not here: what a reference means (`verify.xml.references`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -24,6 +24,7 @@ from lxml import etree
 from verify.document import MIB, Limits, size_of
 from verify.errors import DoctypeRefused, DocumentBroken, DocumentTooComplex, DocumentTooLarge, EmptyDocument
 from verify.xml import names
+from verify.xml.canonical import Method
 from verify.xml.weighing import HEAD, HEAVIEST, glance, head_of, is_plain_encoding, may_declare, weigh
 
 ID_NAMES: Final = frozenset({"Id", "ID", "id", "AssertionID", "AssertionId", "ResponseID", "RequestID"})
@@ -34,10 +35,10 @@ ID_TAGS: Final = ID_NAMES | {
     "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}Id",
 }
 
-_FEW = 256
+FEW: Final = 256
 _IN_MEMORY = MIB
 """Smaller files are read once and parsed from memory; larger ones cost 3 % more time so, and are not held."""
-_HUGE = 8 * MIB
+HUGE = 8 * MIB
 """Smaller files cannot reach the limits that `huge_tree` lifts, but for the depth, where the parser's limit is ours."""
 _LIGHT = 16 * MIB
 """What could not weigh as much, were each octet an element, is not weighed before it is parsed."""
@@ -79,13 +80,13 @@ class XmlDocument:
             return cls.parse(file.read(), limits=limits)
         head = head_of(file.read(HEAD))
         weighed = weigh(file, head, limits=limits)
-        _refuse_doctype(file)
+        refuse_doctype(file)
         file.seek(0)
         try:
-            tree = etree.parse(file, _parser(huge=size > _HUGE))
+            tree = etree.parse(file, _parser(huge=size > HUGE))
         except _UNREADABLE as error:
             _refuse(error)
-        _check(tree, limits=limits, deep=size > _HUGE, wide=weighed.wide)
+        check_tree(tree, limits=limits, deep=size > HUGE, wide=weighed.wide)
         return cls(tree, limits, size, _declared(tree, weighed.declared, limits=limits), weighed.weight)
 
     @classmethod
@@ -102,12 +103,12 @@ class XmlDocument:
             weighed = weigh(data, head, limits=limits)
             weight, wide, declared = weighed.weight, weighed.wide, weighed.declared
         if may_declare(data, head):
-            _refuse_doctype(BytesIO(data))
+            refuse_doctype(BytesIO(data))
         try:
             tree = etree.fromstring(data, _SMALL).getroottree()
         except _UNREADABLE as error:
             _refuse(error)
-        _check(tree, limits=limits, deep=False, wide=wide)
+        check_tree(tree, limits=limits, deep=False, wide=wide)
         return cls(tree, limits, size, _declared(tree, declared, limits=limits), data if weight is None else weight)
 
     def elements_by_id(self, wanted: Iterable[str]) -> Mapping[str, tuple[etree._Element, ...]]:
@@ -124,6 +125,17 @@ class XmlDocument:
                     found[name] = (*found[name], element)
         return found
 
+    def require_whole(self) -> None:
+        """Of one that was streamed (`verify.xml.streamed`), only signatures are here: the whole is to be read instead."""
+
+    def went_by(
+        self, method: Method, algorithm: str, *, without: Collection[etree._Element]
+    ) -> tuple[bytes, int] | None:
+        """The digest of a document that was streamed, without comments and these elements, and of how many octets; None
+        where the tree will say."""
+        del method, algorithm, without
+        return None
+
     def signatures(self) -> Iterator[etree._Element]:
         """All ds:Signature elements in document order, wherever they stand. Raises DocumentTooComplex."""
         for number, element in enumerate(self.root.iter(names.tag("ds", "Signature"))):
@@ -132,18 +144,20 @@ class XmlDocument:
             yield element
 
 
+PARSING: Final[Mapping[str, bool]] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "remove_comments": False,
+    "remove_pis": False,
+    "strip_cdata": True,
+}
+"""How every parser here is told to read."""
+
+
 def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
-    return etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=huge,
-        remove_comments=False,
-        remove_pis=False,
-        strip_cdata=True,
-        target=target,  # type: ignore[arg-type]  # None is no target
-    )
+    return etree.XMLParser(huge_tree=huge, target=target, **PARSING)  # type: ignore[arg-type]  # None is no target
 
 
 _UNREADABLE = (etree.XMLSyntaxError, ValueError, LookupError)
@@ -152,7 +166,7 @@ _SMALL: Final = _parser(huge=False)
 
 
 class _BeforeRoot(Exception):
-    """The parser reached the root without meeting a document type declaration."""
+    """The parser reached the root without meeting a document type declaration; the argument is the root's tag."""
 
 
 class _Prologue:
@@ -161,25 +175,27 @@ class _Prologue:
     def doctype(self, *_: object) -> NoReturn:
         raise DoctypeRefused
 
-    def start(self, *_: object) -> NoReturn:
-        raise _BeforeRoot
+    def start(self, tag: str, *_: object) -> NoReturn:
+        raise _BeforeRoot(tag)
 
     def close(self) -> None:
         """A file without a root: parsing it in earnest will say so."""
 
 
-def _refuse_doctype(file: BinaryIO) -> None:
-    """Raises DoctypeRefused as soon as the parser itself sees a declaration begin, before it reads any of it."""
+def refuse_doctype(file: BinaryIO) -> str | None:
+    """Raises DoctypeRefused as soon as the parser itself sees a declaration begin, before it reads any of it; else gives
+    the tag of the root."""
     parser = _parser(huge=True, target=_Prologue())
     file.seek(0)
     try:
         while chunk := file.read(1 << 16):
             parser.feed(chunk)
         parser.close()
-    except _BeforeRoot:
-        return
+    except _BeforeRoot as reached:
+        return str(reached)
     except etree.XMLSyntaxError as error:
         _refuse(error)
+    return None
 
 
 def _refuse(error: Exception) -> NoReturn:
@@ -198,7 +214,7 @@ def _allowed(size: int, *, limits: Limits) -> int:
     return size
 
 
-def _check(tree: etree._ElementTree, *, limits: Limits, deep: bool, wide: bool) -> None:
+def check_tree(tree: etree._ElementTree, *, limits: Limits, deep: bool, wide: bool) -> None:
     """What can be told only of a tree."""
     stated = tree.docinfo
     if stated.internalDTD is not None or stated.externalDTD is not None:
@@ -212,7 +228,7 @@ def _check(tree: etree._ElementTree, *, limits: Limits, deep: bool, wide: bool) 
 
 def _declared(tree: etree._ElementTree, counted: int, *, limits: Limits) -> int:
     """How many declarations are in force where most are: libxml2 walks through all of them for every element."""
-    if counted <= _FEW:
+    if counted <= FEW:
         return counted
     now = most = 0
     for event, _ in etree.iterwalk(tree, events=("start-ns", "end-ns")):

@@ -30,6 +30,7 @@ MAX_LETTERS: Final = 4096
 MAX_LEFT_OUT: Final = 500
 """Elements that filters select in one document."""
 
+_SIGNATURE: Final = names.tag("ds", "Signature")
 _NCNAME = r"[^\W\d][\w.\-]*"
 _NAME = rf"(?:{_NCNAME}:)?{_NCNAME}"
 _AXIS = rf"ancestor-or-self::(?P<name>{_NAME})"
@@ -149,6 +150,8 @@ def _tag(element: etree._Element, name: str) -> str:
 
 
 def _all(nodes: NodeSet, tag: str) -> list[etree._Element]:
+    if tag != _SIGNATURE:
+        nodes.document.require_whole()
     return _bounded(nodes.document.root.iter(tag) if tag.startswith("{") else nodes.document.root.iter(f"{{}}{tag}"))
 
 
@@ -158,6 +161,8 @@ def _walk(element: etree._Element, nodes: NodeSet, path: str) -> Iterable[etree.
     root = nodes.document.root
     (axis, name), *steps = [(axis, "*" if name == "*" else _tag(element, name)) for axis, name in _STEP.findall(path)]
     deep = axis not in {"/", "/child::"}
+    if not deep or steps or name != _SIGNATURE:
+        nodes.document.require_whole()
     current: Iterable[etree._Element] = root.iter(_test(name)) if deep else [root] if name in {"*", root.tag} else []
     for _, name in steps:
         current = [child for one in _bounded(current) for child in one.iterchildren(_test(name))]

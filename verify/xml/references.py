@@ -131,13 +131,16 @@ class References:
             source = self._dereference(found.uri, nameless=nameless)
             found = replace(found, source=source)
             found = self._transformed(found, source, signature=signature)
-            return self._compared(found)
+            found = self._compared(found)
         except Refused as error:
-            return replace(found, outcome=error.outcome, reason=error.reason)
+            found = replace(found, outcome=error.outcome, reason=error.reason)
         except NotCanonical:
-            return replace(found, outcome="refused", reason="not-canonical")
+            found = replace(found, outcome="refused", reason="not-canonical")
         except NotOctets:
-            return replace(found, outcome="refused", reason="not-base64")
+            found = replace(found, outcome="refused", reason="not-base64")
+        if not found.matched:
+            self.document.require_whole()
+        return found
 
     def _dereference(self, uri: str | None, *, nameless: int) -> NodeSet | Detached:
         """§4.4.3.2 and §4.4.3.3: comments count only where an XPointer names the nodes."""
@@ -242,9 +245,7 @@ class References:
         octets = Canonical(found.data, _DEFAULT) if isinstance(found.data, NodeSet) else found.data
         key = (octets, algorithm)
         if key not in self._digests:
-            hasher = _Hasher(algorithm)
-            self._write(octets, hasher)
-            self._digests[key] = hasher.digest()
+            self._digests[key] = self._digest(octets, algorithm)
         if not isinstance(octets, Detached) and self._digests[key] == _Hasher(algorithm).digest():
             raise Refused("nothing-selected")  # a file may be empty, a part of a document is something
         value = found.element.find(f"{_DS}DigestValue")
@@ -254,6 +255,21 @@ class References:
         if not hmac.compare_digest(stated, self._digests[key]):
             return replace(found, outcome="mismatched", reason="digest")
         return replace(found, outcome="matched")
+
+    def _digest(self, octets: Octets, algorithm: str) -> bytes:
+        if isinstance(octets, Canonical) and self._is_whole(octets):
+            nodes = octets.nodes
+            if found := self.document.went_by(octets.method, algorithm, without=nodes.without):
+                digest, size = found
+                self.charge(nodes.namespace_cost(octets.method, octets.prefixes) + size)
+                return digest
+        hasher = _Hasher(algorithm)
+        self._write(octets, hasher)
+        return hasher.digest()
+
+    def _is_whole(self, octets: Canonical) -> bool:
+        """Whether these are of the whole document without comments, by no prefixes of its own."""
+        return octets.nodes.apexes == (self.document.tree,) and not octets.nodes.comments and not octets.prefixes
 
     def write(self, reference: Reference, sink: Sink, method: Method) -> None:
         """What was referred to, as a timestamp takes it: octets as they are, a node-set by the method. Raises
@@ -275,6 +291,8 @@ class References:
 
     def _write(self, octets: Octets, sink: Sink) -> None:
         if isinstance(octets, Canonical):
+            if self.document.root in octets.nodes.roots:
+                self.document.require_whole()
             self.charge(octets.nodes.namespace_cost(octets.method, octets.prefixes))
         octets.write(_Metered(self, sink, share=_FILE if isinstance(octets, Detached) else 1))
 

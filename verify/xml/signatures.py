@@ -21,10 +21,10 @@ from lxml import etree
 
 from verify.algorithms import Mechanism, key_size
 from verify.document import Limits, size_of
-from verify.errors import DocumentTooLarge
+from verify.errors import DocumentTooLarge, VerifyError
 from verify.found import Findings, FoundSignature, Integrity
 from verify.report import Algorithms, Changes, Check, Facts, Outcome, Warning_
-from verify.xml import proofs, qualified, scope, signers, stored, structure, values
+from verify.xml import proofs, qualified, scope, signers, stored, streamed, structure, values
 from verify.xml.canonical import METHODS, NotCanonical
 from verify.xml.document import XmlDocument
 from verify.xml.nodes import Detached
@@ -40,6 +40,8 @@ _TRIAL: Final = 1 << 17
 """What another key costs to try, in octets canonicalised."""
 MAX_SAID: Final = 500
 """Characters of a name or address of the document's that the report carries."""
+_OVER_DATA: Final = frozenset({"content", "archive"})
+"""Timestamps whose imprint is over the document again, by whatever method they say."""
 _NO_DETACHED: Mapping[str, BinaryIO] = MappingProxyType({})
 
 
@@ -55,6 +57,12 @@ def find(
     for one in detached.values():
         if (size := size_of(one)) > limits.document:  # an empty one is as good as any other
             raise DocumentTooLarge(size=size, limit=limits.document)
+    try:
+        findings = find_in(References(streamed.read(file, limits=limits), detached))
+        if not any(stamp.type in _OVER_DATA for one in findings.signatures for stamp in one.timestamps):
+            return findings
+    except (streamed.NotPlain, VerifyError):
+        pass  # what is wrong with it, the whole document tells
     return find_in(References(XmlDocument.read(file, limits=limits), detached))
 
 

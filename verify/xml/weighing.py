@@ -82,6 +82,7 @@ def may_declare(data: bytes, head: Head) -> bool:
 def weigh(document: BinaryIO | bytes, head: Head, *, limits: Limits) -> Weighed:
     """By counting octets. Raises DocumentTooComplex."""
     wide = head == "paired"
+    word = _XMLNS[head]
     weight = elements = attributes = declarations = size = 0
     for octets, start, end in _pieces(document):
         size += end - start
@@ -89,7 +90,8 @@ def weigh(document: BinaryIO | bytes, head: Head, *, limits: Limits) -> Weighed:
         if head == "paired":
             elements -= octets.count(b"<\x00/", start, end)
         attributes += octets.count(b"=", start, end)
-        declarations += octets.count(_XMLNS[head], start, end) + 1  # one may lie across two pieces
+        declarations += octets.count(word, start, end)
+        declarations += word[:1] in octets[max(start, end - len(word) + 1) : end]  # one may lie across two pieces
         wide = wide or _is_wide(octets, start, end)
         weight = elements * _ELEMENT + attributes * _ATTRIBUTE + declarations * _DECLARATION + size
         if weight > limits.xml_memory:
@@ -99,7 +101,7 @@ def weigh(document: BinaryIO | bytes, head: Head, *, limits: Limits) -> Weighed:
 
 def glance(data: bytes, head: Head) -> tuple[bool, int]:
     """`wide` and `declared` of one that is too small to weigh much."""
-    return head == "paired" or _is_wide(data, 0, len(data)), data.count(_XMLNS[head]) + 1
+    return head == "paired" or _is_wide(data, 0, len(data)), data.count(_XMLNS[head])
 
 
 def _pieces(document: BinaryIO | bytes) -> Iterator[tuple[bytes | bytearray, int, int]]:
