@@ -127,6 +127,7 @@ def test_what_was_withdrawn_meanwhile_is_not_signed(house: House, paper: bytes):
     text = said(house)
     assert "session-withdrawn" in text
     assert "thu hồi" in text
+    assert not house.tab.run("deep('#consent') || deep('#returning')")
     assert untouched(house, told, state="withdrawn")
 
 

@@ -14,6 +14,8 @@ import { answersHere, assertion } from "./passkey";
 import { type Agreed, Problem, type Service } from "./service";
 
 const PLACE_WAITS = 500;
+/** Refusals after which nothing is left to decide, and the state that they mean. */
+const ENDED: Record<string, string> = { "session-withdrawn": "withdrawn", "session-expired": "expired" };
 
 /** Where a sitting is seen. */
 export interface Page {
@@ -98,6 +100,8 @@ export class Sitting {
   fail(error: unknown): void {
     const { connection, failed } = this.page.words;
     this.problem = error instanceof Problem ? error : new Problem("connection", error instanceof TypeError ? connection : failed, "", "");
+    const ended = ENDED[this.problem.code];
+    if (ended && this.session) this.session = { ...this.session, state: ended };
     this.page.announce("kyso-error", { code: this.problem.code });
     this.page.changed();
   }
