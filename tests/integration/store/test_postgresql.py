@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,33 +34,36 @@ def binary(name: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A server of its own on a Unix socket; nothing of the machine's is touched. Yields the URL of a new database."""
+def server() -> str:
+    """A server of this run's own on a Unix socket; nothing of the machine's is touched. The URL of a new database: whoever
+    makes another gives it a name of its own, for all modules share the server."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("no PostgreSQL driver (psycopg) in this environment")
     if binary("initdb") is None or binary("pg_ctl") is None:
         pytest.skip("no PostgreSQL server on this machine")
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL does not run as root
-        if subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0:
-            pytest.skip("running as root and there is no user postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
+    # PostgreSQL does not run as root
+    if os.geteuid() == 0 and subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("running as root and there is no user postgres")
+    return _started()
+
+
+@cache
+def _started() -> str:
+    """Started once, and stopped when this process ends."""
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     folder = Path(tempfile.mkdtemp(prefix="kyso-pg-"))
     folder.chmod(0o777)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    def run(*command: str, check: bool = True) -> None:
+        subprocess.run([*as_user, *command], check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
-    try:
-        run(binary("initdb") or "", "-D", f"{folder}/data", "-U", "kyso", "-A", "trust", "--no-sync")
-        options = f"-k {folder} -h ''"
-        run(binary("pg_ctl") or "", "-D", f"{folder}/data", "-o", options, "-l", f"{folder}/log", "-w", "start")
-        try:
-            yield f"postgresql+psycopg://kyso@/postgres?host={folder}"
-        finally:
-            run(binary("pg_ctl") or "", "-D", f"{folder}/data", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    run(binary("initdb") or "", "-D", f"{folder}/data", "-U", "kyso", "-A", "trust", "--no-sync")
+    # Half a dozen modules leave their pools open until the run ends.
+    options = f"-k {folder} -h '' -c max_connections=400"
+    run(binary("pg_ctl") or "", "-D", f"{folder}/data", "-o", options, "-l", f"{folder}/log", "-w", "start")
+    atexit.register(run, binary("pg_ctl") or "", "-D", f"{folder}/data", "-m", "immediate", "stop", check=False)
+    return f"postgresql+psycopg://kyso@/postgres?host={folder}"
 
 
 @pytest.fixture
@@ -68,10 +73,10 @@ def database(server: str) -> Iterator[Database]:
         connection.exec_driver_sql("DROP DATABASE IF EXISTS kyso WITH (FORCE)")
         connection.exec_driver_sql("CREATE DATABASE kyso")
     admin.dispose()
-    opened: list[Database] = []
+    opened, url = [], server.replace("/postgres?", "/kyso?")
 
     def open_it() -> None:  # several at once, as when nodes start together
-        opened.append(open_database(server.replace("/postgres?", "/kyso?"), busy_seconds=2.0))
+        opened.append(open_database(url, busy_seconds=60.0))  # one migrates, however slowly; the others wait for it
 
     threads = [threading.Thread(target=open_it) for _ in range(3)]
     for thread in threads:
@@ -79,7 +84,8 @@ def database(server: str) -> Iterator[Database]:
     for thread in threads:
         thread.join()
     assert len(opened) == 3
-    yield opened[0]
+    opened.append(open_database(url, busy_seconds=2.0))
+    yield opened[-1]
     for one in opened:
         one.close()
 
