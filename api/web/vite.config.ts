@@ -29,6 +29,13 @@ export default defineConfig({
         entryFileNames: (chunk) => (chunk.name === "kyso" ? "kyso.js" : "[name]-[hash].js"),
         chunkFileNames: "[name]-[hash].js",
         assetFileNames: "[name]-[hash][extname]",
+        // What several elements need is one file: each further one is another connection, and far away another wait.
+        codeSplitting: {
+          groups: [
+            { name: "ahead", test: /src\/sign\/ahead/, priority: 2 },
+            { name: "base", test: /preload-helper|node_modules\/(@?lit)|src\/(words|style|element|sign\/(service|telling))/, priority: 1 },
+          ],
+        },
       },
     },
   },
