@@ -37,6 +37,7 @@ async def people(request: Request, session: str) -> Response:
 @needs("sign")
 async def preview(request: Request, session: str, document: str) -> Response:
     """Prepared with the key's certificate and drawn; nothing is signed or kept."""
+    await common.caller(request)  # before a body is read
     asked = parsed(PreviewRequest, await body_of(request, limit=LONGEST_REQUEST))
     width = whole(request.query_params.get("width", str(DEFAULT_WIDTH)), name="width")
 

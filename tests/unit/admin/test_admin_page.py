@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from api.changes import Changes
 from api.store import callers
+from api.store.callers import Caller
 from api.store.tables import job
 from tests.http_support import House, house
 from tests.pki import Authority
@@ -251,11 +253,11 @@ def test_a_certificate_comes_as_a_file_and_its_digest_as_people_copy_it(first: S
 
 def test_an_api_key_is_shown_once(home: House, first: Somebody) -> None:
     """It opens, and no page that is asked for later has it; names of callers are text wherever they stand."""
-    answer = first.post("/admin/callers", caller_name=f"Máy {HOSTILE}", role="client", keys="seal* con-dau", days="30")
+    answer = first.post("/admin/callers", caller_name=f"Máy {HOSTILE}", role="auditor", keys="seal* con-dau", days="30")
     key = re.search(r"kyso_[0-9a-f]{12}_[0-9a-f]{48}", answer.text)[0]
     assert "no-store" == answer.headers["cache-control"]
     found = home.services.database.read(callers.find, key)
-    assert ("client", ("seal*", "con-dau")) == (found.role, found.keys)
+    assert ("auditor", ("seal*", "con-dau")) == (found.role, found.keys)
     listed = first.get("/admin/callers").text
     assert key not in listed
     assert html.escape(HOSTILE) in listed
@@ -266,6 +268,33 @@ def test_an_api_key_is_shown_once(home: House, first: Somebody) -> None:
     assert "are revoked" in revoked.text
     assert home.services.database.read(callers.find, key) is None
     assert ["caller-created", "caller-rotated", "caller-revoked"] == changes(home)[-3:]
+
+
+def test_a_caller_that_may_sign_waits_for_another_administrator(home: House, first: Somebody, second: Somebody) -> None:
+    """Its API key is shown once, with the word that it opens nothing yet; who approves sees what it may, and no secret."""
+    answer = first.post("/admin/callers", caller_name=f"Hệ thống {HOSTILE}", role="client", keys="seal*")
+    assert "opens nothing until another administrator has approved" in answer.text
+    key = re.search(r"kyso_[0-9a-f]{12}_[0-9a-f]{48}", answer.text)[0]
+    assert home.services.database.read(callers.find, key) is None
+    (change,) = Changes(home.services).listed(state="proposed")[:1]
+    shown = second.get(f"/admin/changes/{change.id}").text
+    assert "caller that may sign" in shown
+    assert "seal*" in shown
+    assert key.split("_")[2] not in shown
+    assert HOSTILE not in shown
+    Changes(home.services).approve(_caller(home, second), change.id, sha256=change.sha256)
+    assert ("client", ("seal*",)) == tuple(
+        vars(home.services.database.read(callers.find, key))[n] for n in ("role", "keys")
+    )
+
+
+def _caller(home: House, who: Somebody) -> Caller:
+    """Whoever is signed in."""
+    found = next(one for name, one in home.secrets.items() if name.startswith("Hai"))
+    caller = home.services.database.read(callers.find, found)
+    assert caller is not None
+    assert who.cookie
+    return caller
 
 
 @pytest.mark.parametrize(
