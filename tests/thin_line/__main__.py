@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -45,6 +46,7 @@ console = Console()
 
 def main(arguments: Sequence[str]) -> int:
     runs = int(arguments[0]) if arguments else RUNS
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was laid is taken away again
     results = Path(os.environ.get("KYSO_HOME") or "var") / "bench"
     results.mkdir(parents=True, exist_ok=True)
     try:
