@@ -44,7 +44,8 @@ def test_the_exposure_is_small(tmp_path: Path, unit: Path):
     found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", told)
     assert found is not None, told
     assert float(found[1]) <= MOST_EXPOSURE
-    assert "" == analysed("verify", tmp_path / unit.name)
+    said = analysed("verify", tmp_path / unit.name).splitlines()
+    assert [] == [line for line in said if "kyso" in line]  # what it says of the machine's own units is not ours
 
 
 def analysed(*arguments: str | Path) -> str:
