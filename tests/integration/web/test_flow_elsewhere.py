@@ -103,7 +103,7 @@ def test_a_persons_key_is_used_on_the_services_own_page(house: House, tab: Tab):
         tab.wait("deep('#title') && deep('image')")
         hands = Journey(house)
         hands.use("#consent")
-        tab.wait("deep('#elsewhere')")
+        tab.wait("focused()?.id === 'elsewhere'")
         assert "consented" == house.state(told)["state"]
         passkeys = house.passkeys
         tab.click("#elsewhere")

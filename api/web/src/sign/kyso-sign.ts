@@ -47,6 +47,8 @@ export class KysoSign extends KysoElement {
   /** Ids of documents that were looked at. */
   private readonly seen = new Set<string>();
   private hadFocus = false;
+  /** Whether there was a way to another page at the last look. */
+  private wasLed = false;
   private readonly returned = () => document.visibilityState === "visible" && void this.sitting?.look();
 
   constructor() {
@@ -74,6 +76,10 @@ export class KysoSign extends KysoElement {
 
   /** Who had the focus on something that is gone goes on with what came of it. */
   protected override updated(): void {
+    const elsewhere = this.renderRoot.querySelector<HTMLElement>("#elsewhere");
+    const isLed = elsewhere !== null && !this.wasLed;
+    this.wasLed = elsewhere !== null;
+    if (this.hadFocus && isLed) elsewhere.focus();
     if (!this.hadFocus || this.shadowRoot?.activeElement) return;
     this.renderRoot.querySelector<HTMLElement>("#problem, #progress, #title")?.focus();
   }
