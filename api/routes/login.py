@@ -32,7 +32,9 @@ administration = APIRouter(tags=["logins"], route_class=common.PlainRoute)
 
 PATH = re.compile(r"/(?![/\\])[A-Za-z0-9/._~!$&'()*+,;=:@%?-]{0,500}")
 """A path of ours, with a query: no other host, no backslash, nothing that a header could not hold."""
-HOME = "/audit"
+HOME = "/"
+ROOMS = {"administrator": "/admin", "operator": "/admin", "auditor": "/audit", "official": "/inbox", "clerk": "/inbox"}
+"""Where whoever asked for no other page has something to do."""
 
 
 @router.get("/login")
@@ -179,6 +181,7 @@ async def with_api_key(request: Request, api_key: str, *, needed: Permission | N
 
 def signed_in(begun: Begun, path: str) -> Response:
     """Where the browser wanted to go, with its cookie."""
+    path = ROOMS.get(begun.caller.role, HOME) if path == HOME else path
     answer = RedirectResponse(links.to(path), 303, {"Cache-Control": "no-store"})
     cookies.give(answer, cookies.SESSION, begun.secret)
     return answer

@@ -107,12 +107,13 @@ def refused(answer: httpx.Response, code: str, *, status: int = 400) -> None:
 
 
 def test_a_person_signs_in_and_is_the_caller_of_the_rules(home: House, browser: Browser) -> None:
-    """Through the provider and back to the page that was wanted; the session is the same caller everywhere."""
+    """Through the provider and back to the page that was wanted, or where the role has something to do; the session is the same caller everywhere."""
     answer = browser.sign_in(path="/audit?kind=SESSION")
     assert (303, "/audit?kind=SESSION") == (answer.status_code, answer.headers["location"])
     page = browser.ask("GET", "/audit?kind=SESSION")
     assert "An (demo)" in page.text
     assert 200 == browser.ask("GET", "/v1/audit").status_code
+    assert "/audit" == browser.sign_in(path="/").headers["location"]  # an auditor, who asked for no page
     line = home.services.ledger.read(kind="SESSION", limit=1000)[-1]
     assert ("begun", "issuer:tinh", "auditor") == (line.facts["what"], line.facts["way"], line.facts["role"])
     assert "An (demo)" not in line.text
