@@ -9,6 +9,7 @@ signed properties, else by whose key verifies. What the properties add (times, e
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ def find(
             return findings
     except (streamed.NotPlain, VerifyError):
         pass  # what is wrong with it, the whole document tells
+    if size_of(file) > streamed.LEAST:
+        gc.collect()  # a parser that was fed and its context hold each other, and with them what was read
     return find_in(References(XmlDocument.read(file, limits=limits), detached))
 
 
