@@ -105,6 +105,7 @@ def test_a_persons_key_is_used_on_the_services_own_page(house: House, tab: Tab):
         hands.use("#consent")
         tab.wait("focused()?.id === 'elsewhere'")
         assert "consented" == house.state(told)["state"]
+        assert not tab.run("deep('#returning')")  # what was agreed to is not sent back
         passkeys = house.passkeys
         tab.click("#elsewhere")
         with tab.other_window("deep('#consent')"):

@@ -189,7 +189,7 @@ export class KysoSign extends KysoElement {
     return html`<div class="two">
       <div class="side">${documents(session, one, this.seen, words, (id) => this.open(id, "look"))}</div>
       <div>
-        ${one ? this.view(sitting, session, one, decides && one.state === "waiting" ? "open" : "settled") : nothing}
+        ${one ? this.view(sitting, session, one, UNDECIDED.includes(session.state) && one.state === "waiting" ? "open" : "settled") : nothing}
         ${decides && sitting.waiting.length
           ? html`${certificates(sitting, session, words, this.language, () => this.requestUpdate())}${agreement(sitting, session, this.seen, words)}`
           : nothing}
