@@ -23,7 +23,7 @@ from verify.xml.references import References
 pytestmark = pytest.mark.xades
 
 LIMITS = Limits()
-PIECES = (7, 64, 1000, 1 << 18)
+PIECES = (23, 1 << 18)
 ITSELF, OTHERS = XmlPlan(leaves_out="itself"), XmlPlan()
 INCLUSIVE = XmlPlan(canonicalization="inclusive", leaves_out="itself")
 FILES = [
@@ -123,11 +123,11 @@ def content(seed: int) -> bytes:
 def test_each_known_document_is_judged_the_same(monkeypatch: pytest.MonkeyPatch, file: Path):
     """Sound, broken or hostile: whichever way it is read, in pieces of whichever size."""
     data = file.read_bytes()
-    monkeypatch.setattr("tests.unit.verify.xml.test_streamed.PIECES", PIECES[1:] if len(data) < 100_000 else PIECES[2:])
+    monkeypatch.setattr("tests.unit.verify.xml.test_streamed.PIECES", (300,) if len(data) < 100_000 else (1 << 18,))
     require_same(monkeypatch, data)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("plan", [ITSELF, OTHERS, INCLUSIVE], ids=["itself", "others", "inclusive"])
 def test_whatever_stands_under_the_root_is_digested(monkeypatch: pytest.MonkeyPatch, seed: int, plan: XmlPlan):
     """As it goes by; and what was changed is found to be, wherever the signature stands."""
