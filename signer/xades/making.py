@@ -112,7 +112,7 @@ def prepare(
         digest_algorithm=algorithm,
         field=ids.signature,
         nonce=nonce,
-        xml=replace(laid.layout, unsigned_at=laid.unsigned_at, outside_sha256=read.outside),
+        xml=laid.layout.known(unsigned_at=laid.unsigned_at, outside_sha256=read.outside),
     )
     _last.append(prepared)
     return prepared

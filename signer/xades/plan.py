@@ -96,3 +96,10 @@ class XmlLayout:
     """What the original has between `at` and `resume` where the body is copied: the end of an empty-element tag."""
     outside_sha256: str = ""
     """Of body and rest as the output has them: what the digests were taken from is what is released."""
+
+    def known(self, *, unsigned_at: int, outside_sha256: str) -> XmlLayout:
+        """The same with what is known once the markup is written."""
+        return XmlLayout(
+            self.body, self.start, self.at, self.resume, self.end, unsigned_at,
+            self.encoding, self.lead, self.removed, outside_sha256,
+        )  # fmt: skip
