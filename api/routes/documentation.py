@@ -50,8 +50,8 @@ def _description(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = described.schemes(app.state.services.settings)
     ways: list[dict[str, list[str]]] = [{name: []} for name in components["securitySchemes"]]
     for path, methods in found["paths"].items():
-        for operation in methods.values():
-            if path not in OPEN:
+        for method, operation in methods.items():
+            if path not in OPEN and method != "options":  # what is understood is no secret
                 operation["security"] = ways
             if path == VISITED and app.state.services.settings.verification.public:
                 operation["security"] = [*ways, {}]  # a visitor needs none of them
