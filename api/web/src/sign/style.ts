@@ -32,6 +32,7 @@ export const signStyle = css`
   .choice .refused { color: var(--bad); }
   .field { display: grid; gap: .3rem; max-width: 34rem; margin: .75rem 0; }
   .field label { font-weight: 600; }
+  .field > div { margin-top: .3rem; }
   .about { margin: .5rem 0; padding-left: 1.4rem; }
   .about small { color: var(--faint); display: block; font-size: .925rem; }
   .mono { font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
