@@ -77,7 +77,9 @@ class Process:
 
     def alive(self) -> bool:
         """False when the worker has ended while nobody used it."""
-        return not select.select([self._pidfd], [], [], 0)[0]
+        ended = select.poll()  # `select` refuses descriptors from 1024 on: a service with many connections has those
+        ended.register(self._pidfd, select.POLLIN)
+        return not ended.poll(0)
 
     def end(self) -> None:
         """Kill the worker, whatever it does, and let go of it; harmless when it has ended."""

@@ -87,8 +87,10 @@ def _child(documents: Sequence[bytes], examine: Examine) -> list[Outcome]:
     os.close(writing)
     outcomes: list[Outcome] = []
     said = b""
+    waiting = select.poll()
+    waiting.register(reading, select.POLLIN)
     try:
-        while len(outcomes) < len(documents) and select.select([reading], [], [], _WALL)[0]:
+        while len(outcomes) < len(documents) and waiting.poll(_WALL * 1000):
             part = os.read(reading, 65536)
             if not part:
                 break

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,26 @@ def test_a_document_meets_the_same_worker_again(sandbox):
         pids = [pid(first), pid(second), pid(first), pid(second)]
 
     assert pids[0] == pids[2] != pids[1] == pids[3]
+
+
+@pytest.fixture
+def many_open():
+    """A process with more than a thousand open files, as a busy service is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("this machine lets a process open fewer files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    with ExitStack() as held:
+        for _ in range(1100):
+            held.enter_context(Path(os.devnull).open("rb"))
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_workers_serve_a_process_with_many_open_files(sandbox, many_open):
+    """Also one that was there before: whether it lives is asked of a descriptor beyond 1023."""
+    assert "alive" == echo(sandbox, "busy")
+    assert "alive" == echo(sandbox, "busy")
 
 
 def test_a_worker_serves_one_client_again(sandbox):
