@@ -24,6 +24,7 @@ with its parent. Its configuration comes over stdin, as one JSON object, so that
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -316,6 +317,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     harden(die_with_parent=config.die_with_parent, parent=config.parent)
     _start_logging(config.name)
+    gc.collect()
+    gc.freeze()  # what was loaded stays to the end: the collector need not look at it, nor at each signature's few objects
+    gc.set_threshold(10_000, 20, 20)
     run(config)
     sys.stderr.flush()
     os._exit(0)  # without the module's own exit handlers, which may meet threads that still wait in it
