@@ -156,7 +156,9 @@ class Hostile:
         none = "activation-required"
         yield group, "no activation", none, lambda: self.sign("person", new)
         yield group, "canary without activation", none, lambda: self.sign("person", CANARY)
-        for made_up in ("x", "act_0_00", f"act_{2**70:x}_00", loot.open_activation[:-1] + "0"):
+        *start, last = loot.open_activation
+        nearly = "".join((*start, "1" if last == "0" else "0"))
+        for made_up in ("x", "act_0_00", f"act_{2**70:x}_00", nearly):
             yield (
                 group,
                 f"made-up activation {made_up[:12]}",
