@@ -16,6 +16,7 @@ XAdESVerifier told which certificate to expect. Each runs in a process of its ow
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -289,6 +290,9 @@ WORKS = {"tree": _tree, "kyso-verify": _kyso_verify, "signxml-verify": _signxml_
 
 
 def main(what: str, path: str, trust: str) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # as in a document worker, like ALLOCATION; everybody here has it
     if what == "signing":
         print(json.dumps(_signing(Path(path), trust)))
         return
