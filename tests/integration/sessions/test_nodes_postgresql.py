@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from api.composition import compose
 from tests import readers
 from tests.http_support import SECRET, house
-from tests.integration.store.test_postgresql import server  # noqa: F401 - a fixture
+from tests.integration.store.test_postgresql import database_of, server  # noqa: F401 - a fixture
 from tests.session_support import Desk
 
 pytestmark = pytest.mark.web
@@ -19,11 +18,7 @@ pytestmark = pytest.mark.web
 
 def test_one_node_asks_another_is_agreed_with_and_a_third_signs(tmp_path: Path, server: str) -> None:  # noqa: F811
     """Each with a composition of its own, on one database and one store: every document is signed, and signed once."""
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE kyso_sessions")
-    admin.dispose()
-    first = Desk(house(tmp_path / "home", database=server.replace("/postgres?", "/kyso_sessions?")), tmp_path)
+    first = Desk(house(tmp_path / "home", database=database_of(server, "kyso_sessions")), tmp_path)
 
     def node() -> Desk:
         home = first.house

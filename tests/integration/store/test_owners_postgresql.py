@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from api.store.tables import batch_document, signature
 from api.workflows.sweeping import APART, Sweeper
 from tests.documents import pdf
 from tests.http_support import house
-from tests.integration.store.test_postgresql import server  # noqa: F401 - a fixture
+from tests.integration.store.test_postgresql import database_of, server  # noqa: F401 - a fixture
 from tests.unit.storage import dying
 
 pytestmark = pytest.mark.appliance
@@ -21,11 +20,7 @@ pytestmark = pytest.mark.appliance
 
 def test_what_no_row_names_goes_and_the_rest_stays(tmp_path: Path, server: str) -> None:  # noqa: F811 - the fixture
     """Signed, waiting in a batch, kept beside a signature in XML: each stays. What nobody names goes."""
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE kyso_owners")
-    admin.dispose()
-    home = house(tmp_path / "home", database=server.replace("/postgres?", "/kyso_owners?"))
+    home = house(tmp_path / "home", database=database_of(server, "kyso_owners"))
     identity = dying.sign(home, pdf(tmp_path / "a.pdf"))
     waiting, kept, _ = (home.services.blobs.put(io.BytesIO(b"%PDF")) for _ in range(3))
     row = {"batch": "bat_1", "number": 1, "name": "a", "sha256": "0", "size": 1, "blob": waiting}

@@ -47,6 +47,15 @@ def server() -> str:
     return _started()
 
 
+def database_of(server: str, name: str) -> str:
+    """The URL of a new database of this name on the server."""
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    admin.dispose()
+    return server.replace("/postgres?", f"/{name}?")
+
+
 @cache
 def _started() -> str:
     """Started once, and stopped when this process ends."""

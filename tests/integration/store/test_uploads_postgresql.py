@@ -6,21 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from api import resuming
 from tests.http_support import house
-from tests.integration.store.test_postgresql import server  # noqa: F401 - a fixture
+from tests.integration.store.test_postgresql import database_of, server  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.appliance
 
 
 def test_pieces_follow_one_another_and_are_swept(tmp_path: Path, server: str) -> None:  # noqa: F811 - the fixture
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE kyso_uploads")
-    admin.dispose()
-    home = house(tmp_path / "home", database=server.replace("/postgres?", "/kyso_uploads?"))
+    home = house(tmp_path / "home", database=database_of(server, "kyso_uploads"))
     owner = home.callers["client"].id
     made = resuming.begin(home.services, owner, name="a.pdf", size=10, limit=100)
     one, other = resuming.Taking(home.services, made), resuming.Taking(home.services, made)
