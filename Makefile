@@ -34,8 +34,9 @@ guides: system-test $(READY) web
 	@$(PY) -m tests.guide_pictures
 	@$(PY) -m api.guides $(KYSO_HOME)/guides
 
+# Two files at a time: most of the tests wait for an appliance of their own.
 test: system-test $(READY) web
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 # What `make test` leaves out: the image is built and run (CI does that too, by TEST_IMAGE=image), the bundle made and
 # installed without a network.
