@@ -233,10 +233,13 @@ def _stands(prepared: Prepared, expected: Expected, *, in_: bytes) -> bool:
     """Whether the canonical ds:SignedInfo stands there as it was signed, with the value and the certificate behind it.
     Not so where its form is another one than ours: an inclusive one, one with characters escaped, or UTF-16."""
     signed = prepared.tbs.replace(NAMESPACE, b"", 1)
-    value = f'<ds:SignatureValue Id="{Ids(prepared.field).value}">{expected.value}</ds:SignatureValue>'
+    head = b'%b<ds:SignatureValue Id="%b">' % (signed, Ids(prepared.field).value.encode())
     held = b64encode(prepared.order.certificate)
     key_info = b"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>%b</ds:X509Certificate>" % held
-    return b"%b%b%b" % (signed, value.encode(), key_info) in in_
+    is_leading = prepared.gap_start < len(expected.lead)
+    gap = prepared.gap_start - (0 if is_leading else body_size(layout_of(prepared)))
+    whole = b"%b%b</ds:SignatureValue>%b" % (head, expected.value.encode(), key_info)
+    return gap >= len(head) and in_.startswith(whole, gap - len(head))
 
 
 def _named(document: XmlDocument, name: str) -> etree._Element:

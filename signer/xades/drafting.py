@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 from typing import BinaryIO, Final
 
@@ -23,6 +24,7 @@ from signer.xades.contents import Item
 from signer.xades.markup import METHODS, Ids, Signature
 from signer.xades.placing import Placed
 from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.wording import Canonical
 from verify.document import Kind, Limits, size_of
 from verify.errors import DocumentBroken
 from verify.xml import canonical, names
@@ -32,7 +34,6 @@ from verify.xml.document import XmlDocument
 SMALL = 1 << 20
 """Documents smaller than this are read once, laid out in memory, and written once."""
 _LIMITS: Final = Limits()
-_SIGNED_INFO, _SIGNED_PROPERTIES = names.tag("ds", "SignedInfo"), names.tag("xades", "SignedProperties")
 
 
 class NoPlaceForSignature(SignerError):
@@ -51,6 +52,8 @@ class Draft:
     size: int
     items: tuple[Item, ...]
     blank: Signature
+    known: Canonical | None
+    """What is signed of it, where that does not depend on the document."""
     place: Placed | None = None
     """Of a counter-signature, which has just one."""
 
@@ -130,18 +133,20 @@ class Output:
     signatures: tuple[etree._Element, ...]
     """All that are in the document, this one too."""
     laid: Laid
+    draft: Draft
 
-    def signed_properties(self, *, method: Method) -> bytes:
+    @cached_property
+    def own(self) -> Canonical:
+        """What is signed of the signature itself, with zeros for digests."""
+        return self.draft.known or Canonical.of(self.signature, method=self.draft.method)
+
+    def signed_properties(self) -> bytes:
         """The canonical xades:SignedProperties."""
-        found = self.signature[-1][0][0]
-        assert found.tag == _SIGNED_PROPERTIES  # it was written
-        return canonical.canonical(found, method=method)
+        return self.own.signed_properties
 
-    def signed_info(self, digests: Sequence[str], *, method: Method) -> bytes:
+    def signed_info(self, digests: Sequence[str]) -> bytes:
         """The canonical ds:SignedInfo with these digests (base64) in the place of zeros: what is signed."""
-        found = self.signature[0]
-        assert found.tag == _SIGNED_INFO
-        return markup.filled(canonical.canonical(found, method=method), digests=digests, encoding="ascii")
+        return markup.filled(self.own.signed_info, digests=digests, encoding="ascii")
 
     @contextmanager
     def without_signature(self) -> Iterator[None]:
@@ -184,7 +189,7 @@ def write(draft: Draft, source: BinaryIO, *, out: BinaryIO) -> Output:
         signatures = _signatures(document, draft, source)
         signature = _found(signatures, document.root, draft)
         if signature is not None:
-            return Output(document, signature, signatures, laid)
+            return Output(document, signature, signatures, laid, draft)
     if draft.kind == "XML":
         XmlDocument.read(source, limits=_LIMITS)
     raise NoPlaceForSignature

@@ -1,7 +1,8 @@
 """Prepare, restore and complete a XAdES signature: `signer.pipeline` comes here with orders of that format.
 
 What is digested is the output itself: it is laid out with zeros for what is not known yet, read, and filled in. So there
-is no second model of the document that could differ from the file.
+is no second model of the document that could differ from the file. What is signed of our own words, SignedInfo and
+SignedProperties, is canonicalised there too, or once for all signatures that are worded alike (`wording`).
 
 1. The order fits XML, and the document is not too large (`admitting`).
 2. The output is written with zeros and parsed; the signature must stand where it was put (`drafting`).
@@ -80,7 +81,8 @@ def prepare(
             place, item = _counter_place(source, plan, signature=plan.countersign)
             words = worded(plan, text, (item,))
         blank = words.signature(ids, at=order.signing_time)
-        return Draft(plan, ids, admitted.kind, admitted.size, words.items, blank, place)
+        known = words.canonical_forms(ids, at=order.signing_time)
+        return Draft(plan, ids, admitted.kind, admitted.size, words.items, blank, known, place)
 
     # 2
     draft = drafted()
@@ -93,9 +95,9 @@ def prepare(
     # 4
     algorithm = text.cms.digest
     found = digests(draft.items, output=output, plan=plan, algorithm=algorithm, source=source, detached=detached)
-    properties = output.signed_properties(method=draft.method)
+    properties = output.signed_properties()
     written = [b64encode(one).decode("ascii") for one in (*found, hashlib.new(algorithm, properties).digest())]
-    tbs = output.signed_info(written, method=draft.method)
+    tbs = output.signed_info(written)
     laid, octets = drafting.fill_in(draft, output, digests=written, source=source, out=out)
     read = checking.read(out, laid.layout, inserted=len(laid.appended), data=octets)
     if (read.original or sha256_of(source, size=admitted.size)) != original_sha256:

@@ -152,6 +152,8 @@ def _root_ends(source: BinaryIO, encoding: Encoding, *, size: int) -> Iterator[t
     text = source.read().decode(encoding.view, "replace")
 
     def offset(index: int) -> int:
+        if encoding.view == "latin-1":  # a character is an octet
+            return size - len(text) + index
         return size - len(text[index:].encode(encoding.view, "replace"))
 
     end, matched, count = len(text), 0, 0

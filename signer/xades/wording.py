@@ -10,10 +10,12 @@ it, and what an order says is never taken for them.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
+
+from lxml import etree
 
 from signer import der
 from signer.xades import markup, signed
@@ -22,18 +24,50 @@ from signer.xades.markup import Ids, Signature
 from signer.xades.plan import XmlPlan
 from signer.xades.signed import SignerText
 from verify.document import Kind
-from verify.xml import names
+from verify.xml import canonical, names
+from verify.xml.canonical import Method
 
 _ANY: Final = Ids(f"signature-{secrets.token_hex(12)}")
 _ONCE: Final = secrets.token_hex(16)
+_EXCLUSIVE: Final = canonical.METHODS[names.C14N_EXCLUSIVE]
+_TAGS: Final = (names.tag("ds", "SignedInfo"), names.tag("xades", "SignedProperties"))
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """The two parts of a signature that it signs itself, with zeros for digests: ds:SignedInfo, xades:SignedProperties."""
+
+    signed_info: bytes
+    signed_properties: bytes
+
+    @staticmethod
+    def of(signature: etree._Element, *, method: Method) -> Canonical:
+        """As they are in a signature of ours."""
+        signed_info, signed_properties = signature[0], signature[-1][0][0]
+        assert (signed_info.tag, signed_properties.tag) == _TAGS  # it was written
+        return Canonical(
+            canonical.canonical(signed_info, method=method), canonical.canonical(signed_properties, method=method)
+        )
 
 
 @dataclass(frozen=True)
 class Wording:
-    """`items` are what is signed, in the order of the References."""
+    """`items` are what is signed, in the order of the References; `canonical` is what is signed of the text itself, where
+    it is the same in every document."""
 
     items: tuple[Item, ...]
     text: Signature
+    canonical: Canonical | None = None
+
+    def canonical_forms(self, ids: Ids, *, at: datetime) -> Canonical | None:
+        """Of that signature, where no document is needed to tell."""
+        if self.canonical is None:
+            return None
+        any_, name, once = _ANY.signature.encode(), ids.signature.encode(), at.isoformat(timespec="seconds").encode()
+        return Canonical(
+            self.canonical.signed_info.replace(any_, name),
+            self.canonical.signed_properties.replace(any_, name).replace(_ONCE.encode(), once),
+        )
 
     def signature(self, ids: Ids, *, at: datetime) -> Signature:
         """The text of one signature."""
@@ -66,7 +100,12 @@ def wording(
         if kind != "XML":
             mime = markup.escaped(items[0].content.mime or "application/octet-stream")
             container = f'<ds:Object Encoding="{names.BASE64}" Id="{_ANY.object}" MimeType="{mime}">'
-    return worded(plan, SignerText.of(certificate, chain=chain, mechanism=mechanism), items, container=container)
+    found = worded(plan, SignerText.of(certificate, chain=chain, mechanism=mechanism), items, container=container)
+    if plan.canonicalization != "exclusive":
+        return found
+    # Namespaces in it are declared in it, and an exclusive form takes nothing else from around it (RFC 3741 §3).
+    alone = etree.fromstring("".join(found.text.parts))
+    return replace(found, canonical=Canonical.of(alone, method=_EXCLUSIVE))
 
 
 def worded(plan: XmlPlan, text: SignerText, items: tuple[Item, ...], *, container: str | None = None) -> Wording:

@@ -10,7 +10,8 @@ from signer import pipeline
 from signer.errors import SelfCheckFailed, ValueRefused
 from signer.model import Prepared
 from signer.xades import checking, making
-from signer.xades.plan import XmlLayout, XmlPlan
+from signer.xades.plan import ProductionPlace, XmlLayout, XmlPlan
+from signer.xades.wording import Wording
 from tests.unit.signer.xades.making_support import PLAIN, XmlHand, file_of, found, hand
 
 pytestmark = pytest.mark.xades
@@ -91,6 +92,38 @@ def test_what_is_not_plain_is_read_in_any_case(
     out.seek(0)
     made = out.read()
     assert None is found(made, detached={"a & b": data} if plan.name else {})[0].integrity.failure
+
+
+ODD = """<a xmlns="urn:a" xmlns:ds="urn:ours-elsewhere" xmlns:xades="urn:x" xml:lang="vi" xml:space="preserve"><b Id="b"/></a>"""
+SAYING = XmlPlan(
+    roles=("đ & <x>",), commitment="approval", mime="text/xml; charset=utf-8", leaves_out="itself",
+    production_place=ProductionPlace(city="Huế"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [ODD.encode(), ODD.encode("utf-16")], ids=["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        PLAIN,
+        SAYING,
+        XmlPlan(elements=("b",)),
+        XmlPlan(packaging="enveloping"),
+        XmlPlan(packaging="detached", elements=("b",)),
+        XmlPlan(packaging="detached", name="a & b"),
+    ],
+    ids=["plain", "saying", "element", "enveloping", "beside", "detached"],
+)
+def test_what_is_worded_once_is_what_the_document_says(
+    writer: XmlHand, monkeypatch: pytest.MonkeyPatch, data: bytes, plan: XmlPlan
+):
+    """SignedInfo, and by its digest SignedProperties, are the same when canonicalised where they stand."""
+    monkeypatch.setattr(writer, "nonce", 1)
+    worded, _ = writer.prepare(data, plan)
+    monkeypatch.setattr(Wording, "canonical_forms", lambda *_, **__: None)
+    monkeypatch.setattr(writer, "nonce", 1)
+    read, _ = writer.prepare(data, plan)
+    assert worded.tbs == read.tbs
 
 
 def _without_value(prepared: Prepared) -> Prepared:
