@@ -70,6 +70,7 @@ def prepare(
     plan = order.xml or DEFAULT
     text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
     ids = Ids(f"signature-{hashlib.sha256(f'{nonce:x} {original_sha256}'.encode()).hexdigest()[:24]}")
+    time = order.signing_time.isoformat(timespec="seconds")
 
     def drafted(around: frozenset[str] = frozenset()) -> Draft:
         if plan.countersign is None:
@@ -80,8 +81,7 @@ def prepare(
         else:
             place, item = _counter_place(source, plan, signature=plan.countersign)
             words = worded(plan, text, (item,))
-        blank = words.signature(ids, at=order.signing_time)
-        known = words.canonical_forms(ids, at=order.signing_time)
+        blank, known = words.signature(ids, time=time), words.canonical_forms(ids, time=time)
         return Draft(plan, ids, admitted.kind, admitted.size, words.items, blank, known, place)
 
     # 2

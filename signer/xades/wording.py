@@ -1,7 +1,7 @@
 """The text of a signature but for document, Id and time: what is ordered alike again and again is worded once.
 
 >>> worded = wording(plan, certificate, chain=chain, mechanism=mechanism, kind="XML", is_large=False)   # doctest: +SKIP
->>> worded.signature(Ids("signature-…"), at=order.signing_time)                                         # doctest: +SKIP
+>>> worded.signature(Ids("signature-…"), time="2026-11-22T08:00:00+07:00")                              # doctest: +SKIP
 
 Digests and the value are zeros in it. Id and time are words that nobody can guess, so no text of an order has them in
 it, and what an order says is never taken for them.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -29,6 +28,7 @@ from verify.xml.canonical import Method
 
 _ANY: Final = Ids(f"signature-{secrets.token_hex(12)}")
 _ONCE: Final = secrets.token_hex(16)
+_ANY_IN_BYTES, _ONCE_IN_BYTES = _ANY.signature.encode("ascii"), _ONCE.encode("ascii")
 _EXCLUSIVE: Final = canonical.METHODS[names.C14N_EXCLUSIVE]
 _TAGS: Final = (names.tag("ds", "SignedInfo"), names.tag("xades", "SignedProperties"))
 
@@ -59,25 +59,25 @@ class Wording:
     text: Signature
     canonical: Canonical | None = None
 
-    def canonical_forms(self, ids: Ids, *, at: datetime) -> Canonical | None:
-        """Of that signature, where no document is needed to tell."""
-        if self.canonical is None:
-            return None
-        any_, name, once = _ANY.signature.encode(), ids.signature.encode(), at.isoformat(timespec="seconds").encode()
-        return Canonical(
-            self.canonical.signed_info.replace(any_, name),
-            self.canonical.signed_properties.replace(any_, name).replace(_ONCE.encode(), once),
-        )
-
-    def signature(self, ids: Ids, *, at: datetime) -> Signature:
-        """The text of one signature."""
+    def signature(self, ids: Ids, *, time: str) -> Signature:
+        """The text of one signature; `time` as XML writes it (xs:dateTime)."""
         text, name = self.text, ids.signature
         return Signature(
             head=text.head.replace(_ANY.signature, name),
             value=text.value,
             middle=text.middle.replace(_ANY.signature, name),
-            properties=text.properties.replace(_ANY.signature, name).replace(_ONCE, at.isoformat(timespec="seconds")),
+            properties=text.properties.replace(_ANY.signature, name).replace(_ONCE, time),
             tail=text.tail,
+        )
+
+    def canonical_forms(self, ids: Ids, *, time: str) -> Canonical | None:
+        """Of that signature, where no document is needed to tell."""
+        if self.canonical is None:
+            return None
+        name = ids.signature.encode("ascii")
+        return Canonical(
+            self.canonical.signed_info.replace(_ANY_IN_BYTES, name),
+            self.canonical.signed_properties.replace(_ANY_IN_BYTES, name).replace(_ONCE_IN_BYTES, time.encode("ascii")),
         )
 
 
