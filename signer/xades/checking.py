@@ -23,10 +23,8 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
-from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from lxml import etree
 
@@ -65,8 +63,7 @@ _STAMPS = "/".join(
 _LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """What stands in the output: `lead`, then the body, then `inserted`, then the rest; with the value in base64."""
 
     lead: bytes
@@ -88,7 +85,8 @@ class Expected:
             appended = appended[: gap.start] + encoded + appended[gap.stop :]
         if len(lead) != len(layout.lead) or len(appended) != len(prepared.appended):
             raise SelfCheckFailed("the value does not fit its gap")
-        return Expected(lead, appended[:shift] + properties + appended[shift:], value)
+        inserted = appended[:shift] + properties + appended[shift:] if properties else appended
+        return Expected(lead, inserted, value)
 
 
 def layout_of(prepared: Prepared) -> XmlLayout:
@@ -106,8 +104,7 @@ def read(out: BinaryIO, layout: XmlLayout, *, inserted: int, data: bytes | None 
     return _digested(file, layout, lead=lead, start=lead + body, behind=behind, end=end)
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file as it is on disk; a small one is read once."""
 
     file: BinaryIO
@@ -127,22 +124,21 @@ class _File:
         return state
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """One reading of an output: SHA-256 of what stands outside the signature, of the original as far as it can be told
     from it, and of the whole file."""
 
     outside: str
     original: str | None
     size: int
-    _file: _File
-    _known: tuple[int, _Hash]
+    file: _File
+    known: tuple[int, _Hash]
     """So many bytes from the beginning on are in this digest."""
 
-    @cached_property
     def sha256(self) -> str:
-        known, state = self._known
-        return self._file.absorb(state.copy(), known, self.size).hexdigest()
+        """Of the whole; reads what was not digested yet."""
+        begun, state = self.known
+        return self.file.absorb(state.copy(), begun, self.size).hexdigest()
 
 
 def _digested(file: _File, layout: XmlLayout, *, lead: int, start: int, behind: int, end: int) -> Read:

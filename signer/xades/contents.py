@@ -170,12 +170,12 @@ def digests(
             node: etree._Element | etree._ElementTree = document.tree
             if item.source != "document":
                 node = output.object() if item.source == "object" else _single(elements[item.key], item.key)
-            write = _at_once if document.size < AT_ONCE else canonical.write
+            is_small = document.size < AT_ONCE
             if ENVELOPED in item.content.transforms:
                 with output.without_signature():
-                    write(node, _Sink(state), method=method, without=left_out)
+                    _canonicalise(state, node, method=method, without=left_out, at_once=is_small)
             else:
-                write(node, _Sink(state), method=method)
+                _canonicalise(state, node, method=method, at_once=is_small)
         found.append(state.digest())
     return tuple(found)
 
@@ -209,11 +209,19 @@ def _uri(name: str) -> str:
     return quote(name, safe="/!$&'()*+,;=@~")
 
 
-def _at_once(
-    node: etree._Element | etree._ElementTree, sink: _Sink, *, method: Method, without: Sequence[etree._Element] = ()
+def _canonicalise(
+    state: _Hash,
+    node: etree._Element | etree._ElementTree,
+    *,
+    method: Method,
+    without: Sequence[etree._Element] = (),
+    at_once: bool,
 ) -> None:
-    """As `canonical.write`, for what is small: one call of lxml is cheaper than one for each piece."""
-    sink.write(canonical.canonical(node, method=method, without=without))
+    """`at_once`: what is small takes one call of lxml, which is cheaper than one for each piece."""
+    if at_once:
+        state.update(canonical.canonical(node, method=method, without=without))
+    else:
+        canonical.write(node, _Sink(state), method=method, without=without)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from lxml import etree
 
@@ -42,8 +42,7 @@ class NoPlaceForSignature(SignerError):
     code = "no-place-for-signature"
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A signature but for what depends on the document: `blank` has zeros for it."""
 
     plan: XmlPlan
@@ -85,8 +84,7 @@ class Draft:
             yield placing.apart(size=self.size, body="base64")
 
 
-@dataclass(frozen=True)
-class Laid:
+class Laid(NamedTuple):
     """A layout with the markup in it, zeros for digests: `gap` is where the value stands in the output, `unsigned_at`
     where the UnsignedProperties go, which the layout does not say yet."""
 
@@ -99,7 +97,7 @@ class Laid:
     def of(placed: Placed, text: Signature, *, is_around: bool) -> Laid:
         """`is_around`: the body stands inside the signature, in its ds:Object."""
         layout = placed.layout
-        head, value, middle, properties, tail = (part.encode(layout.encoding) for part in text.parts)
+        head, value, middle, properties, tail = (part.encode(layout.encoding) for part in text)
         opening = head + value + middle
         body = placing.body_size(layout)
         if is_around:

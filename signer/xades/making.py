@@ -163,7 +163,7 @@ def complete(
     file = checking.examine(out, prepared, expected, stamped=stamp is not None, seen=prepared in _last)
     finished = Signed(
         level="B-B" if stamp is None else "B-T",
-        sha256=file.sha256,
+        sha256=file.sha256(),
         size=file.size,
         field=prepared.field,
         signing_time=order.signing_time,

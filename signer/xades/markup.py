@@ -18,7 +18,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from signer.errors import OrderInvalid
 from verify.xml import names
@@ -60,8 +60,7 @@ class Content:
     type: str | None = None
 
 
-@dataclass(frozen=True)
-class Ids:
+class Ids(NamedTuple):
     """Ids inside one signature; all begin with that of the signature itself."""
 
     signature: str
@@ -122,8 +121,7 @@ def filled(octets: bytes, *, digests: Sequence[str], encoding: str) -> bytes:
     return octets
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """A signature's text in parts: `head`, `value`, `middle`, what is enveloped, `properties`, what is unsigned, `tail`."""
 
     head: str
@@ -132,13 +130,9 @@ class Signature:
     properties: str
     tail: str
 
-    @property
-    def parts(self) -> tuple[str, str, str, str, str]:
-        return self.head, self.value, self.middle, self.properties, self.tail
-
     def fitted(self) -> Signature:
         """The same with every character beyond ASCII as a reference."""
-        return Signature(*map(fitted, self.parts))
+        return Signature(*map(fitted, self))
 
 
 def signature(

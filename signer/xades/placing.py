@@ -16,7 +16,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from signer.copying import copy
 from signer.xades.plan import Body, XmlLayout
@@ -70,8 +70,7 @@ def encoding_of(head: bytes) -> Encoding:
     return _UTF_8 if name == "UTF-8" else Encoding("ascii", "latin-1", b"", name)
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A layout to try, without what depends on the markup; `before` and `after` stand beside it in what is appended."""
 
     layout: XmlLayout

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from lxml import etree
 
@@ -33,8 +33,7 @@ _EXCLUSIVE: Final = canonical.METHODS[names.C14N_EXCLUSIVE]
 _TAGS: Final = (names.tag("ds", "SignedInfo"), names.tag("xades", "SignedProperties"))
 
 
-@dataclass(frozen=True)
-class Canonical:
+class Canonical(NamedTuple):
     """The two parts of a signature that it signs itself, with zeros for digests: ds:SignedInfo, xades:SignedProperties."""
 
     signed_info: bytes
@@ -104,7 +103,7 @@ def wording(
     if plan.canonicalization != "exclusive":
         return found
     # Namespaces in it are declared in it, and an exclusive form takes nothing else from around it (RFC 3741 §3).
-    alone = etree.fromstring("".join(found.text.parts))
+    alone = etree.fromstring("".join(found.text))
     return replace(found, canonical=Canonical.of(alone, method=_EXCLUSIVE))
 
 
