@@ -37,13 +37,13 @@ _BEHIND_STREAM = re.compile(rb"\s*+endstream\s++endobj")
 _FLAT_NAME = rb"/([A-Za-z0-9_.,:+*-]++)\s*+"
 _FLAT_VALUE = (
     rb"(/[A-Za-z0-9_.,:+*-]++|[1-9]\d{0,9} \d{1,5} R|[+-]?\d{1,18}(?![\d.])|<[0-9A-Fa-f]*+>|\[[\d\s]*+\]"
-    rb"|\((?:[ -'*-\[\]-~]|\\[0-3][0-7]{2}|\\[()\\])*+\)|<<\s*+(?:/[A-Za-z0-9_]++\s*+[1-9]\d{0,9} \d{1,5} R\s*+)*+>>)\s*+"
+    rb"|\((?:[ -'*-\[\]-~]++|\\[0-3][0-7]{2}|\\[()\\])*\)|<<\s*+(?:/[A-Za-z0-9_]++\s*+[1-9]\d{0,9} \d{1,5} R\s*+)*>>)\s*+"
 )
 _FLAT_PAIR = re.compile(_FLAT_NAME + _FLAT_VALUE)
 _FLAT = re.compile(
     rb"\s*(\d{1,10}) (\d{1,5}) obj\s*+<<\s*+(?:"
     + _FLAT_PAIR.pattern.replace(rb"(/", rb"(?:/").replace(rb"/([", rb"/(?:[")
-    + rb")++>>\s*+endobj"
+    + rb")+>>\s*+endobj"
 )
 """A dictionary of simple values, at most one of references among them: its text can be read in one way."""
 

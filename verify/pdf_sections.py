@@ -35,12 +35,12 @@ _SMALL = 1 << 13
 _USED = ord("n")
 """§7.5.4. Object 0, which is always free, may say what it likes: MuPDF has it say 65536."""
 _SMALL_TABLE = re.compile(
-    rb"\s{0,8}((?:\d{1,10} \d{1,3} ?(?:\r\n|\r|\n)(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++\s{0,8})++)trailer\s{0,8}"
+    rb"\s{0,8}((?:\d{1,10} \d{1,3} ?(?:\r\n|\r|\n)(?:\d{10} \d{5} [nf](?: \r| \n|\r\n))+\s{0,8})+)trailer\s{0,8}"
 )
-_SMALL_SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,3}) ?(?:\r\n|\r|\n)((?:\d{10} \d{5} [nf](?: \r| \n|\r\n))++)")
+_SMALL_SUBSECTION = re.compile(rb"(\d{1,10}) (\d{1,3}) ?(?:\r\n|\r|\n)((?:\d{10} \d{5} [nf](?: \r| \n|\r\n))+)")
 _PLAIN_TRAILER = re.compile(
     rb"<<\s*+(?:/(?:(?:Root|Info)\s++[1-9]\d{0,9} \d{1,5} R|(?:Size|Prev)\s++\d{1,18}"
-    rb"|ID\s*+\[\s*+<[0-9A-Fa-f]{2,128}>\s*+<[0-9A-Fa-f]{2,128}>\s*+\])\s*+)++>>\s*+startxref\s"
+    rb"|ID\s*+\[\s*+<[0-9A-Fa-f]{2,128}>\s*+<[0-9A-Fa-f]{2,128}>\s*+\])\s*+)+>>\s*+startxref\s"
 )
 """A trailer of which nothing is left to be found wrong when it is parsed later: each entry can be read in one way."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from verify.pdf_raw import HEAD, LENGTH, RawObject, RawObjects
 
-_HEADER = re.compile(rb"%PDF-\d\.\d[^\r\n]{0,32}[\r\n]++(?:%[^\r\n]{0,200}+[\r\n]++|\s)*+")
+_HEADER = re.compile(rb"%PDF-\d\.\d[^\r\n]{0,32}[\r\n]++(?:%[^\r\n]{0,200}+[\r\n]++|\s)*")
 _OBJECT = re.compile(rb"\s*(\d+)\s+(\d+)\s+obj(?=[\s<\[(/])")
 _STREAM = re.compile(rb">>\s*stream(?:\r\n|\n)")
 _BEHIND_DATA = re.compile(rb"\s*endstream\s*endobj\s*")

@@ -29,11 +29,10 @@ _MOST_TAGS, _MOST_MATCHED, _MOST_CANDIDATES = 20_000, 16, 3
 _CHUNK = 3 << 18
 """A multiple of three, so that base64 can be written piece by piece."""
 
-_MISC = r"(?>[ \t\r\n]++|<!--(?>(?:[^-]|-(?!-))*+)-->|<\?(?>(?:[^?]|\?(?!>))*+)\?>)*+"
-_AFTER_ROOT = re.compile(rf"{_MISC}\Z")
-_BEFORE_ROOT = re.compile(rf"(?:<\?xml[ \t\r\n](?>(?:[^?]|\?(?!>))*+)\?>)?{_MISC}(?=<[^!?])")
-_END_TAG = re.compile(r"</([^ \t\r\n<>/]+)[ \t\r\n]*+>\Z")
-_EMPTY_TAG = re.compile(r"<([^ \t\r\n<>/]+)(?:[^\"'<>/]|/(?!>)|\"[^\"]*\"|'[^']*')*+/>\Z")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_END_TAG = re.compile(r"</([^ \t\r\n<>/]+)[ \t\r\n]*>")
+_EMPTY_TAG = re.compile(r"<([^ \t\r\n<>/\"']+)[^<>\"']*/>")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _ENCODING = re.compile(rb"<\?xml[ \t\r\n][^>]*?encoding[ \t\r\n]*=[ \t\r\n]*[\"']([A-Za-z][A-Za-z0-9._\-]*)[\"']")
 _ASCII_BASED = re.compile(r"(?:utf-8|us-ascii|ascii|iso-8859-\d+|windows-125\d|koi8-[ru])", re.IGNORECASE)
 """Encodings in which an ASCII character is its own byte and no other character contains it."""
@@ -104,10 +103,11 @@ def around(source: BinaryIO, *, size: int) -> Iterator[Placed]:
     source.seek(0)
     head = source.read(_EDGE)
     skipped = next((len(mark) for mark in (encoding.mark or codecs.BOM_UTF8,) if head.startswith(mark)), 0)
-    found = _BEFORE_ROOT.match(head[skipped:].decode(encoding.view, "replace"))
-    if found is None:
+    text = head[skipped:].decode(encoding.view, "replace")
+    at = _beside_root(text, 0)
+    if not text.startswith("<", at) or text.startswith("<!", at):
         return
-    start = skipped + len(found[0].encode(encoding.view))
+    start = skipped + len(text[:at].encode(encoding.view))
     declaration = "" if encoding.mark else f'<?xml version="1.0" encoding="{encoding.name}"?>'
     lead = encoding.mark + declaration.encode(encoding.codec)
     for _, stop, _ in _root_ends(source, encoding, size=size):
@@ -162,14 +162,30 @@ def _root_ends(source: BinaryIO, encoding: Encoding, *, size: int) -> Iterator[t
             return
         at = max(0, text.rfind("<", 0, end))
         tag = text[at : end + 1]
-        empty = None if tag.startswith("</") else _EMPTY_TAG.match(tag)
-        if empty or _END_TAG.match(tag):
+        empty = None if tag.startswith("</") else _EMPTY_TAG.fullmatch(_QUOTED.sub("", tag))
+        if empty or _END_TAG.fullmatch(tag):
             matched += 1
-            if _AFTER_ROOT.match(text, end + 1):
+            if _beside_root(text, end + 1) == len(text):
                 count += 1
                 yield offset(at), offset(end + 1), empty[1] if empty else None
         elif tag.endswith("-->"):  # a comment, most likely: nothing in it can be the end
             end = max(0, text.rfind("<!--", 0, end))
+
+
+def _beside_root(text: str, at: int) -> int:
+    """Where the white space, comments and processing instructions end that begin there (XML 1.0 §2.5, §2.6); the XML
+    declaration looks like one of these."""
+    while True:
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if text.startswith("<!--", at):
+            end = text.find("--", at + 4)
+            if not text.startswith("-->", max(end, at + 4)):
+                return at
+            at = end + 3
+        elif text.startswith("<?", at) and (end := text.find("?>", at + 2)) >= 0:
+            at = end + 2
+        else:
+            return at
 
 
 def lay_out(source: BinaryIO, layout: XmlLayout, *, appended: bytes, out: BinaryIO) -> None:

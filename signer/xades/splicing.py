@@ -25,7 +25,7 @@ from signer.errors import SignerError
 _NAMES = re.compile(r"(utf-?8|(us-)?ascii|iso[-_]?8859-\d+|latin-?\d|(windows-|cp)125\d|koi8-[ru])\Z", re.IGNORECASE)
 """Encodings in which an ASCII character is its own byte and no other character contains it."""
 _SIGNATURES = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(<(?:[^\s/>!?:]*:)?Signature(?=[\s/>]))"
-_TAGS = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(</[^>]*>)|(<(?:[^\"'>]+|\"[^\"]*\"|'[^']*')*+>)"
+_TAGS = r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(</[^>]*>)|(<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*>)"
 
 
 class EncodingNotSupported(SignerError):
