@@ -157,8 +157,11 @@ class EncryptedBlobs(Blobs):
 
     def sealed_path(self, blob: str) -> Path:
         """Where the encrypted file of a blob is, or would be."""
-        name = _name(blob)
-        return Path(f"{self.folder}/{name[:2]}/s{name}")
+        return Path(self._place_of(_name(blob)))
+
+    def _place_of(self, name: str) -> str:
+        """The same as text: this is done for each signature."""
+        return f"{self.folder}/{name[:2]}/s{name}"
 
     def _sealed(self, blob: str) -> Path | None:
         """The encrypted file; None where the blob is a plain one. Raises BlobMissing."""
@@ -206,7 +209,7 @@ class EncryptedBlobs(Blobs):
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             held = Container.create(number, blob=name, key=self.keys.current, read=read, rewritten=rewritten)
-            self._move(path, str(self.sealed_path(blob)), number=number)
+            self._move(path, self._place_of(name), number=number)
         except BaseException:
             os.close(number)
             with contextlib.suppress(FileNotFoundError):  # where it was moved
