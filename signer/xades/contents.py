@@ -31,6 +31,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import quote
 
@@ -170,12 +171,11 @@ def digests(
             node: etree._Element | etree._ElementTree = document.tree
             if item.source != "document":
                 node = output.object() if item.source == "object" else _single(elements[item.key], item.key)
-            is_small = document.size < AT_ONCE
+            write = partial(_canonicalise, state, node, method=method, at_once=document.size < AT_ONCE)
             if ENVELOPED in item.content.transforms:
-                with output.without_signature():
-                    _canonicalise(state, node, method=method, without=left_out, at_once=is_small)
+                output.without_signature(partial(write, without=left_out))
             else:
-                _canonicalise(state, node, method=method, at_once=is_small)
+                write()
         found.append(state.digest())
     return tuple(found)
 

@@ -8,8 +8,7 @@ Where it is put is `signer.xades.placing`'s to find; what it says, `signer.xades
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -146,14 +145,14 @@ class Output:
         """The canonical ds:SignedInfo with these digests (base64) in the place of zeros: what is signed."""
         return markup.filled(self.own.signed_info, digests=digests, encoding="ascii")
 
-    @contextmanager
-    def without_signature(self) -> Iterator[None]:
-        """The tree as if the signature, the last child of the root, were not there: as enveloped-signature leaves it."""
+    def without_signature(self, read: Callable[[], None]) -> None:
+        """Have the tree read as if the signature, the last child of the root, were not there: as enveloped-signature
+        leaves it."""
         parent = self.signature.getparent()
         assert parent is not None  # only what stands in a document is left out of it
         parent.remove(self.signature)
         try:
-            yield
+            read()
         finally:
             parent.append(self.signature)
 

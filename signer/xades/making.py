@@ -69,7 +69,7 @@ def prepare(
     admitted = admit(source, order, detached=detached)
     plan = order.xml or DEFAULT
     text = SignerText.of(order.certificate, chain=order.chain, mechanism=order.mechanism)
-    ids = Ids(f"signature-{hashlib.sha256(f'{nonce:x} {original_sha256}'.encode()).hexdigest()[:24]}")
+    ids = Ids(f"signature-{nonce:016x}{original_sha256[:8]}")
     time = order.signing_time.isoformat(timespec="seconds")
 
     def drafted(around: frozenset[str] = frozenset()) -> Draft:
