@@ -13,7 +13,7 @@ from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 from pyhanko.sign.signers import PdfTimeStamper
 
 from tests.unit.signer.test_filling import entry
-from tests.unit.verify.test_attacks import LETTER, SIGNED_TEXT, form_xobject, judge, updated
+from tests.unit.verify.attacks.scene import LETTER, SIGNED_TEXT, form_xobject, judge, updated
 from tests.unit.verify.world import DAY, NOW, World
 
 pytestmark = pytest.mark.judging

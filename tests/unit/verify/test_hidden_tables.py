@@ -12,7 +12,7 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 
-from tests.unit.verify.test_attacks import HIDDEN_TEXT, LETTER, SIGNED_TEXT, judge
+from tests.unit.verify.attacks.scene import HIDDEN_TEXT, LETTER, SIGNED_TEXT, judge
 from tests.unit.verify.world import World
 from verify.document import Limits
 from verify.pdf import open_reader

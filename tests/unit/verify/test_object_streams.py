@@ -12,7 +12,7 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from tests.unit.signer.test_filling import entry
-from tests.unit.verify.test_attacks import HIDDEN_TEXT, SIGNED_TEXT, judge, updated
+from tests.unit.verify.attacks.scene import HIDDEN_TEXT, SIGNED_TEXT, judge, updated
 from tests.unit.verify.world import DAY, NOW, World
 from verify.document import Limits
 from verify.pdf import open_reader

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.unit.verify.test_attacks import page_of, updated, write
+from tests.unit.verify.attacks.scene import page_of, updated, write
 from tests.unit.verify.world import blank_pdf
 from verify import content
 from verify.document import Limits

@@ -13,7 +13,7 @@ from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 
 from tests import documents
 from tests.unit.signer.test_filling import entry
-from tests.unit.verify.test_attacks import LETTER, SIGNED_TEXT, Edit, form_xobject, page_of, updated, write
+from tests.unit.verify.attacks.scene import LETTER, SIGNED_TEXT, Edit, form_xobject, page_of, updated, write
 from tests.unit.verify.world import World
 from verify import comparing, pdf_signatures
 from verify.document import Limits
