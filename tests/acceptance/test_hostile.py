@@ -119,7 +119,8 @@ def test_uploads_that_break_off_leave_nothing(appliance: Appliance, plain: bytes
     assert 201 == appliance.sign(plain).status_code
     for connection in held:
         connection.close()
-    eventually(lambda: not left(appliance) and descriptors(appliance) <= before + 2)
+    # A few may be new: of the database, of workers. One for each sender would be twice as many as this.
+    eventually(lambda: not left(appliance) and descriptors(appliance) <= before + len(held) // 2)
 
 
 def test_one_key_of_twenty_equal_requests_signs_once(appliance: Appliance, plain: bytes):
