@@ -175,10 +175,13 @@ class _Carrier(threading.Thread):
 
     def run(self) -> None:
         sources = {one.source: one for one in self._directions}
+        watched = select.poll()
+        for number in (*sources, self._wake):
+            watched.register(number, select.POLLIN)
         while True:
             due = [at for one in self._directions if (at := one.give()) is not None]
             patience = max(0.0, min(due) - time.monotonic()) if due else None
-            ready, _, _ = select.select([*sources, self._wake], [], [], patience)
+            ready = {number for number, _ in watched.poll(None if patience is None else 1000 * patience)}
             if self._wake in ready:
                 return
             for number in ready:

@@ -216,9 +216,10 @@ def typing(command: list[str], home: Path, answers: list[str]) -> tuple[str, int
         os.chdir(ROOT)
         os.execvpe(command[0], command, environment)
     shown, since, left, deadline = b"", 0, list(answers), time.monotonic() + 90
+    talking = select.poll()
+    talking.register(terminal, select.POLLIN)
     while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 0.3)
-        if ready:
+        if talking.poll(300):
             try:
                 data = os.read(terminal, 4096)
             except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import select
+import selectors
 import shutil
 import socket
 import socketserver
@@ -77,13 +77,15 @@ def forward_proxy(target: int) -> Iterator[Proxy]:
             with socket.create_connection(("127.0.0.1", found.target)) as behind:
                 self.send_response(200)
                 self.end_headers()
-                ends = {self.connection: behind, behind: self.connection}
-                while ready := select.select(list(ends), [], [], 5)[0]:
-                    for one in ready:
-                        data = one.recv(65536)
-                        if not data:
-                            return
-                        ends[one].sendall(data)
+                with selectors.DefaultSelector() as ends:
+                    ends.register(self.connection, selectors.EVENT_READ, behind)
+                    ends.register(behind, selectors.EVENT_READ, self.connection)
+                    while ready := ends.select(5):
+                        for one, _ in ready:
+                            data = one.fileobj.recv(65536)
+                            if not data:
+                                return
+                            one.data.sendall(data)
 
         def log_message(self, *_: object) -> None:
             pass
