@@ -36,3 +36,18 @@ def test_nothing_is_lost_and_nothing_signed_twice(offices: House, tmp_path: Path
     morning.offline(is_offline=False)
     offices.tab.wait(f"deepAll('nav .good').length === {COUNT}")
     assert COUNT == len(morning.require_each_once())
+
+
+def test_the_line_is_away_when_the_passkey_has_answered(offices: House, tmp_path: Path) -> None:
+    """The service has the answer and signs, and the page never hears so: it finds out by itself when the line is back."""
+    morning = Morning(offices, tmp_path, 2)
+    morning.ask()
+    morning.open()
+    morning.hold("/activation", stage="Response")
+    morning.offline(is_offline=True)
+    morning.lose()
+    offices.tab.wait("deep('#problem')")
+    morning.wait(lambda: morning.done == 2)
+    morning.offline(is_offline=False)
+    offices.tab.wait("deepAll('nav .good').length === 2 && !deep('#problem')")
+    assert 2 == len(morning.require_each_once())

@@ -67,11 +67,16 @@ export class Sitting {
   async look(): Promise<boolean> {
     try {
       this.take(await this.service.session());
+      if (this.isOffline && this.problem?.code === "connection") this.problem = null;
       this.isOffline = false;
       return true;
     } catch (error) {
       if (error instanceof Problem || !this.session) this.fail(error);
-      else this.isOffline = true;
+      else {
+        // Also where nothing was signed when it was told last: the answer that said so may be what was lost.
+        this.isOffline = true;
+        this.following.start();
+      }
       return false;
     } finally {
       this.page.changed();
