@@ -13,9 +13,10 @@ Like `signer.selfcheck`, for XML: it takes the output file alone, and is no vali
 The document itself is mostly not parsed again: its digest was taken from an output with these very octets outside the
 signature (their SHA-256 is known), and the signature is left out of that digest.
 
-Nor is the signature, where it is over the whole document and the process that prepared it completes it at B-B. It has read the file with zeros for digests
-and value, and what it signs is canonical text out of that reading; so if this text, less the namespace that it brings,
-stands in the file now, with the value and the certificate behind it, a reader finds what steps 2 to 4 ask for.
+Nor is the signature, where it is over the whole document and the process that prepared it completes it at B-B. That
+process has read the file with zeros for digests and value. What it signs is the canonical form of the words that stand
+there; so if this text, less the namespace that it brings, stands before the value in the file now, and the certificate
+behind it, a reader finds what steps 2 to 4 ask for.
 """
 
 from __future__ import annotations
