@@ -16,7 +16,7 @@ from typing import BinaryIO
 from signer.errors import AnchorAmbiguous, AnchorNotFound, OrderInvalid, PlaceOutsidePage
 from signer.model import Anchor, Place
 from signer.stamp.views import View
-from verify.errors import DocumentBroken
+from verify import pdfium
 
 MOST_PAGES = 500
 """Pages that are searched if the anchor names none: reading text costs milliseconds a page."""
@@ -26,7 +26,7 @@ LONGEST = 200
 
 def preload() -> None:
     """Load PDFium, which `find` does otherwise: in a worker no file can be opened."""
-    import pypdfium2  # noqa: F401, PLC0415  loads a library of 7 MB, which most signatures do not need
+    pdfium.load()
 
 
 def find(file: BinaryIO, anchor: Anchor, *, password: str | None = None) -> Place:
@@ -34,24 +34,18 @@ def find(file: BinaryIO, anchor: Anchor, *, password: str | None = None) -> Plac
 
     Raises AnchorNotFound, AnchorAmbiguous, PlaceOutsidePage for a page or words that are not there to be seen.
     """
-    import pypdfium2  # noqa: PLC0415  see `preload`
-
     text = unicodedata.normalize("NFC", anchor.text).strip()
     if not text or len(text) > LONGEST or not all(map(math.isfinite, (*anchor.size, *anchor.offset))):
         raise OrderInvalid("the anchor's text is empty or too long", reason="anchor-text")
-    file.seek(0)
-    try:
-        with pypdfium2.PdfDocument(file, password=password) as document:
-            pages = range(len(document))
-            if anchor.page is not None:
-                if anchor.page - 1 not in pages:
-                    raise PlaceOutsidePage(page=anchor.page)
-                pages = range(anchor.page - 1, anchor.page)
-            elif len(pages) > MOST_PAGES:
-                raise OrderInvalid("name the anchor's page: the document is long", reason="anchor-page")
-            found = [(number + 1, *corner) for number in pages for corner in _corners(document[number], text)]
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the document's text cannot be read", reason="text") from error
+    with pdfium.opened(file, password=password, forms=False) as document:
+        pages = range(len(document))
+        if anchor.page is not None:
+            if anchor.page - 1 not in pages:
+                raise PlaceOutsidePage(page=anchor.page)
+            pages = range(anchor.page - 1, anchor.page)
+        elif len(pages) > MOST_PAGES:
+            raise OrderInvalid("name the anchor's page: the document is long", reason="anchor-page")
+        found = [(number + 1, *corner) for number in pages for corner in _corners(document[number], text)]
     if not found:
         raise AnchorNotFound(anchor=text)
     if len(found) > 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,8 +41,6 @@ from verify.fetcher import FetchFailed, FetchRequest
 from verify.report import DocumentFacts, Report
 
 SECRET = bytes(range(32))
-PDFIUM = threading.Lock()
-"""It bears one thread at a time; workers are processes of their own."""
 
 
 def a_use(
@@ -151,12 +148,10 @@ class LocalDocuments:
         return Portrait(1, ())
 
     def survey(self, source, *, order):
-        with PDFIUM:
-            return self._run("survey", lambda: viewing.survey(source, order))
+        return self._run("survey", lambda: viewing.survey(source, order))
 
     def draw(self, source, *, order):
-        with PDFIUM:
-            return self._run("draw", lambda: viewing.draw(source, order))
+        return self._run("draw", lambda: viewing.draw(source, order))
 
     def outline(self, source):
         return self._run("outline", lambda: viewing.outline(source, Outline()))

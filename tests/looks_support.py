@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 
 import pikepdf
-import pypdfium2
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageStat
 
 from signer import pipeline
 from signer.font import DEFAULT_FONTS
 from signer.model import FieldPlan, LookPlan, Place, SignatureValue, SignOrder, Stamp
 from tests.pki import Authority
+from verify.pdfium import opened
 
 AT = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
 BLUE, RED = (24, 48, 176), (214, 20, 30)
@@ -140,8 +140,7 @@ def sign(
 
 
 def pdfium(path: Path, *, dpi: int = 60, number: int = 0) -> Image.Image:
-    with pypdfium2.PdfDocument(path) as document:
-        document.init_forms()
+    with path.open("rb") as file, opened(file) as document:
         return document[number].render(scale=dpi / 72, may_draw_forms=True).to_pil().convert("RGB")
 
 

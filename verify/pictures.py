@@ -3,7 +3,7 @@
 PDFium is not the judge of what a document says; it is one reader, and two pictures by the same reader of the same
 content are equal to the last bit. Pictures are small (about one pixel a point), their size does not follow the page's.
 A page that takes too long is given up between two of its objects; PDFium may still end the process on a hostile file,
-which is why this runs in a worker. `load` imports the library: before a worker is locked down.
+which is why this runs in a worker.
 
     with Pictures(file, password=None, seconds=10.0) as pictures:
         one = pictures.draw(end=signed_end, page=0)
@@ -14,14 +14,13 @@ which is why this runs in a worker. `load` imports the library: before a worker 
 from __future__ import annotations
 
 import ctypes
-import io
-import os
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, BinaryIO, Self
+
+from verify import pdfium
 
 LONGEST = 1_000
 """Pixels of the longer side."""
@@ -77,39 +76,6 @@ class Picture:
         return round(min(across), 1), round(min(up), 1), round(max(across), 1), round(max(up), 1)
 
 
-class _Prefix(io.RawIOBase):
-    """The first bytes of a file, up to the end of a revision."""
-
-    def __init__(self, file: BinaryIO, end: int) -> None:
-        self._file, self._end, self._at = file, end, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, position: int, whence: int = os.SEEK_SET, /) -> int:
-        self._at = position + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any, /) -> int:
-        wanted = min(len(buffer), max(self._end - self._at, 0))
-        self._file.seek(self._at)
-        data = self._file.read(wanted)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def load() -> ModuleType:
-    """PDFium, imported when the first page is drawn: most documents need no picture."""
-    return import_module("pypdfium2")
-
-
 class Pictures:
     """Draws pages of the revisions of one file. `seconds` is the CPU time that all of them may cost."""
 
@@ -126,13 +92,15 @@ class Pictures:
         self.close()
 
     def close(self) -> None:
-        while self._documents:
-            self._documents.popitem()[1].close()
+        with pdfium.AT_WORK:
+            while self._documents:
+                self._documents.popitem()[1].close()
         self._kept.clear()
 
     def pages(self, *, end: int) -> int:
         """How many pages the revision that ends there has. Raises NotDrawn."""
-        return len(self._document(end))
+        with pdfium.AT_WORK:
+            return len(self._document(end))
 
     def draw(self, *, end: int, page: int, annotated: bool = True) -> Picture:
         """The page (from 0) as the revision that ends at `end` shows it, with its annotations or without any. Raises
@@ -141,7 +109,8 @@ class Pictures:
         if key not in self._kept:
             started = time.process_time()
             try:
-                picture = self._draw(self._document(end), page, annotated=annotated, until=started + self._left)
+                with pdfium.AT_WORK:
+                    picture = self._draw(self._document(end), page, annotated=annotated, until=started + self._left)
             finally:
                 self._left -= time.process_time() - started
             self.drawn += 1
@@ -152,12 +121,12 @@ class Pictures:
         return self._kept[key]
 
     def _document(self, end: int) -> Any:
-        library = load()
+        library = pdfium.load()
         if end not in self._documents:
             while len(self._documents) >= OPEN:
                 self._documents.popitem(last=False)[1].close()
             try:
-                document = library.PdfDocument(_Prefix(self._file, end), password=self._password)
+                document = library.PdfDocument(pdfium.Prefix(self._file, end), password=self._password)
                 document.init_forms()  # before any page is loaded: fields are drawn by the form's own module
                 self._documents[end] = document
             except library.PdfiumError as error:
@@ -166,7 +135,8 @@ class Pictures:
         return self._documents[end]
 
     def _draw(self, document: Any, number: int, *, annotated: bool, until: float) -> Picture:
-        raw, library = load().raw, load()
+        library = pdfium.load()
+        raw = library.raw
         if time.process_time() > until:
             raise NotDrawn("time")
         try:

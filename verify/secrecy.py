@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
+from verify import pdfium
 from verify.document import sniff
 from verify.errors import DocumentBroken, NotADocument, VerifyError
 
@@ -94,17 +95,12 @@ def in_value(value: str, *, name: str = "") -> str | None:
 
 def _in_pdf(file: BinaryIO, password: str | None) -> str | None:
     """Where the mark is: page, metadata; None when there is none. Raises DocumentBroken."""
-    import pypdfium2  # noqa: PLC0415 - loaded before a worker is locked down
-
-    file.seek(0)
     try:
-        with pypdfium2.PdfDocument(file, password=password) as document:
+        with pdfium.opened(file, password=password, forms=False) as document:
             if any(in_value(value, name=name) for name, value in document.get_metadata_dict().items()):
                 return "metadata"
             if any(_on_page(document, number) for number in range(min(len(document), MOST_PAGES))):
                 return "page"
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the document's text cannot be read", reason="text") from error
     finally:
         file.seek(0)
     return "metadata" if _in_xmp(file) else None
@@ -112,10 +108,9 @@ def _in_pdf(file: BinaryIO, password: str | None) -> str | None:
 
 def _on_page(document: Any, number: int) -> bool:
     """Of what is seen: stamps that are annotations, and values of fields, are made part of the page first, in memory."""
-    import pypdfium2.raw  # noqa: PLC0415 - as above
-
     page = document[number]
-    pypdfium2.raw.FPDFPage_Flatten(page.raw, pypdfium2.raw.FLAT_NORMALDISPLAY)
+    raw = pdfium.load().raw
+    raw.FPDFPage_Flatten(page.raw, raw.FLAT_NORMALDISPLAY)
     page.close()
     page = document[number]
     text = page.get_textpage()

@@ -12,17 +12,16 @@ cost is bounded in pages, pixels and seconds, whatever the document says.
 from __future__ import annotations
 
 import ctypes
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import BinaryIO
 
 import pypdfium2
-import pypdfium2.raw as pdfium
+from pypdfium2 import raw
 
 from api.sandbox.calls import LARGEST_PICTURE, BeforeAfter, Compared, Mark, Picture, Portrait, Portray, Portrayed
 from api.sandbox.rendering import png
+from verify import pdfium
 from verify.errors import DocumentBroken
 
 LOOKING = 4.0
@@ -40,28 +39,17 @@ NAME_BYTES = 2048
 
 def portray(document: BinaryIO, *, order: Portray) -> Portrait:
     """The pictures; raises DocumentBroken when PDFium cannot open the document."""
-    document.seek(0)
-    try:
-        with _opened(document, order.password) as pdf:
-            wanted = {one.id for one in order.signatures}
-            places, complete = _places(pdf, wanted)
-            drawn: list[Picture] = []
-            for page in (sorted(places) or [1])[: order.pages]:
-                if sum(len(one.png) for one in drawn) < ENOUGH:
-                    drawn.extend(_draw(pdf, page, longest=order.longest, places=places.get(page, ())))
-            compared: list[Compared] = []
-            for one in [one for one in order.signatures if one.compare and one.end is not None][:COMPARISONS]:
-                compared.extend(_compare(document, pdf, one, order=order))
-            return Portrait(len(pdf), tuple(drawn), tuple(compared), complete)
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the document cannot be shown", reason=str(error)) from error
-
-
-@contextmanager
-def _opened(file: BinaryIO | _Part, password: str | None) -> Iterator[pypdfium2.PdfDocument]:
-    with pypdfium2.PdfDocument(file, password=password) as pdf:
-        pdf.init_forms()
-        yield pdf
+    with pdfium.opened(document, password=order.password) as pdf:
+        wanted = {one.id for one in order.signatures}
+        places, complete = _places(pdf, wanted)
+        drawn: list[Picture] = []
+        for page in (sorted(places) or [1])[: order.pages]:
+            if sum(len(one.png) for one in drawn) < ENOUGH:
+                drawn.extend(_draw(pdf, page, longest=order.longest, places=places.get(page, ())))
+        compared: list[Compared] = []
+        for one in [one for one in order.signatures if one.compare and one.end is not None][:COMPARISONS]:
+            compared.extend(_compare(document, pdf, one, order=order))
+        return Portrait(len(pdf), tuple(drawn), tuple(compared), complete)
 
 
 # 1
@@ -69,7 +57,7 @@ def _opened(file: BinaryIO | _Part, password: str | None) -> Iterator[pypdfium2.
 Place = tuple[str, tuple[float, float, float, float]]
 
 
-def _places(pdf: pypdfium2.PdfDocument, wanted: set[str]) -> tuple[dict[int, tuple[Place, ...]], bool]:
+def _places(pdf: pdfium.Document, wanted: set[str]) -> tuple[dict[int, tuple[Place, ...]], bool]:
     """The widgets of each page that belong to the wanted fields, and whether every page was looked at."""
     until = time.process_time() + LOOKING
     found: dict[int, tuple[Place, ...]] = {}
@@ -90,36 +78,36 @@ def _places(pdf: pypdfium2.PdfDocument, wanted: set[str]) -> tuple[dict[int, tup
 
 
 def _widgets(page: pypdfium2.PdfPage, form: object, wanted: set[str]) -> Iterator[Place]:
-    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
-        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+    for index in range(raw.FPDFPage_GetAnnotCount(page)):
+        annotation = raw.FPDFPage_GetAnnot(page, index)
         if not annotation:
             continue
         try:
-            if pdfium.FPDFAnnot_GetFormFieldType(form, annotation) != pdfium.FPDF_FORMFIELD_SIGNATURE:
+            if raw.FPDFAnnot_GetFormFieldType(form, annotation) != raw.FPDF_FORMFIELD_SIGNATURE:
                 continue
-            name, rectangle = _name(form, annotation), pdfium.FS_RECTF()
-            if name in wanted and pdfium.FPDFAnnot_GetRect(annotation, ctypes.byref(rectangle)):
+            name, rectangle = _name(form, annotation), raw.FS_RECTF()
+            if name in wanted and raw.FPDFAnnot_GetRect(annotation, ctypes.byref(rectangle)):
                 sides = (rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
                 if abs(sides[2] - sides[0]) > 1 and abs(sides[3] - sides[1]) > 1:  # else there is nothing to be seen
                     yield name, sides
         finally:
-            pdfium.FPDFPage_CloseAnnot(annotation)
+            raw.FPDFPage_CloseAnnot(annotation)
 
 
 def _name(form: object, annotation: object) -> str:
     """The full name of a widget's field; empty when there is none, or when it is longer than anybody's."""
-    length = pdfium.FPDFAnnot_GetFormFieldName(form, annotation, None, 0)
+    length = raw.FPDFAnnot_GetFormFieldName(form, annotation, None, 0)
     if not 2 < length <= NAME_BYTES:
         return ""
     buffer = ctypes.create_string_buffer(length)
-    pdfium.FPDFAnnot_GetFormFieldName(form, annotation, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length)
+    raw.FPDFAnnot_GetFormFieldName(form, annotation, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length)
     return buffer.raw[: length - 2].decode("utf-16-le", "replace")
 
 
 # 2
 
 
-def _draw(pdf: pypdfium2.PdfDocument, page: int, *, longest: int, places: tuple[Place, ...] = ()) -> Iterator[Picture]:
+def _draw(pdf: pdfium.Document, page: int, *, longest: int, places: tuple[Place, ...] = ()) -> Iterator[Picture]:
     """The page (from 1); nothing when it cannot be drawn."""
     try:
         leaf = pdf[page - 1]
@@ -136,7 +124,7 @@ def _draw(pdf: pypdfium2.PdfDocument, page: int, *, longest: int, places: tuple[
 def _pixels(leaf: pypdfium2.PdfPage, *, longest: int) -> tuple[bytes, int, int]:
     """RGB without padding, on white."""
     scale = min(longest, LARGEST_PICTURE) / max(*leaf.get_size(), 1.0)
-    bitmap = leaf.render(scale=scale, rev_byteorder=True, force_bitmap_format=pdfium.FPDFBitmap_BGR)
+    bitmap = leaf.render(scale=scale, rev_byteorder=True, force_bitmap_format=raw.FPDFBitmap_BGR)
     line, stride, pixels = 3 * bitmap.width, bitmap.stride, bytes(bitmap.buffer)
     if line != stride:
         pixels = b"".join(pixels[start : start + line] for start in range(0, len(pixels), stride))
@@ -146,7 +134,7 @@ def _pixels(leaf: pypdfium2.PdfPage, *, longest: int) -> tuple[bytes, int, int]:
 def _device(leaf: pypdfium2.PdfPage, width: int, height: int, x: float, y: float) -> tuple[int, int]:
     """A point of the page in pixels of its picture: rotation and crop box are PDFium's business."""
     across, down = ctypes.c_int(), ctypes.c_int()
-    pdfium.FPDF_PageToDevice(leaf, 0, 0, width, height, 0, x, y, ctypes.byref(across), ctypes.byref(down))
+    raw.FPDF_PageToDevice(leaf, 0, 0, width, height, 0, x, y, ctypes.byref(across), ctypes.byref(down))
     return across.value, down.value
 
 
@@ -160,40 +148,13 @@ def _inside(across: list[int], down: list[int], width: int, height: int) -> tupl
 # 3
 
 
-class _Part:
-    """The first bytes of a file, as a file: a document as it was when it was signed."""
-
-    def __init__(self, file: BinaryIO, *, end: int) -> None:
-        self._file, self._end, self._at = file, end, 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._end - self._at)
-        self._file.seek(self._at)
-        data = self._file.read(left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
-
-    def readinto(self, buffer: ctypes.Array[ctypes.c_char]) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-
-def _compare(document: BinaryIO, now: pypdfium2.PdfDocument, one: Portrayed, *, order: Portray) -> Iterator[Compared]:
+def _compare(document: BinaryIO, now: pdfium.Document, one: Portrayed, *, order: Portray) -> Iterator[Compared]:
     """The pages that differ; nothing when the signed document cannot be opened."""
     assert one.end is not None
     until = time.process_time() + LOOKING
     pages: list[BeforeAfter] = []
     try:
-        with _opened(_Part(document, end=one.end), order.password) as then:
+        with pdfium.opened(pdfium.Prefix(document, one.end), password=order.password) as then:
             every = range(1, max(len(then), len(now)) + 1)
             for page in dict.fromkeys((*(page for page in one.pages if page in every), *every)):
                 if time.process_time() > until:
@@ -205,12 +166,12 @@ def _compare(document: BinaryIO, now: pypdfium2.PdfDocument, one: Portrayed, *, 
                     yield Compared(one.id, tuple(pages), more=True)
                     return
                 pages.append(_pair(then, now, page, longest=order.longest))
-    except pypdfium2.PdfiumError:
+    except DocumentBroken:
         return
     yield Compared(one.id, tuple(pages))
 
 
-def _differ(then: pypdfium2.PdfDocument, now: pypdfium2.PdfDocument, page: int) -> bool:
+def _differ(then: pdfium.Document, now: pdfium.Document, page: int) -> bool:
     if page > len(then) or page > len(now):
         return True
     try:
@@ -219,7 +180,7 @@ def _differ(then: pypdfium2.PdfDocument, now: pypdfium2.PdfDocument, page: int) 
         return False
 
 
-def _pair(then: pypdfium2.PdfDocument, now: pypdfium2.PdfDocument, page: int, *, longest: int) -> BeforeAfter:
+def _pair(then: pdfium.Document, now: pdfium.Document, page: int, *, longest: int) -> BeforeAfter:
     before = next(_draw(then, page, longest=longest), None) if page <= len(then) else None
     after = next(_draw(now, page, longest=longest), None) if page <= len(now) else None
     if before is None or after is None:

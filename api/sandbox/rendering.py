@@ -13,10 +13,9 @@ import struct
 import zlib
 from typing import BinaryIO
 
-import pypdfium2
-
 from api.sandbox.calls import Rendered
-from verify.errors import DocumentBroken, VerifyError
+from verify import pdfium
+from verify.errors import VerifyError
 
 LARGEST = 4096
 """Pixels that a side may have, whatever is asked for."""
@@ -30,21 +29,16 @@ class PageNotFound(VerifyError):
 
 def render(document: BinaryIO, *, page: int, longest: int) -> Rendered:
     """The page (from 1), its fields and annotations drawn; raises PageNotFound, DocumentBroken."""
-    document.seek(0)
-    try:
-        with pypdfium2.PdfDocument(document) as pdf:
-            pdf.init_forms()
-            pages = len(pdf)
-            if not 1 <= page <= pages:
-                raise PageNotFound(page=page, pages=pages)
-            leaf = pdf[page - 1]
-            scale = min(longest, LARGEST) / max(*leaf.get_size(), 1.0)
-            bitmap = leaf.render(scale=scale, rev_byteorder=True)
-            rows = _rows(bytes(bitmap.buffer), width=bitmap.width * bitmap.n_channels, stride=bitmap.stride)
-            picture = png(rows, width=bitmap.width, height=bitmap.height, channels=bitmap.n_channels)
-            return Rendered(picture, bitmap.width, bitmap.height, pages)
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the page cannot be shown", reason=str(error)) from error
+    with pdfium.opened(document) as pdf:
+        pages = len(pdf)
+        if not 1 <= page <= pages:
+            raise PageNotFound(page=page, pages=pages)
+        leaf = pdf[page - 1]
+        scale = min(longest, LARGEST) / max(*leaf.get_size(), 1.0)
+        bitmap = leaf.render(scale=scale, rev_byteorder=True)
+        rows = _rows(bytes(bitmap.buffer), width=bitmap.width * bitmap.n_channels, stride=bitmap.stride)
+        picture = png(rows, width=bitmap.width, height=bitmap.height, channels=bitmap.n_channels)
+        return Rendered(picture, bitmap.width, bitmap.height, pages)
 
 
 def _rows(pixels: bytes, *, width: int, stride: int) -> bytes:

@@ -18,14 +18,15 @@ from typing import BinaryIO
 
 import msgspec
 import pypdfium2
-import pypdfium2.raw as pdfium
 from lxml import etree
 from PIL import Image, WebPImagePlugin  # noqa: F401 - the format is known once its plugin is imported
+from pypdfium2 import raw
 
 from api.sandbox.calls import Drawn, Leaf, Look, Outline, Outlined, Page, PagePicture, Survey, Surveyed, Taken
 from api.sandbox.rendering import LARGEST, PageNotFound
 from signer import admission, anchors, procedures
 from signer.model import SignOrder
+from verify import pdfium
 from verify.document import Limits, sniff
 from verify.errors import DocumentBroken
 from verify.xml.document import XmlDocument
@@ -54,20 +55,15 @@ def survey(document: BinaryIO, order: Survey) -> Surveyed:
         return Surveyed("XML", (), (), True, ())
     asked = SignOrder(b"", (), "", datetime.now(UTC), field=order.field)
     admitted = admission.admit(document, asked, out=BytesIO(), sha256=order.sha256)
-    document.seek(0)
-    try:
-        with pypdfium2.PdfDocument(document) as pdf:
-            pdf.init_forms()
-            pages = tuple(_page(pdf, number) for number in range(1, min(len(pdf), MOST_PAGES) + 1))
-            taken, looked = _taken(pdf, pages)
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the document cannot be shown", reason=str(error)) from error
+    with pdfium.opened(document) as pdf:
+        pages = tuple(_page(pdf, number) for number in range(1, min(len(pdf), MOST_PAGES) + 1))
+        taken, looked = _taken(pdf, pages)
     anchored = None if order.anchor is None else anchors.find(document, order.anchor)
     facts = msgspec.json.encode(procedures.read(document)).decode() if order.facts else None
     return Surveyed("PDF", pages, taken, looked, admitted.warnings, anchored, facts)
 
 
-def _page(pdf: pypdfium2.PdfDocument, number: int) -> Page:
+def _page(pdf: pdfium.Document, number: int) -> Page:
     """Raises DocumentBroken for a page that cannot be loaded."""
     try:
         leaf = pdf[number - 1]
@@ -80,7 +76,7 @@ def _page(pdf: pypdfium2.PdfDocument, number: int) -> Page:
     return Page(width, height, (left, bottom, right, top), turn)
 
 
-def _taken(pdf: pypdfium2.PdfDocument, pages: tuple[Page, ...]) -> tuple[tuple[Taken, ...], bool]:
+def _taken(pdf: pdfium.Document, pages: tuple[Page, ...]) -> tuple[tuple[Taken, ...], bool]:
     """The widgets of all pages, in the pages' own coordinates, and whether all pages were looked at."""
     until = time.process_time() + LOOKING
     found: list[Taken] = []
@@ -96,13 +92,13 @@ def _taken(pdf: pypdfium2.PdfDocument, pages: tuple[Page, ...]) -> tuple[tuple[T
 
 
 def _widgets(leaf: pypdfium2.PdfPage, form: object, number: int) -> Iterator[Taken]:
-    for index in range(pdfium.FPDFPage_GetAnnotCount(leaf)):
-        annotation = pdfium.FPDFPage_GetAnnot(leaf, index)
+    for index in range(raw.FPDFPage_GetAnnotCount(leaf)):
+        annotation = raw.FPDFPage_GetAnnot(leaf, index)
         if not annotation:
             continue
         try:
-            kind, box = pdfium.FPDFAnnot_GetFormFieldType(form, annotation), pdfium.FS_RECTF()
-            if kind < 0 or not pdfium.FPDFAnnot_GetRect(annotation, ctypes.byref(box)):
+            kind, box = raw.FPDFAnnot_GetFormFieldType(form, annotation), raw.FS_RECTF()
+            if kind < 0 or not raw.FPDFAnnot_GetRect(annotation, ctypes.byref(box)):
                 continue
             sides = (
                 min(box.left, box.right),
@@ -111,20 +107,20 @@ def _widgets(leaf: pypdfium2.PdfPage, form: object, number: int) -> Iterator[Tak
                 max(box.bottom, box.top),
             )
             if sides[2] - sides[0] > 1 and sides[3] - sides[1] > 1:
-                signs = kind == pdfium.FPDF_FORMFIELD_SIGNATURE
-                filled = bool(pdfium.FPDFAnnot_HasKey(annotation, b"V"))
+                signs = kind == raw.FPDF_FORMFIELD_SIGNATURE
+                filled = bool(raw.FPDFAnnot_HasKey(annotation, b"V"))
                 yield Taken(number, sides, _name(form, annotation), signature=signs, filled=filled)
         finally:
-            pdfium.FPDFPage_CloseAnnot(annotation)
+            raw.FPDFPage_CloseAnnot(annotation)
 
 
 def _name(form: object, annotation: object) -> str:
     """The full name of a widget's field; empty when there is none, or when it is longer than anybody's."""
-    length = pdfium.FPDFAnnot_GetFormFieldName(form, annotation, None, 0)
+    length = raw.FPDFAnnot_GetFormFieldName(form, annotation, None, 0)
     if not 2 < length <= 2048:
         return ""
     buffer = ctypes.create_string_buffer(length)
-    pdfium.FPDFAnnot_GetFormFieldName(form, annotation, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length)
+    raw.FPDFAnnot_GetFormFieldName(form, annotation, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), length)
     return buffer.raw[: length - 2].decode("utf-16-le", "replace")
 
 
@@ -133,21 +129,16 @@ def _name(form: object, annotation: object) -> str:
 
 def draw(document: BinaryIO, order: Look) -> Drawn:
     """The page as a small WebP. Raises PageNotFound, DocumentBroken."""
-    document.seek(0)
-    try:
-        with pypdfium2.PdfDocument(document) as pdf:
-            pdf.init_forms()
-            if not 1 <= order.page <= len(pdf):
-                raise PageNotFound(page=order.page, pages=len(pdf))
-            leaf = pdf[order.page - 1]
-            width, height = (max(one, 1.0) for one in leaf.get_size())
-            scale = min(order.width / width, LARGEST / width, LARGEST / height)
-            bitmap = leaf.render(scale=scale, rev_byteorder=True, force_bitmap_format=pdfium.FPDFBitmap_BGR)
-            size = bitmap.width, bitmap.height
-            pixels = Image.frombuffer("RGB", size, bitmap.buffer, "raw", "RGB", bitmap.stride, 1)
-            return Drawn(PagePicture(order.page, small_webp(pixels), *size))
-    except pypdfium2.PdfiumError as error:
-        raise DocumentBroken("the page cannot be shown", reason=str(error)) from error
+    with pdfium.opened(document) as pdf:
+        if not 1 <= order.page <= len(pdf):
+            raise PageNotFound(page=order.page, pages=len(pdf))
+        leaf = pdf[order.page - 1]
+        width, height = (max(one, 1.0) for one in leaf.get_size())
+        scale = min(order.width / width, LARGEST / width, LARGEST / height)
+        bitmap = leaf.render(scale=scale, rev_byteorder=True, force_bitmap_format=raw.FPDFBitmap_BGR)
+        size = bitmap.width, bitmap.height
+        pixels = Image.frombuffer("RGB", size, bitmap.buffer, "raw", "RGB", bitmap.stride, 1)
+        return Drawn(PagePicture(order.page, small_webp(pixels), *size))
 
 
 def small_webp(pixels: Image.Image) -> bytes:

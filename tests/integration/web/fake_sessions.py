@@ -21,10 +21,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pypdfium2
-
 from api import pages, web
 from api.pages import sign
+from verify import pdfium
 
 TOKEN = "t" * 43
 CROSSING = {
@@ -80,7 +79,7 @@ def document(identity: str, content: bytes, *, title: str, **more: Any) -> dict[
     is_pdf = content.startswith(b"%PDF")
     leaves = []
     if is_pdf:
-        with pypdfium2.PdfDocument(content) as pdf:
+        with pdfium.opened(io.BytesIO(content)) as pdf:
             leaves = [dict(zip(("width", "height"), pdf[n].get_size(), strict=True)) for n in range(len(pdf))]
     return {
         "id": identity,
@@ -304,7 +303,7 @@ def serving(story: Story) -> Iterator[Fake]:
 
 
 def picture(document: bytes, number: int, width: int) -> bytes:
-    with pypdfium2.PdfDocument(document) as pdf:
+    with pdfium.opened(io.BytesIO(document)) as pdf:
         page = pdf[number - 1]
         out = io.BytesIO()
         page.render(scale=width / page.get_width()).to_pil().save(out, "PNG")

@@ -6,12 +6,12 @@ import io
 from pathlib import Path
 
 import pikepdf
-import pypdfium2
 import pytest
 
 from api.reports import content, pdf
 from signer.font import FontMissing
 from tests.unit.reports.samples import HOSTILE, changed, hostile, portrait, report, signature, undetermined
+from verify import pdfium
 
 pytestmark = pytest.mark.judging
 
@@ -21,7 +21,7 @@ def typeset(*signatures, language="vi", **other) -> bytes:
 
 
 def text_of(made: bytes) -> str:
-    with pypdfium2.PdfDocument(made) as document:
+    with pdfium.opened(io.BytesIO(made)) as document:
         return "\n".join(page.get_textpage().get_text_bounded() for page in document)
 
 

@@ -11,7 +11,6 @@ import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pypdfium2
 import pytest
 from fontTools.ttLib import TTFont
 from pyhanko.pdf_utils import generic
@@ -22,6 +21,7 @@ from signer.errors import OrderInvalid, TextNotShowable
 from signer.font import DEFAULT_FONTS, FONT_VARIABLE, FontMissing, load
 from signer.stamp import SMALLEST, build, default_lines
 from tests.pki import Authority
+from verify import pdfium
 
 pytestmark = [
     pytest.mark.spine,
@@ -59,11 +59,8 @@ def page(
 
 
 def ink(path: Path) -> bytes:
-    document = pypdfium2.PdfDocument(path)
-    try:
+    with path.open("rb") as file, pdfium.opened(file) as document:
         return bytes(document[0].render(scale=2, grayscale=True).buffer)
-    finally:
-        document.close()
 
 
 def text_of(path: Path) -> list[str]:
