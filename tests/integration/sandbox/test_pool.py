@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -284,6 +285,23 @@ def test_the_pool_recovers_when_the_fork_server_is_restarted(tmp_path):
         server.terminate()
         server.wait()
         sandbox.close()
+
+
+def test_a_fork_server_ends_when_it_is_told_to_while_it_forks(tmp_path):
+    """What a handler raises in a hook around a fork is swallowed by Python, and the end would be with it."""
+    path = tmp_path / "workers.sock"
+    told, telling = os.pipe()
+    with start.listen(path) as listener, socket.socket(socket.AF_UNIX) as comer, os.fdopen(told) as lines:
+        server = start.start(listener, extra=("--ops", "tests.slow_forks"), stderr=telling)
+        os.close(telling)
+        comer.connect(os.fspath(path))
+        while next(lines) != "forking\n":
+            pass
+        server.terminate()
+        try:
+            assert server.wait(10) == 0
+        finally:
+            server.kill()
 
 
 def test_a_worker_at_work_outlives_its_fork_server(tmp_path):
