@@ -4,7 +4,8 @@
 2. A password's permissions allow it: an existing field needs the right to fill forms, a new one to add them
    (ISO 32000-1 Table 22). Whoever has the owner password may do anything.
 3. It is no XFA form: what a reader shows of one is not what is signed.
-4. What would deceive a signer is reported (`verify.content`).
+4. What would deceive a signer is reported (`verify.content`), and so is a former signature that cannot be read or does
+   not cover what one must (SIGNATURE_UNREADABLE, SIGNATURE_BROKEN).
 
     admitted = admit(source, order, out=out, sha256=sha256)
     admitted.reader, admitted.warnings
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -25,9 +27,12 @@ from signer import archives, repair
 from signer.errors import SignerError
 from signer.model import SignOrder
 from verify import content, pdf
+from verify.byte_ranges import ByteRanges, dictionaries_of
 from verify.document import Limits, chunks, sha256_of
 from verify.errors import DocumentBroken
 from verify.pdf_reader import Reader
+from verify.report import Warning_
+from verify.revisions import Layout
 
 _MODIFY, _ANNOTATE, _FILL = 1 << 3, 1 << 5, 1 << 8
 
@@ -75,10 +80,11 @@ def admit(source: BinaryIO, order: SignOrder, *, out: BinaryIO, sha256: str) -> 
         _check_permissions(reader, order)
         # 3
         _check_xfa(reader)
-    # 4
-    found = content.inspect(source, reader, budget=content.SIGNING)
+        # 4
+        size = source.seek(0, os.SEEK_END)
+        found = [*content.inspect(source, reader, budget=content.SIGNING), *_broken(source, reader, size=size)]
     codes = tuple(dict.fromkeys(((repair.REPAIRED,) if mended else ()) + tuple(one.code for one in found)))
-    return Admitted(source, source.seek(0, os.SEEK_END), sha256, reader, codes)
+    return Admitted(source, size, sha256, reader, codes)
 
 
 def again(source: BinaryIO, *, out: BinaryIO, warnings: tuple[str, ...]) -> BinaryIO:
@@ -98,6 +104,25 @@ def leave_archivable(writer: IncrementalPdfFileWriter, annotation: generic.Dicti
     empty[pdf_name("/BBox")] = generic.ArrayObject(generic.NumberObject(0) for _ in range(4))
     annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(empty)})
     writer.update_container(annotation)
+
+
+def _broken(source: BinaryIO, reader: Reader, *, size: int) -> Iterator[Warning_]:
+    """Former signatures that cannot be read, or that the verifier refuses by what they cover."""
+    limits = Limits()
+    unreadable: list[Warning_] = []
+    try:
+        dictionaries = tuple(dictionaries_of(reader, limits=limits, warnings=unreadable))
+    except pdf.UNEXPECTED as error:
+        yield Warning_("SIGNATURE_UNREADABLE", {"reason": type(error).__name__})
+        return
+    yield from unreadable
+    if not dictionaries:
+        return
+    ranges, layout = ByteRanges(source, size, reader, limits, dictionaries), Layout.of(reader, file=source, size=size)
+    for one in dictionaries:
+        reason = ranges.fault(one) or ("byte-range-cuts-revision" if layout.cut_by(end=one.end) else None)
+        if reason is not None:
+            yield Warning_("SIGNATURE_BROKEN", {"field": one.field, "reason": reason})
 
 
 def _open(source: BinaryIO, order: SignOrder) -> Reader:

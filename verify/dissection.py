@@ -16,11 +16,11 @@ from typing import BinaryIO
 from asn1crypto import crl, ocsp, x509
 
 from verify.asn1 import key_bits, raw, same_name
+from verify.byte_ranges import dictionaries_of, without_padding
 from verify.dissected import Cut, Node, Spoken
 from verify.document import Limits, sniff
 from verify.issuance import UNEXPECTED
 from verify.pdf import open_reader, refusing
-from verify.pdf_signatures import dictionaries_of, without_padding
 from verify.xml import dissection as xml
 
 LARGEST = 32 << 20

@@ -21,6 +21,7 @@ from pyhanko.pdf_utils.generic import Reference
 from pyhanko.pdf_utils.reader import HistoricalResolver
 
 from verify import comparing
+from verify.byte_ranges import is_timestamp
 from verify.pdf import UNEXPECTED, get
 from verify.pictures import Box, NotDrawn, Pictures
 from verify.report import ChangePlace
@@ -167,7 +168,7 @@ class Sight:
             what = f"{noun}-added"
         else:
             what = f"{noun}-changed" if after is not None else f"{noun}-removed"
-        return _Annotation(what, _box(before), _box(after), is_stamped=signing is not None and _is_timestamp(signing))
+        return _Annotation(what, _box(before), _box(after), is_stamped=signing is not None and is_timestamp(signing))
 
     def _on_page(self, revision: int, page: Key) -> Mapping[Key, generic.DictionaryObject]:
         """The annotations of a page in a revision, by their objects."""
@@ -235,11 +236,6 @@ def _leaves(view: HistoricalResolver) -> Iterator[Key]:
             todo.extend(kids.raw_get(at) for at in reversed(range(len(kids))))
         else:
             yield key
-
-
-def _is_timestamp(value: object) -> bool:
-    """As `pdf_signatures` tells document timestamps, whether or not they are any good."""
-    return bool(get(value, "/SubFilter") == "/ETSI.RFC3161" or get(value, "/Type") == "/DocTimeStamp")
 
 
 def _box(annotation: generic.DictionaryObject | None) -> Box | None:

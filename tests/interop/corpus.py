@@ -4,7 +4,8 @@
 
 What is refused as broken is tried again with `repair`. Beside it pyHanko and DSS sign the same files, so that none is
 refused which they sign rightly, without a reason. *Rightly*: the new signature is valid for Poppler and pyHanko and
-covers the file, and every signature that Poppler found valid before still is.
+covers the file, and former signatures are to Poppler and pyHanko what they were, or the signer was told that one is
+broken.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ CASE = Case("B-B", ALGORITHMS[0], "server")
 @dataclass(frozen=True)
 class Outcome:
     """What became of one file. `refused` is the code, with its reason, `repaired` what `repair` made of it; `said` is
-    what readers say of the new signature; `kept` that former ones are found as before; `rivals` how other signers fared:
+    what readers say of the new signature; `kept` that former ones are found as before; `told` what the signer is warned
+    of; `rivals` how other signers fared:
     "right", "wrong" or their error."""
 
     name: str
@@ -37,14 +39,15 @@ class Outcome:
     repaired: str = ""
     said: dict[str, str] = field(default_factory=dict)
     kept: bool = True
+    told: tuple[str, ...] = ()
     rivals: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
         """Signed to everybody's satisfaction, or refused."""
-        return (self.refused is not None and "✗" not in self.repaired) or (
-            self.kept and set(self.said.values()) == {"✓"}
-        )
+        if self.refused is not None:
+            return "✗" not in self.repaired
+        return (self.kept or "SIGNATURE_BROKEN" in self.told) and set(self.said.values()) == {"✓"}
 
 
 def files(folder: Path) -> list[Path]:
@@ -65,7 +68,7 @@ def attempt(setting: Setting, source: Path) -> tuple[Outcome, Path]:
     out = setting.folder / f"signed-{source.name}"
     rivals = {"pyHanko": rival.sign_by_pyhanko(setting.house, source, setting.folder / f"pyhanko-{source.name}")}
     try:
-        setting.house.sign(CASE, source, out)
+        told = setting.house.sign(CASE, source, out)
     except Refused as refused:
         repaired = _repaired(setting, source, out) if refused.code == "document-broken" else ""
         return Outcome(source.name, refused=str(refused), repaired=repaired, rivals=rivals), out
@@ -73,7 +76,8 @@ def attempt(setting: Setting, source: Path) -> tuple[Outcome, Path]:
         "pdfsig": "✓" if newest.by_poppler(out) else "✗",
         "pyHanko": "✓" if newest.by_pyhanko(out) else "✗",
     }
-    return Outcome(source.name, said=said, kept=newest.is_kept(source, out), rivals=rivals), out
+    kept, warnings = newest.is_kept(source, out), tuple(told["warnings"])
+    return Outcome(source.name, said=said, kept=kept, told=warnings, rivals=rivals), out
 
 
 def _repaired(setting: Setting, source: Path, out: Path) -> str:
@@ -149,7 +153,7 @@ def markdown(outcomes: list[Outcome]) -> str:
     lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for one in outcomes:
         cells = [one.refused or "signed", one.repaired, *(one.said.get(name, "") for name in names)]
-        cells += ["yes" if one.kept else "✗ NO", *one.rivals.values()]
+        cells += ["yes" if one.kept else "no, told" if one.is_well else "✗ NO", *one.rivals.values()]
         lines.append(f"| {one.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives import serialization
@@ -80,14 +81,16 @@ class House:
 
     def sign(
         self, case: Case, document: Path, out: Path, *, beside: Mapping[str, Path] | None = None, **more: object
-    ) -> None:
-        """Sign `document` as the case says, with detached contents `beside` it by name. Raises Refused."""
+    ) -> dict[str, Any]:
+        """Sign `document` as the case says, with detached contents `beside` it by name; what the service told. Raises
+        Refused."""
         order: dict[str, object] = {"level": case.level, "mechanism": case.algorithm.mechanism, **more}
         if case.path == "server":
             answer = self._post(document, {"key": case.algorithm.kind, **order}, beside)
         else:
             answer = self._in_two_phases(document, case.algorithm, order, beside)
         out.write_bytes(self.client.get(answer["document"]).raise_for_status().content)
+        return answer
 
     def extend(self, document: Path, out: Path, level: str) -> None:
         """Lift a document. Raises Refused."""
@@ -105,7 +108,7 @@ class House:
 
     def _in_two_phases(
         self, document: Path, algorithm: Algorithm, order: dict[str, object], beside: Mapping[str, Path] | None
-    ) -> dict[str, str]:
+    ) -> dict[str, Any]:
         hand, certificate = self.desk[algorithm.kind]
         whose = {"certificate": pem(certificate), "chain": [pem(self.pki.issuing)]}
         prepared = self._post(document, {**whose, **order}, beside)
@@ -116,7 +119,7 @@ class House:
             raise Refused(answer)
         return answer.json()
 
-    def _post(self, document: Path, order: dict[str, object], beside: Mapping[str, Path] | None) -> dict[str, str]:
+    def _post(self, document: Path, order: dict[str, object], beside: Mapping[str, Path] | None) -> dict[str, Any]:
         with ExitStack() as held:
             files = _parts(held, document, beside)
             answer = self.client.post(

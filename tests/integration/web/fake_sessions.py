@@ -93,6 +93,7 @@ def document(identity: str, content: bytes, *, title: str, **more: Any) -> dict[
         "place": None,
         "fields_taken": [],
         "fill": [],
+        "warnings": [],
         "state": "waiting",
         "outcome": {"state": "waiting"},
         **more,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,6 +70,40 @@ def test_nothing_is_found_by_axe(tab: Tab, story: Story):
         tab.wait("deep('#title').textContent.includes('Quyết định')")
         assert "0200 000 000" in tab.run("deep('kyso-sign').shadowRoot.textContent")
         assert [] == axe(tab)
+
+
+def test_what_could_deceive_is_told_before_consent(tab: Tab, story: Story):
+    """Beside the document and in the list that is consented to; not any more once it is signed. What the page does not know
+    yet goes by its code."""
+    story.session["documents"][0]["warnings"] = ["HIDDEN_CONTENT", "SOMETHING_NEW"]
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        told = tab.run("deep('#cautions').innerText")
+        assert "Tài liệu có nội dung bị ẩn" in told
+        assert "SOMETHING_NEW" in told
+        assert "hãy trả lại tài liệu" in told
+        listed = tab.run("deepAll('.about li').map((one) => one.innerText.includes('Lưu ý trước khi ký: '))")
+        assert [True, False, False] == listed
+        assert [] == axe(tab)
+        tab.run("deep('#next').click()")
+        tab.wait("!deep('#cautions')")
+        tab.run("deep('#former').click(); deep('#consent').click()")
+        tab.wait("deepAll('nav .good').length === 3")
+        assert tab.run("!deep('#cautions')")
+
+
+def test_every_caution_has_a_sentence():
+    """Of those that preparing a signature of a PDF may give."""
+    sources = (ROOT / "verify" / "content.py", ROOT / "signer" / "admission.py")
+    codes = set(
+        re.findall(
+            r"\b[A-Z]+_[A-Z_]+\b",
+            "".join(re.findall(r'""".*?"""', source.read_text("utf-8"), re.DOTALL)[0] for source in sources),
+        )
+    )
+    assert {"HIDDEN_CONTENT", "SIGNATURE_BROKEN"} <= codes
+    words = (ROOT / "api" / "web" / "src" / "words" / "vi.ts").read_text("utf-8")
+    assert codes <= set(re.findall(r"^      ([A-Z_]+): ", words, re.MULTILINE))
 
 
 def test_without_events_the_page_asks(tab: Tab, story: Story):

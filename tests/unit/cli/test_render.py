@@ -51,9 +51,9 @@ def test_every_time_is_told_in_one_zone():
     assert "2026-11-21T22:30:00-03:30" == report_json(report(), zone=elsewhere)["validated_at"]
 
 
-def test_every_warning_of_the_verifier_has_words_in_both_languages():
+def test_every_warning_has_words_in_both_languages():
     """No code reaches a person alone."""
-    sources = [path.read_text("utf-8") for path in (ROOT / "verify").rglob("*.py")]
+    sources = [path.read_text("utf-8") for package in ("verify", "signer") for path in (ROOT / package).rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r"Warning_\(\s*\"([A-Z_]+)\"", source)}
     assert len(codes) >= 4
     for language in locale.LANGUAGES:

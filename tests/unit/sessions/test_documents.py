@@ -6,6 +6,7 @@ import pikepdf
 import pytest
 
 from api.sessions import geometry
+from tests.documents import changed, pdf
 from tests.session_support import Desk, desk
 
 pytestmark = pytest.mark.web
@@ -45,6 +46,19 @@ def test_bytes_pages_and_pictures(one: Desk):
     for path in ("/documents/d1/pages/x", "/documents/d1/pages/1?width=x"):
         assert 400 == one.page("GET", session, path).status_code
     assert "document-not-ready" == one.page("GET", session, "/documents/d1?signed=1").json()["code"]
+
+
+def test_what_could_deceive_is_told(one: Desk):
+    """Of each document for itself, by its code."""
+
+    def script(document: pikepdf.Pdf) -> None:
+        document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+
+    plain = pdf(one.folder / "plain.pdf")
+    scripted = changed(one.folder / "scripted.pdf", plain, script)
+    session = one.asked([(path.name, path.read_bytes()) for path in (plain, scripted)])
+    told = one.page("GET", session, "").json()["documents"]
+    assert [[], ["ACTIVE_CONTENT"]] == [each["warnings"] for each in told]
 
 
 def test_pages_of_the_signed_document_are_pictures_too(one: Desk):

@@ -47,7 +47,8 @@ export function agreement(sitting: Sitting, session: Session, seen: ReadonlySet<
     ${session.on_behalf ? html`<p><b>${words.behalf[session.on_behalf] ?? session.on_behalf}</b></p>` : nothing}
     <ol class=${many ? "about many" : "about"} tabindex=${many ? 0 : nothing}>${all.map(
       (one) => html`<li>${one.title}<small>${where(sitting, one, words)} · <span class="mono">${
-        fill(words.digest, { hash: one.sha256.slice(0, SHOWN_OF_DIGEST) })}</span></small></li>`,
+        fill(words.digest, { hash: one.sha256.slice(0, SHOWN_OF_DIGEST) })}</span></small>${
+        one.warnings.length ? html`<small class="unread">${fill(words.cautionCount, { n: one.warnings.length })}</small>` : nothing}</li>`,
     )}</ol>
     ${unread ? html`<p class="unread">${fill(words.unread, { n: unread })}</p>` : nothing}
     <p class="note" id="consent-help">${sitting.draft.chosen ? words.consentHelp : words.consentNone}</p>

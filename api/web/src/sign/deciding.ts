@@ -1,7 +1,7 @@
-// What an official decides about one document besides signing it: what is filled in, sending it back, passing it on to
-// somebody else. Pieces of <kyso-sign>.
+// What an official is warned of and decides about one document besides signing it: what is filled in, sending it back,
+// passing it on to somebody else. Pieces of <kyso-sign>.
 import { html, nothing, type TemplateResult } from "lit";
-import type { Words } from "../words";
+import { fill, type Words } from "../words";
 import type { SessionDocument } from "./model";
 import type { Sitting } from "./sitting";
 
@@ -14,6 +14,14 @@ export function fields(sitting: Sitting, one: SessionDocument, words: Sentences)
       <input id="fill-${index}" .value=${sitting.draft.value(one, field)} ?readonly=${!field.editable} autocomplete="off"
         @input=${(event: Event) => sitting.draft.write(one, field.name, (event.target as HTMLInputElement).value)} /></div>`,
   )}</fieldset>`;
+}
+
+/** What could deceive whoever signs it, and what to do then. */
+export function cautions(one: SessionDocument, words: Sentences): TemplateResult | typeof nothing {
+  if (!one.warnings.length) return nothing;
+  return html`<section class="box unsure" id="cautions" aria-labelledby="cautions-title"><h3 id="cautions-title">${words.cautions}</h3>
+    <ul>${one.warnings.map((code) => html`<li>${words.caution[code] ?? fill(words.cautionElse, { code })}</li>`)}</ul>
+    <p>${words.cautionHelp}</p></section>`;
 }
 
 export function returning(sitting: Sitting, one: SessionDocument, words: Sentences): TemplateResult {

@@ -11,7 +11,7 @@ import { keyed } from "lit/directives/keyed.js";
 import { KysoElement } from "../element";
 import { base } from "../style";
 import { agreement, certificates } from "./agreement";
-import { fields, passingOn, returning } from "./deciding";
+import { cautions, fields, passingOn, returning } from "./deciding";
 import { Draft } from "./draft";
 import "./kyso-document";
 import { type Session, type SessionDocument, UNDECIDED } from "./model";
@@ -204,6 +204,7 @@ export class KysoSign extends KysoElement {
     return html`<section aria-labelledby="title"><h2 id="title" tabindex="-1">${one.title}</h2>
       ${one.step.title ? html`<p class="note" id="step">${one.step.title[this.language] ?? ""}</p>` : nothing}
       ${outcome(one, words, this.language, session.hotline)}
+      ${decides ? cautions(one, words) : nothing}
       <kyso-document .document=${one} .sitting=${sitting} .words=${words} .language=${this.language}
         .place=${sitting.draft.place(one)} .decides=${decides} .signer=${signer}></kyso-document>
       ${decides ? fields(sitting, one, words) : nothing}

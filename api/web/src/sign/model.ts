@@ -39,6 +39,8 @@ export interface SessionDocument {
   place: (Place & { fixed: boolean }) | null;
   fields_taken: Place[];
   fill: { name: string; label: string | null; value: string; editable: boolean }[];
+  /** Codes of what could deceive whoever signs it. */
+  warnings: string[];
   state: string;
   outcome: Outcome;
 }

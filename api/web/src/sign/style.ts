@@ -13,7 +13,7 @@ export const signStyle = css`
   .neighbours { display: inline-flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin-left: auto; }
   .other { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; margin: 1rem 0; align-items: start; }
   .other details { border: 1px solid var(--line); border-radius: .5rem; padding: 0 1rem; }
-  .unread { color: var(--unsure); font-weight: 600; }
+  .unread, .about .unread { color: var(--unsure); font-weight: 600; }
   .list { list-style: none; margin: 0; padding: 0; }
   .list button { display: block; width: 100%; text-align: left; background: var(--paper); color: var(--ink); border: 1px solid var(--line);
     border-left: .4rem solid var(--tone, var(--faint)); border-radius: .5rem; padding: .5rem .8rem; margin: .4rem 0; font-weight: 400; }
@@ -39,6 +39,8 @@ export const signStyle = css`
   .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
   .box p { margin: .25rem 0; }
   .box b { color: var(--tone); display: inline-block; }
+  .box h3 { color: var(--tone); }
+  .box ul { margin: .25rem 0; padding-left: 1.4rem; }
   summary { cursor: pointer; padding: .6rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
 `;
 
