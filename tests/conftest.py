@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,14 @@ def corpus() -> Path:
     if not CORPUS.is_dir():
         pytest.skip("the corpus of test files is not here (../shared/corpus)")
     return CORPUS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _houses_rest() -> Iterator[None]:
+    """After each module, if it or one before it has made some."""
+    yield
+    if support := sys.modules.get("tests.http_support"):
+        support.rest()
 
 
 @pytest.fixture(scope="session")

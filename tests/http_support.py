@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -26,6 +27,7 @@ from api.services import Services
 from api.settings import Settings
 from api.store import callers
 from api.store.callers import Caller
+from api.store.database import Database
 from api.workflows.documents import CertificateVerdict
 from hsm import permit as permits
 from hsm.errors import KeeperNotAvailable, PermitRefused
@@ -41,6 +43,8 @@ from verify.fetcher import FetchFailed, FetchRequest
 from verify.report import DocumentFacts, Report
 
 SECRET = bytes(range(32))
+_databases: WeakSet[Database] = WeakSet()
+"""Those of all houses."""
 
 
 def a_use(
@@ -219,6 +223,13 @@ class House:
         return [line.kind for line in self.services.ledger.read(limit=1000)]
 
 
+def rest() -> None:
+    """Close the connections of all houses; one that is asked again opens new ones. Left to the garbage collector, they
+    come to more files than one process may have open."""
+    for database in list(_databases):
+        database.close()
+
+
 def house(folder: Path, **sections: object) -> House:
     """A fresh service below `folder`."""
     issuing = Authority.root().authority()
@@ -227,6 +238,7 @@ def house(folder: Path, **sections: object) -> House:
     settings = Settings(home=folder, **sections)
     token, documents, outside = SoftToken(signers), LocalDocuments(), Authorities()
     services = compose(settings, permit_secret=SECRET, tokens={"soft": token}, fetcher=outside)
+    _databases.add(services.database)
     services = replace(services, documents=documents)
     services.certificates._judge = lambda key: documents.judge_certificate(key.certificate)
     roles = {"client": ("seal*",), "stranger": ("x*",), "auditor": (), "administrator": ("*",), "operator": ()}

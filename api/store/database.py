@@ -123,8 +123,10 @@ class Database:
             return schema.go_back(self.engine, self._transaction, target=target)
 
     def close(self) -> None:
+        """Let go of all connections; whoever asks again opens new ones."""
         if self._kept is not None:
             self._kept.close()
+            self._kept = None
         self.engine.dispose()
 
     def _commit_what_waits(self) -> None:
