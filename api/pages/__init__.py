@@ -1,6 +1,6 @@
 """Pages for people: verifying in the browser, and what stands there when something went wrong.
 
-`home.html` and `problem.html` (Jinja2, everything escaped) with `page.css`. What is alive on a page is a component of
+Templates (Jinja2, everything escaped) stand in one frame, with `page.css`. What is alive on a page is a component of
 `api.web`; inside of it stands what there is without a script. A page runs no other script, and loads nothing from
 elsewhere. Routes are in `api.routes.pages`.
 
@@ -12,10 +12,9 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-import jinja2
-
-from api import links, locale, web
+from api import locale, web
 from api.locale import Language
+from api.pages.templates import filled
 from api.problems import Problem
 from api.reports import html
 from api.settings import MIB, Settings
@@ -26,7 +25,6 @@ CSP = (
 )
 """A report is read and shown inside of the page, so its style and its pictures (`data:`) are allowed."""
 ASSETS = {"page.css": "text/css", "audit.css": "text/css", "admin.css": "text/css"}
-OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 
 def home(*, language: Language, settings: Settings) -> str:
@@ -34,45 +32,29 @@ def home(*, language: Language, settings: Settings) -> str:
     words = locale.words(language)["page"]
     public = settings.verification.public
     limit = settings.verification.public_bytes if public else settings.limits.upload_bytes
-    return (
-        _environment()
-        .get_template("home.html")
-        .render(
-            language=language,
-            other=OTHER[language],
-            words=words,
-            public=public,
-            limit=words["limit"].format(size=_size(limit)),
-            bytes=limit,
-            component=web.entry("verify"),
-        )
+    return filled(
+        "home.html",
+        language=language,
+        words=words,
+        title=words["title"],
+        here="/",
+        public=public,
+        limit=words["limit"].format(size=_size(limit)),
+        bytes=limit,
+        component=web.entry("verify"),
     )
 
 
 def problem(found: Problem, *, language: Language) -> str:
     """The page of an error, for whoever asked for a page."""
-    words = locale.words(language)["page"]
-    return _environment().get_template("problem.html").render(language=language, words=words, problem=found.body)
+    words, body = locale.words(language)["page"], found.body
+    return filled("problem.html", language=language, words=words, title=str(body["title"]), here="/", problem=body)
 
 
 @cache
 def asset(name: str) -> bytes:
     """One of the files that pages load, by its name in `ASSETS`, or the style of reports."""
     return html.style().encode() if name == "report.css" else (files(__package__) / name).read_bytes()
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    templates = {name: (files(__package__) / name).read_text("utf-8") for name in ("home.html", "problem.html")}
-    made = jinja2.Environment(
-        loader=jinja2.DictLoader(templates),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.globals["to"] = links.to
-    return made
 
 
 def _size(count: int) -> str:

@@ -14,11 +14,10 @@ from urllib.parse import urlencode
 from api import links, locale
 from api.ledger import KINDS
 from api.locale import Language
-from api.pages.templates import template
+from api.pages.templates import filled
 from api.workflows.audit_page import Checked, Proof, View
 
 CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 
 def sign_in(*, language: Language, offered: Mapping[str, str] = MappingProxyType({}), refusal: str = "") -> str:
@@ -29,7 +28,7 @@ def sign_in(*, language: Language, offered: Mapping[str, str] = MappingProxyType
         for name, title in offered.items()
     ]
     login = locale.words(language)["login_page"]
-    return template("audit.html").render(**_common(language), view=None, offered=ways, login=login, refusal=refusal)
+    return _filled(language, view=None, offered=ways, login=login, refusal=refusal)
 
 
 def ledger(
@@ -52,8 +51,8 @@ def ledger(
             {k: v for k, v in {"lang": language, **kept, **changes}.items() if v != ""}
         )
 
-    return template("audit.html").render(
-        **_common(language),
+    return _filled(
+        language,
         zone=zone,
         name=name,
         csrf=csrf,
@@ -67,15 +66,15 @@ def ledger(
     )
 
 
-def _common(language: Language) -> dict[str, Any]:
+def _filled(language: Language, **values: Any) -> str:
     words = locale.words(language)["audit_page"]
-    return {
-        "language": language,
-        "other": OTHER[language],
-        "words": words,
-        "title": words["title"],
-        "brand": f"{links.to('/')}audit?lang={language}",
-        "here": f"{links.to('/')}audit?lang={OTHER[language]}",
-        "wide": True,
-        "fill": locale.fill,
-    }
+    return filled(
+        "audit.html",
+        language=language,
+        words=words,
+        title=words["title"],
+        here="/audit",
+        brand="/audit",
+        wide=True,
+        **values,
+    )

@@ -5,41 +5,26 @@ page(name="Nguyễn Văn Mẫu (demo)", language="vi", hotline="")
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
-
-import jinja2
-
-from api import links, locale, web
+from api import locale, web
 from api.locale import Language
+from api.pages.templates import filled
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
 
 
 def page(*, name: str, language: Language, hotline: str) -> str:
     """`name` is who is signed in; what waits, the component asks."""
-    return _template().render(
-        name=name,
+    words = locale.words(language)["sign_page"] | locale.words(language)["inbox_page"]
+    return filled(
+        "inbox.html",
         language=language,
-        other=OTHER[language],
-        words=locale.words(language)["sign_page"] | locale.words(language)["inbox_page"],
+        words=words,
+        title=words["title"],
+        here="/inbox",
+        name=name,
         hotline=hotline,
         component=web.entry("inbox"),
-        to=links.to,
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"inbox.html": (files(__package__) / "inbox.html").read_text("utf-8")}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("inbox.html")

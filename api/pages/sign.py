@@ -7,15 +7,11 @@ The session's token is in the address behind `#`, which browsers send to nobody;
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from urllib.parse import quote
 
-import jinja2
-
-from api import links, locale, web
+from api import locale, web
 from api.locale import Language
-
-OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
+from api.pages.templates import filled
 
 
 def csp(origins: tuple[str, ...]) -> str:
@@ -31,27 +27,18 @@ def csp(origins: tuple[str, ...]) -> str:
 def page(*, session: str, language: Language, hotline: str, csrf: str = "") -> str:
     """The page for one session; whether there is such a session, the component finds out. `csrf` is the proof of whoever
     is signed in, and opens the session to its official without a token."""
-    return _template().render(
-        session=session,
+    words = locale.words(language)["sign_page"]
+    return filled(
+        "sign.html",
         language=language,
-        other=OTHER[language],
-        words=locale.words(language)["sign_page"],
+        words=words,
+        title=words["title"],
+        here=f"/sign/{quote(session, safe='')}",
+        wide=True,
+        session=session,
         hotline=hotline,
         csrf=csrf,
         component=web.entry("sign"),
         ahead=web.entry("ahead").script,
         sheet=web.entry("page").script,
-        to=links.to,
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"sign.html": (files(__package__) / "sign.html").read_text("utf-8")}),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("sign.html")

@@ -1,24 +1,66 @@
-"""The templates of the pages that need no component: one frame (`frame.html`), every value escaped, an unknown one an error.
+"""The templates of pages: one frame (`frame.html`), every value escaped, an unknown one an error.
 
->>> template("login.html").name
-'login.html'
+filled("guides.html", language="vi", words=words, title=words["title"], here="/guides", roles=ROLES)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 
-from api import links
+from api import links, locale
+from api.locale import Language
 
-NAMES = ("frame.html", "audit.html", "login.html")
+NAMES = (
+    "frame.html",
+    "audit.html",
+    "guides.html",
+    "home.html",
+    "inbox.html",
+    "login.html",
+    "problem.html",
+    "sign.html",
+)
+OTHER: dict[Language, Language] = {"vi": "en", "en": "vi"}
+
+
+def filled(
+    template: str,
+    /,
+    *,
+    language: Language,
+    words: Mapping[str, Any],
+    title: str,
+    here: str,
+    query: Mapping[str, str] = MappingProxyType({}),
+    brand: str = "/",
+    wide: bool = False,
+    **values: Any,
+) -> str:
+    """One of `NAMES`, with `values` and what the frame needs: `here` is the page's own path, which leads with `query` to
+    the same page in the other language; `brand` is where the product's name leads."""
+    other = OTHER[language]
+    return _template(template).render(
+        language=language,
+        other=other,
+        words=words,
+        title=title,
+        here=f"{links.to(here)}?{urlencode({'lang': other, **query})}",
+        brand=f"{links.to(brand)}?lang={language}",
+        wide=wide,
+        fill=locale.fill,
+        **values,
+    )
 
 
 @cache
-def template(name: str) -> jinja2.Template:
-    """One of `NAMES`."""
+def _template(name: str) -> jinja2.Template:
     return _environment().get_template(name)
 
 

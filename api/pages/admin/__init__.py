@@ -20,8 +20,8 @@ import jinja2
 from api import links, locale
 from api.changes.showing import visible
 from api.locale import Language
-from api.pages import OTHER
 from api.pages.admin.standing import standing
+from api.pages.templates import OTHER
 
 CSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 SOON = 60
