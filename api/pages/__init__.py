@@ -36,7 +36,6 @@ def home(*, language: Language, settings: Settings) -> str:
         "home.html",
         language=language,
         words=words,
-        title=words["title"],
         here="/",
         public=public,
         limit=words["limit"].format(size=_size(limit)),

@@ -72,7 +72,6 @@ def _filled(language: Language, **values: Any) -> str:
         "audit.html",
         language=language,
         words=words,
-        title=words["title"],
         here="/audit",
         brand="/audit",
         wide=True,

@@ -20,7 +20,6 @@ def page(*, language: Language, hotline: str, practice: bool) -> str:
         "guides.html",
         language=language,
         words=words,
-        title=words["title"],
         here="/guides",
         roles=ROLES,
         hotline=hotline,

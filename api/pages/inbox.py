@@ -22,7 +22,6 @@ def page(*, name: str, language: Language, hotline: str) -> str:
         "inbox.html",
         language=language,
         words=words,
-        title=words["title"],
         here="/inbox",
         name=name,
         hotline=hotline,

@@ -32,7 +32,6 @@ def page(*, session: str, language: Language, hotline: str, csrf: str = "") -> s
         "sign.html",
         language=language,
         words=words,
-        title=words["title"],
         here=f"/sign/{quote(session, safe='')}",
         wide=True,
         session=session,

@@ -1,6 +1,6 @@
 """The templates of pages: one frame (`frame.html`), every value escaped, an unknown one an error.
 
-filled("guides.html", language="vi", words=words, title=words["title"], here="/guides", roles=ROLES)
+filled("guides.html", language="vi", words=words, here="/guides", roles=ROLES)
 """
 
 from __future__ import annotations
@@ -36,21 +36,24 @@ def filled(
     *,
     language: Language,
     words: Mapping[str, Any],
-    title: str,
     here: str,
+    title: str = "",
     query: Mapping[str, str] = MappingProxyType({}),
     brand: str = "/",
     wide: bool = False,
     **values: Any,
 ) -> str:
-    """One of `NAMES`, with `values` and what the frame needs: `here` is the page's own path, which leads with `query` to
-    the same page in the other language; `brand` is where the product's name leads."""
+    """One of `NAMES`, with `values` and what the frame needs.
+
+    `words` have the title, unless another is given. `here` is the page's own path, which leads with `query` to the same
+    page in the other language; `brand` is where the product's name leads.
+    """
     other = OTHER[language]
     return _template(template).render(
         language=language,
         other=other,
         words=words,
-        title=title,
+        title=title or words["title"],
         here=f"{links.to(here)}?{urlencode({'lang': other, **query})}",
         brand=f"{links.to(brand)}?lang={language}",
         wide=wide,
