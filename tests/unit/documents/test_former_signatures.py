@@ -73,3 +73,13 @@ def test_a_signature_that_is_wrongly_written_is_told(hand: Hand, signed: Path, t
     end = data.index(b"endobj", data.index(b"/ByteRange"))
     signed.write_bytes(data[:end] + b"endobx" + data[end + 6 :])
     assert ("AMBIGUOUS_PARSE", "SIGNATURE_UNREADABLE") == hand.sign(signed, tmp_path / "out.pdf").warnings
+
+
+def test_sound_ones_of_an_encrypted_document_are_not_suspected(hand: Hand, tmp_path: Path):
+    """Their values are not encrypted (ISO 32000-1 §7.6.1)."""
+    plain, first = (
+        documents.encrypted(tmp_path / "a.pdf", pdf(tmp_path / "b.pdf"), user="x", owner="y"),
+        tmp_path / "first.pdf",
+    )
+    hand.sign(plain, first, password="y")
+    assert () == hand.sign(first, tmp_path / "second.pdf", password="y").warnings
