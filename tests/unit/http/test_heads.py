@@ -14,8 +14,8 @@ from hsm.errors import TokenNotAvailable
 from tests.documents import pdf
 from tests.http_support import House, house
 from tests.pki import Authority, Signer
+from tests.unit.http.signing.scene import sign
 from tests.unit.http.test_preparations import code, pem, post, prepare, put, value_of
-from tests.unit.http.test_signing import sign
 
 pytestmark = pytest.mark.pades
 
