@@ -28,6 +28,15 @@ from hsm.token import Token, TokenAdmin
 ROOT = Path(__file__).parents[1]
 SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN, SO_PIN, WRONG_PIN = "492716", "83710264", "773105"
+ONE_OF_EACH: dict[str, NewKey] = {
+    "rsa": "rsa2048",
+    "p256": "p256",
+    "p384": "p384",
+    "ed": "ed25519",
+    "tsa": "p256",
+    "raw": "p256",
+}
+"""Keys by name: each kind, and those with shapes of their own."""
 
 _numbers = itertools.count(1)
 
