@@ -49,7 +49,7 @@ def summary(report: Report, *, language: Language) -> str:
     return locale.fill(
         table[f"{verdict}_{form}"],
         {
-            "signer": _signer(first) or table["unknown_signer"],
+            "signer": signer(first) or table["unknown_signer"],
             "reason": reason(first, language=language),
             "count": count,
             "failed": len(deciding),
@@ -76,7 +76,8 @@ def warning(code: str, *, language: Language) -> str:
     return table.get(code) or locale.problem(code, language=language).title
 
 
-def _signer(signature: SignatureReport) -> str | None:
+def signer(signature: SignatureReport) -> str | None:
+    """The signer's name, fit to be shown; None where nobody is known to have signed."""
     return None if signature.signer is None else clean(signature.signer.common_name or signature.signer.subject)
 
 

@@ -216,6 +216,23 @@ async def picture(request: Request, session: str, document: str, page: str) -> R
     return Response(found, 200, {"Cache-Control": "private, max-age=600"}, WEBP)
 
 
+@router.get(
+    "/{session}/documents/{document}/signatures",
+    summary="What the signatures are worth that a document has",
+    responses=PROBLEMS,
+)
+@needs("see-signatures")
+async def signatures_in(request: Request, session: str, document: str) -> Response:
+    """The verdict, the plain sentence, and each signature with its signer, judged now; `?signed=1` judges the signed
+    document. The whole report is that of `/v1/verifications`."""
+    signed = request.query_params.get("signed") == "1"
+
+    def work(services: Services, caller: Caller) -> dict[str, Any]:
+        return viewing.signatures_in(services, caller, session, document, signed=signed)
+
+    return common.json(await asked_of(request, work, heavy=True))
+
+
 @router.get("/{session}/documents/{document}/text", summary="An XML document to be read", responses=PROBLEMS)
 @needs("see-signatures")
 async def text(request: Request, session: str, document: str) -> Response:

@@ -1,4 +1,5 @@
-"""What the official sees of a document: its bytes, its pages as pictures, an XML document as a tree to be read.
+"""What the official sees of a document: its bytes, its pages as pictures, an XML document as a tree to be read, and
+what the signatures are worth that it has.
 
 Pictures and trees are made in the sandbox; those of the last minutes are kept in memory, within a bound.
 """
@@ -7,11 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
 
+from api import locale, render
 from api.errors import NotFound
+from api.locale import Language
 from api.refusals import DocumentErased, DocumentNotReady
 from api.sandbox.calls import Look
 from api.services import Services
@@ -21,7 +26,8 @@ from api.sessions.model import Session, SessionDocument
 from api.store import signatures
 from api.store.callers import Caller
 from api.store.signatures import SignatureRecord
-from api.workflows import access
+from api.workflows import access, verifying
+from verify.report import SignatureReport
 
 WIDTHS = (64, 2400)
 """Pixels that a picture may be wide."""
@@ -111,6 +117,37 @@ def text(services: Services, caller: Caller, identity: str, document: str) -> di
         told = worker.outline(file)
     found: dict[str, Any] = msgspec.to_builtins(told)
     return found
+
+
+def signatures_in(services: Services, caller: Caller, identity: str, document: str, *, signed: bool) -> dict[str, Any]:
+    """What the signatures are worth that a document has, as it came or as it was signed: the verdict on all of them, the
+    plain sentence, and each with its signer. Raises SessionNotFound, NotFound, DocumentNotReady, DocumentErased,
+    RightRefused, and what keeps a document from being judged."""
+    session = ending.seen(services, caller, identity)
+    one = find(services, session, document)
+    blob = access.signed_blob(_signed(services, one)) if signed else _blob(one)
+    access.require_judging(services, caller, size=one.size, sha256=one.sha256)
+    with services.blobs.open(blob) as file:
+        report = verifying.verify(services, session.caller, file, name=one.name)
+    return {
+        "verdict": report.verdict,
+        "summary": _in_each(lambda language: render.summary(report, language=language)),
+        "signatures": [_signature(found, zone=services.settings.zone) for found in report.signatures],
+    }
+
+
+def _signature(found: SignatureReport, *, zone: tzinfo) -> dict[str, Any]:
+    time, is_valid = found.best_signature_time, found.indication == "TOTAL_PASSED"
+    return {
+        "name": render.signer(found),
+        "time": None if time is None else time.astimezone(zone).isoformat(timespec="seconds"),
+        "indication": found.indication,
+        "reason": None if is_valid else _in_each(lambda language: render.reason(found, language=language)),
+    }
+
+
+def _in_each(said: Callable[[Language], str]) -> dict[str, str]:
+    return {language: said(language) for language in locale.LANGUAGES}
 
 
 def bounded(width: int) -> int:

@@ -38,6 +38,9 @@ PEOPLE = [
 """To whom a document may be passed on."""
 
 
+UNSIGNED = {"verdict": "NO_SIGNATURE", "summary": {}, "signatures": []}
+
+
 @dataclass
 class Story:
     """What is to be signed, and how it goes."""
@@ -50,6 +53,8 @@ class Story:
     has_events: bool = True
     pause: float = 0.15
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    standings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Document → what its signatures are worth."""
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     """End of a path → status and code."""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -220,6 +225,8 @@ def serving(story: Story) -> Iterator[Fake]:
                     self._send(
                         200, picture(story.documents[identity], int(number), int(query["width"][0])), "image/png"
                     )
+                case ("GET", ["documents", identity, "signatures"]):
+                    self._json(200, story.standings.get(identity, UNSIGNED))
                 case ("GET", ["documents", identity, "text"]):
                     self._json(200, json.loads(story.documents[identity].split(b"<!--")[1].split(b"-->")[0]))
                 case ("GET", ["events"]):

@@ -110,6 +110,8 @@ class Journey:
         """One leg; the session as it was asked for."""
         told = self.house.ask(document or self.newest, who=leg.who, step=leg.step)
         self.open(told)
+        if self.signatures:
+            self.tab.wait("deep('#standing.good')")  # those before are judged, and told
         self.use("#show-place")
         self.album.take(self.tab, f"{leg.step}-asked")
         self.choose(leg.who.key)
@@ -118,6 +120,7 @@ class Journey:
         if leg.fill:
             self.album.take(self.tab, f"{leg.step}-filled")
         self.agree()
+        self.tab.wait("deep('#standing.good')")
         self.album.take(self.tab, f"{leg.step}-signed")
         self.signatures.append(self.house.signature(told))
         return told

@@ -92,6 +92,36 @@ def test_what_could_deceive_is_told_before_consent(tab: Tab, story: Story):
         assert tab.run("!deep('#cautions')")
 
 
+def test_signatures_that_are_there_are_told(tab: Tab, story: Story):
+    """In the words of the report, once a page is to be seen: who signed when; of a bad one why. A document without any says
+    nothing, and where it cannot be found out, that is said."""
+    good = {
+        "name": "Trần Thị Ví Dụ (demo)",
+        "time": "2026-11-22T09:00:00+07:00",
+        "indication": "TOTAL_PASSED",
+        "reason": None,
+    }
+    why = {"vi": "chứng thư đã bị thu hồi", "en": "revoked"}
+    bad = good | {"name": "<b>Lê</b>", "indication": "TOTAL_FAILED", "reason": why}
+    summary = {"vi": "Có chữ ký số không hợp lệ.", "en": "A signature is not valid."}
+    story.standings["d1"] = {"verdict": "TOTAL_FAILED", "summary": summary, "signatures": [good, bad]}
+    story.refusals["d2/signatures"] = (403, "right-refused")
+    with serving(story) as fake:
+        opened(tab, fake.link)
+        tab.wait("deep('#standing')")
+        told = tab.run("deep('#standing').innerText")
+        assert "Có chữ ký số không hợp lệ." in told
+        assert re.search(r"Trần Thị Ví Dụ \(demo\) · .*09:00.*\n", told)
+        assert re.search(r"<b>Lê</b> · .* · chứng thư đã bị thu hồi", told)
+        assert [] == axe(tab)
+        tab.run("deep('#next').click()")
+        tab.wait("deep('kyso-document').shadowRoot.textContent.includes('Chưa kiểm tra được chữ ký số')")
+        tab.run("deep('#next').click()")
+        tab.wait("deep('.tree')")
+        assert tab.run("!deep('#standing')")
+        assert 3 == len(calls(story, "GET", "/signatures"))
+
+
 def test_every_caution_has_a_sentence():
     """Of those that preparing a signature of a PDF may give."""
     sources = (ROOT / "verify" / "content.py", ROOT / "signer" / "admission.py")

@@ -8,6 +8,7 @@ import pytest
 from api.sessions import geometry
 from tests.documents import changed, pdf
 from tests.session_support import Desk, desk
+from tests.unit.reports import samples
 
 pytestmark = pytest.mark.web
 
@@ -116,6 +117,31 @@ def test_a_place_is_where_it_is_seen(one: Desk, turn: int):
     assert tuple(box) == pytest.approx(geometry.shown(rectangle, corner=crop, turn=turn))
     shown = one.show(one.asked([(path.name, signed)]))["documents"][0]
     assert box == pytest.approx(shown["fields_taken"][0]["box"], abs=0.1)
+
+
+def test_what_the_signatures_are_worth_that_it_has(one: Desk, monkeypatch: pytest.MonkeyPatch):
+    """The sentence of the report in each language, and who signed when; of one that is not valid, why. The signed document
+    only once there is one; nobody else's."""
+    session = one.asked()
+    path = "/documents/d1/signatures"
+    unsigned = one.page("GET", session, path).json()
+    assert ("NO_SIGNATURE", []) == (unsigned["verdict"], unsigned["signatures"])
+    assert "document-not-ready" == one.page("GET", session, f"{path}?signed=1").json()["code"]
+    one.consent(session)
+    one.work()
+    assert 200 == one.page("GET", session, f"{path}?signed=1").status_code
+    assert 401 == one.page("GET", session, path, token="kst_" + "A" * 43).status_code
+
+    bad = samples.changed(id="ChuKy2", best_signature_time=None, signer=None)
+    given = samples.report(samples.signature(), bad)
+    monkeypatch.setattr(type(one.house.documents), "verify", lambda *_, **__: given)
+    told = one.page("GET", session, path).json()
+    assert {"vi", "en"} == set(told["summary"])
+    assert "TOTAL_FAILED" == told["verdict"]
+    first, second = told["signatures"]
+    assert ("Nguyễn Văn An", "2026-11-22T08:00:00+07:00", None) == (first["name"], first["time"], first["reason"])
+    assert (None, None, "TOTAL_FAILED") == (second["name"], second["time"], second["indication"])
+    assert second["reason"]["vi"] != second["reason"]["en"]
 
 
 def test_places_that_cannot_be(one: Desk):

@@ -5,12 +5,13 @@ import { base } from "../style";
 import { fill, type Language, type Words } from "../words";
 import "./kyso-pages";
 import type { KysoPages } from "./kyso-pages";
-import type { Place, SessionDocument } from "./model";
+import type { Place, SessionDocument, Standing } from "./model";
 import type { Drawn } from "./pdf";
 import type { Picture } from "./pictures";
 import type { Outline } from "./service";
 import type { Sitting } from "./sitting";
-import { documentStyle } from "./style";
+import { standing } from "./standing";
+import { boxStyle, documentStyle } from "./style";
 import { fileSize } from "./telling";
 import { tree } from "./tree";
 
@@ -33,7 +34,7 @@ interface Shown {
 type Real = "no" | "opening" | "shown" | "refused";
 
 export class KysoDocument extends LitElement {
-  static override styles = [base, documentStyle];
+  static override styles = [base, boxStyle, documentStyle];
   static override properties = {
     document: { attribute: false },
     sitting: { attribute: false },
@@ -47,6 +48,7 @@ export class KysoDocument extends LitElement {
     outline: { state: true },
     seen: { state: true },
     preview: { state: true },
+    standing: { state: true },
   };
 
   declare document: SessionDocument;
@@ -66,12 +68,15 @@ export class KysoDocument extends LitElement {
   declare seen: number;
   /** The page with the signature as it will be. */
   declare preview: Shown | "opening" | null;
+  /** What the signatures are worth that it has. */
+  declare standing: Standing | "unknown" | null;
+  private judged = "";
   private drawn: Drawn | null = null;
   private picture: Picture = () => Promise.reject(new Error("nothing is open"));
 
   constructor() {
     super();
-    this.place = this.outline = this.preview = null;
+    this.place = this.outline = this.preview = this.standing = null;
     this.decides = false;
     this.signer = "";
     this.real = "no";
@@ -97,12 +102,26 @@ export class KysoDocument extends LitElement {
     const { service } = this.sitting;
     this.drawn?.close();
     this.endPreview();
-    this.drawn = this.outline = null;
+    this.drawn = this.outline = this.standing = null;
+    this.judged = "";
     this.real = "no";
     this.zoom = this.seen = 1;
     const which = this.document.state === "signed" ? "signed" : "shown";
-    this.picture = (page, width, signal) => service.picture(id, which, page, width, signal);
-    if (this.document.format === "XML") void this.read(id);
+    this.picture = async (page, width, signal) => {
+      const found = await service.picture(id, which, page, width, signal);
+      void this.judge(id, which);
+      return found;
+    };
+    if (this.document.format === "XML") void this.read(id).then(() => this.judge(id, which));
+  }
+
+  /** Once something of the document can be read: until then the line is kept free. */
+  private async judge(id: string, which: "shown" | "signed"): Promise<void> {
+    const asked = `${id} ${which}`;
+    if (this.judged === asked) return;
+    this.judged = asked;
+    const found = await this.sitting.service.signatures(id, which).catch(() => "unknown" as const);
+    if (this.judged === asked) this.standing = found;
   }
 
   private async read(id: string): Promise<void> {
@@ -165,7 +184,7 @@ export class KysoDocument extends LitElement {
   // --- what is seen --------------------------------------------------------------------------------------------------
 
   protected override render(): TemplateResult {
-    return this.document.format === "PDF" ? this.pdf(this.document) : this.xml();
+    return html`${standing(this.standing, this.words, this.language)}${this.document.format === "PDF" ? this.pdf(this.document) : this.xml()}`;
   }
 
   private xml(): TemplateResult {

@@ -18,10 +18,10 @@ import { type Session, type SessionDocument, UNDECIDED } from "./model";
 import { documents, head, outcome, progress, trouble } from "./progress";
 import { type Access, Problem, Service } from "./service";
 import { type Page, Sitting } from "./sitting";
-import { signStyle } from "./style";
+import { boxStyle, signStyle } from "./style";
 
 export class KysoSign extends KysoElement {
-  static override styles = [base, signStyle];
+  static override styles = [base, boxStyle, signStyle];
   static override properties = {
     ...KysoElement.properties,
     session: { type: String },

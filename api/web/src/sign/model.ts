@@ -45,6 +45,13 @@ export interface SessionDocument {
   outcome: Outcome;
 }
 
+/** What the signatures are worth that a document has, in each language. */
+export interface Standing {
+  verdict: string;
+  summary: Record<string, string>;
+  signatures: { name: string | null; time: string | null; indication: string; reason: Record<string, string> | null }[];
+}
+
 /** Somebody a document may be passed on to. */
 export interface Colleague {
   id: string;

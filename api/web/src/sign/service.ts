@@ -1,6 +1,6 @@
 // The calls of a session, with its token. Problems come as the service says them (RFC 9457), in the page's language.
 import { ahead } from "./ahead";
-import type { Activation, Colleague, Place, Session } from "./model";
+import type { Activation, Colleague, Place, Session, Standing } from "./model";
 
 /** What went wrong: what happened, what to do, and by which code support finds it. */
 export class Problem extends Error {
@@ -54,6 +54,10 @@ export class Service {
   async picture(document: string, which: "shown" | "signed", page: number, width: number, signal: AbortSignal): Promise<Blob> {
     const query = `width=${width}${which === "signed" ? "&signed=1" : ""}`;
     return (await this.ask("GET", `/documents/${document}/pages/${page}?${query}`, undefined, signal)).blob();
+  }
+
+  signatures(document: string, which: "shown" | "signed"): Promise<Standing> {
+    return this.json("GET", `/documents/${document}/signatures${which === "signed" ? "?signed=1" : ""}`);
   }
 
   text(document: string): Promise<Outline> {

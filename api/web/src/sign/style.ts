@@ -1,6 +1,14 @@
 // The styles of <kyso-sign>, of a document in it, and of its pages.
 import { css } from "lit";
 
+export const boxStyle = css`
+  .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
+  .box p { margin: .25rem 0; }
+  .box b { color: var(--tone); display: inline-block; }
+  .box h3 { color: var(--tone); }
+  .box ul { margin: .25rem 0; padding-left: 1.4rem; }
+`;
+
 export const signStyle = css`
   .two { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 1.5rem; }
   @media (min-width: 60rem) { .two { grid-template-columns: minmax(0, 19rem) minmax(0, 1fr); } .side { position: sticky; top: .5rem; align-self: start; } }
@@ -36,11 +44,6 @@ export const signStyle = css`
   .about { margin: .5rem 0; padding-left: 1.4rem; }
   .about small { color: var(--faint); display: block; font-size: .925rem; }
   .mono { font-family: ui-monospace, "Cascadia Mono", "Liberation Mono", Menlo, monospace; }
-  .box { border: 1px solid var(--tone); border-left-width: .5rem; border-radius: .5rem; background: var(--tone-soft); padding: .75rem 1rem; margin: 1rem 0; }
-  .box p { margin: .25rem 0; }
-  .box b { color: var(--tone); display: inline-block; }
-  .box h3 { color: var(--tone); }
-  .box ul { margin: .25rem 0; padding-left: 1.4rem; }
   summary { cursor: pointer; padding: .6rem 0; font-weight: 600; color: var(--link); min-height: 2.75rem; }
 `;
 

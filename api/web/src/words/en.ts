@@ -108,6 +108,8 @@ export const en: Words = {
     onPage: "On page",
     here: "Signature goes here",
     taken: "another field",
+    standingUnknown: "Signatures that the document may have could not be verified now.",
+    standingNobody: "unknown signer",
     cautions: "Before you sign",
     caution: {
       HIDDEN_CONTENT: "The document has hidden content, which is not shown here.",

@@ -106,6 +106,8 @@ export const vi = {
     onPage: "Đặt ở trang",
     here: "Chữ ký sẽ ở đây",
     taken: "ô khác",
+    standingUnknown: "Chưa kiểm tra được chữ ký số có sẵn trong tài liệu.",
+    standingNobody: "người ký không rõ",
     cautions: "Lưu ý trước khi ký",
     caution: {
       HIDDEN_CONTENT: "Tài liệu có nội dung bị ẩn, không hiện ở đây.",
