@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
@@ -122,6 +122,12 @@ def collect_notices() -> list[str]:
 
     logs.divert(Keep())
     return notices
+
+
+def warn(codes: Iterable[str]) -> None:
+    """A line each of what whoever signs should know of the document."""
+    for code in codes:
+        err.print(f"[yellow]![/] {words(language)['warnings'].get(code, code)} [dim]({code})[/]")
 
 
 def table(*columns: str) -> Table:

@@ -82,8 +82,7 @@ def extend(
         if records is not None:
             for signature in ours:
                 records.write(heads.lifted, done.sha256, signature=signature)
-    for warning in done.warnings:
-        console.err.print(f"[yellow]![/] {escape(warning)}")
+    console.warn(done.warnings)
     console.err.print(f"[green]✓[/] {t('đã nâng mức', 'extended')} {escape(str(output))}: {done.level}")
 
 

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.markup import escape
@@ -151,13 +151,14 @@ def sign(
         made = _sign(services, file, order, out, detached=named)
     for notice in notices:
         console.err.print(f"[yellow]![/] {escape(notice)}")
-    console.err.print(f"[green]✓[/] {t('đã ký', 'signed')} {escape(str(output))}: {escape(key)}, {made}")
+    console.warn(made["warnings"])
+    console.err.print(f"[green]✓[/] {t('đã ký', 'signed')} {escape(str(output))}: {escape(key)}, {made['level']}")
 
 
 def _sign(
     services: Services, file: Path, order: OrderRequest, out: BinaryIO, *, detached: Sequence[tuple[str, Path]]
-) -> str:
-    """Sign as the service does, on record under this machine's user; the level that was made."""
+) -> dict[str, Any]:
+    """Sign as the service does, on record under this machine's user; what was made, as the service tells it."""
     caller = whoever.user()
     settings = services.settings
     with (
@@ -176,7 +177,8 @@ def _sign(
     assert record.result is not None
     with services.blobs.open(record.signed_blob) as signed:
         shutil.copyfileobj(signed, out, 1 << 20)
-    return str(json.loads(record.result)["level"])
+    made: dict[str, Any] = json.loads(record.result)
+    return made
 
 
 def _box(text: str) -> list[float]:

@@ -7,12 +7,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pikepdf
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cli_support import Ran, kyso
-from tests.documents import pdf
+from tests.documents import changed, pdf
 from tests.hsm_support import SOFTHSM, need_softhsm
 from tests.pki import Authority
 
@@ -126,6 +127,21 @@ def test_a_refusal_is_one_line_and_leaves_no_file(desk: Desk, tmp_path: Path, co
     assert 65 == ran.status, ran
     assert [True] == [line.startswith(f"kyso: {code}: ") for line in ran.err], ran
     assert ["in.pdf"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_what_could_deceive_is_told(desk: Desk, tmp_path: Path):
+    """It is signed, and whoever signed it reads why the document wants a second look."""
+
+    def script(document: pikepdf.Pdf) -> None:
+        document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+
+    scripted = changed(tmp_path / "scripted.pdf", pdf(tmp_path / "in.pdf"), script)
+    ran = desk.kyso("sign", scripted, "-o", tmp_path / "out.pdf", "--key", "clerk")
+    assert 0 == ran.status, ran
+    _, told, done = ran.err
+    assert "scripts or actions that start by themselves" in told
+    assert "(ACTIVE_CONTENT)" in told
+    assert "signed" in done
 
 
 def test_a_key_that_exists_is_not_made_again(desk: Desk):

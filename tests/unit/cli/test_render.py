@@ -10,6 +10,7 @@ import pytest
 from api import locale
 from api.render import report_json
 from api.reports.terminal import report_text
+from signer import extending, repair
 from tests.cli_support import ROOT
 from verify.report import DocumentFacts, Report, Warning_
 
@@ -56,6 +57,7 @@ def test_every_warning_has_words_in_both_languages():
     sources = [path.read_text("utf-8") for package in ("verify", "signer") for path in (ROOT / package).rglob("*.py")]
     codes = {code for source in sources for code in re.findall(r"Warning_\(\s*\"([A-Z_]+)\"", source)}
     assert len(codes) >= 4
+    codes |= {repair.REPAIRED, extending.DEGRADED, extending.PENDING}
     for language in locale.LANGUAGES:
         assert codes <= set(locale.words(language)["warnings"])
 
