@@ -93,6 +93,7 @@ def prepare(trial: Trial, authority: Authority, containers: list[str], *, crl_po
     told = ("--lang", "en", "setup", "--answers")
     trial.keeper(*told, f"{KEEPERS_IN_CONTAINER}/answers.toml", *pins, "--for", "kyso")
     containers.append(started := trial.keeper("keepers", options=_DETACHED).strip().splitlines()[-1])
+    wait_for(trial.keepers / "run" / "offer.json")
     certificate = authority.certify((trial.keepers / "csr" / "trial.csr").read_bytes())
     trial.give(trial.keepers / "given" / "trial.pem", certificate, user=KEEPERS_UID)
     trial.inside(started, "kyso", "key", "import-cert", "trial", f"{KEEPERS_IN_CONTAINER}/given/trial.pem")
@@ -102,6 +103,14 @@ def prepare(trial: Trial, authority: Authority, containers: list[str], *, crl_po
     trial.give(trial.home / "trust" / "root.pem", authority.pem)
     made = trial.service("caller", "create", "--name", "smoke", "--key", "trial", "--format", "json")
     return json.loads(next(line for line in made.splitlines() if line.startswith("{")))["api_key"]
+
+
+def wait_for(file: Path) -> None:
+    """The keepers tell what they offer once they run; the service's set-up reads it."""
+    until = time.monotonic() + READY_WITHIN
+    while not file.exists():
+        _must(time.monotonic() < until, f"{file.name} is not there after {READY_WITHIN:.0f} s")
+        time.sleep(0.1)
 
 
 def wait_until_ready(trial: Trial, container: str) -> dict[str, object]:
